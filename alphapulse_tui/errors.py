@@ -11,8 +11,9 @@
     └── ConfigError               the configuration is wrong                     78
         └── CredentialError       a credential exists but may not be used
 
-Headless commands let them rise to ``cli.main``, the one place that prints the sentence and leaves with the code; the cockpit
-shows the sentence and stays. The text of an error never holds a secret, and has been cleaned if any of it came from outside.
+Headless commands let them rise to ``cli.main``, the one place that prints the sentence and leaves with the code; the
+cockpit shows the sentence and stays. The text of an error never holds a secret, and what of it came from outside has been
+cleaned.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The exit codes of ``alphapulse``: what a shell script, a cron job or a monitoring check may rely on.
 
 0 to 3 follow the Nagios plugin convention, so that ``alphapulse status`` is a check as it stands; 64 to 78 follow BSD's
-sysexits, so that a usage error can never be mistaken for a critical platform; from 128 on a signal is named by its number.
+sysexits, so that a usage error is never mistaken for a critical platform; from 128 on a signal is named by its number.
 """
 
 from __future__ import annotations

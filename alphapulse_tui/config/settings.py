@@ -15,7 +15,7 @@ from msgspec import Meta, Struct, field
 from alphapulse_tui.model.thresholds import Thresholds
 
 FilePath = Annotated[str, Meta(extra={"path": True})]
-"""A file. ``~`` is the home folder; a relative path starts at the folder of the profile file. Loaded, it is absolute."""
+"""A file. ``~`` is the home folder; a relative path starts at the profile file's folder. Loaded, it is absolute."""
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 """A TCP port."""
@@ -60,7 +60,7 @@ class KubernetesTarget(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PostgresServer(Struct, frozen=True, forbid_unknown_fields=True):
-    """One PostgreSQL server: by ``service`` (pg_service.conf) or ``host``; what is left out comes from ``PG*`` variables."""
+    """One PostgreSQL server: by ``service`` (pg_service.conf) or ``host``; the rest comes from ``PG*`` variables."""
 
     name: str = ""
     """What the panels call it. Default: ``primary``, or ``replica-0``, ``replica-1`` ..."""
@@ -207,7 +207,7 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: str = ""
     """The profile's name: its key in the file, filled in when loaded (it may not be written there)."""
     environment: NameOrNone = ""
-    """Names the journal: one per environment, so that a drill never mixes with production. Default: the profile's name."""
+    """Names the journal: one each, so that a drill never mixes with production. Default: the profile's name."""
     production: bool = False
     """Whether mistakes hurt customers: starts read-only and must be armed by hand."""
     colour: Colour = ""

@@ -1,0 +1,43 @@
+"""Every action by id, in one table: fixes menu, procedures, palette, headless commands and the generated docs all read it.
+
+Modules are named, not imported: the client library of a target is loaded when one of its actions is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from alphapulse_tui.actions.contract import Action
+from alphapulse_tui.config.settings import Profile
+
+ACTIONS: dict[str, str] = {
+    "pg.terminate-idle-in-transaction": "postgres:TerminateIdleInTransaction",
+    "pg.terminate-idle": "postgres:TerminateIdle",
+    "vault.unseal": "vault:Unseal",
+    "vault.reset-unseal": "vault:ResetUnseal",
+    "kubernetes.previous-log": "kubernetes_logs:PreviousLog",
+    "kubernetes.restart": "kubernetes:Restart",
+    "kubernetes.rollback": "kubernetes:RollBack",
+    "kubernetes.scale": "kubernetes:Scale",
+}
+"""Action id to ``module:class`` below ``alphapulse_tui.actions``."""
+
+
+def action_class(action_id: str) -> type[Action]:
+    """The class behind ``action_id``.
+
+    Raises:
+        KeyError: no such action; the message lists those that there are.
+    """
+    try:
+        module, name = ACTIONS[action_id].split(":")
+    except KeyError:
+        raise KeyError(f"no action {action_id!r}; there are: {', '.join(sorted(ACTIONS))}") from None
+    found = getattr(import_module(f"alphapulse_tui.actions.{module}"), name)
+    assert isinstance(found, type) and issubclass(found, Action)
+    return found
+
+
+def make_action(action_id: str, profile: Profile) -> Action:
+    """The action, ready to plan against ``profile``'s targets."""
+    return action_class(action_id)(profile)

@@ -1,0 +1,119 @@
+"""The namespace: pods, Deployments, StatefulSets and their revisions.
+
+Read by ``sources.kubernetes`` by list and watch. Moments are unix seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container of a pod, and how its last run ended."""
+
+    name: str
+    image: str
+    ready: bool
+    restarts: int
+    waiting: str = ""
+    """``CrashLoopBackOff``, ``ImagePullBackOff`` ... or empty."""
+    waiting_message: str = ""
+    last_reason: str = ""
+    """Why the previous run ended: ``Error``, ``OOMKilled``, ``Completed``, or empty."""
+    last_exit_code: int | None = None
+    last_finished_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod as kubectl would show it."""
+
+    name: str
+    uid: str
+    status: str
+    """kubectl's STATUS column: ``Running``, ``CrashLoopBackOff``, ``Terminating`` ..."""
+    ready: int
+    total: int
+    restarts: int
+    created_at: float
+    node: str
+    owner_kind: str
+    owner: str
+    """The workload's own name: the Deployment, not its ReplicaSet, where that is known."""
+    containers: tuple[Container, ...]
+
+    @property
+    def key(self) -> str:
+        """Stable identity, for the cursor and for plans."""
+        return self.uid
+
+    @property
+    def healthy(self) -> bool:
+        """Running with every container ready, or finished."""
+        return self.status == "Completed" or (self.status == "Running" and self.ready == self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One ReplicaSet of a Deployment: a revision one can roll back to."""
+
+    number: int
+    image: str
+    cause: str
+    created_at: float
+    replicas: int
+    replica_set: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A Deployment or StatefulSet and its rollout."""
+
+    kind: str
+    """``Deployment`` or ``StatefulSet``."""
+    name: str
+    uid: str
+    generation: int
+    observed_generation: int
+    desired: int
+    updated: int
+    ready: int
+    available: int
+    image: str
+    paused: bool = False
+    deadline_exceeded: bool = False
+    revisions: tuple[Revision, ...] = ()
+    """Newest first; Deployments only."""
+
+    @property
+    def key(self) -> str:
+        """Stable identity."""
+        return self.uid
+
+    @property
+    def rolled_out(self) -> bool:
+        """kubectl's rollout rule: observed, all updated, all available, none left over."""
+        return (
+            self.observed_generation >= self.generation
+            and self.updated >= self.desired
+            and self.available >= self.desired
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesSnapshot:
+    """The namespace at one moment."""
+
+    namespace: str
+    context: str
+    server_version: str
+    pods: tuple[Pod, ...]
+    """Unhealthy first, then by name."""
+    workloads: tuple[Workload, ...]
+    missing_grants: tuple[str, ...] = ()
+
+    @property
+    def ready_pods(self) -> int:
+        """Pods that serve."""
+        return sum(1 for pod in self.pods if pod.healthy)

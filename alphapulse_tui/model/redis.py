@@ -1,0 +1,90 @@
+"""Redis or Valkey as *each node* sees it: memory, role, and its own view of the cluster.
+
+Read by ``sources.redis``, one connection a node, so that views can be compared. Rates are per second between the last two readings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CLUSTER_SLOTS = 16384
+"""Hash slots of a Redis cluster; fixed by the protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterMember:
+    """One line of a node's ``CLUSTER NODES``: how that node sees a member."""
+
+    node_id: str
+    address: str
+    flags: tuple[str, ...]
+    """``master``, ``slave``, ``fail?``, ``fail``, ``handshake``, ``noaddr``."""
+    master_id: str
+    epoch: int
+    link: str
+    """``connected`` or ``disconnected``."""
+    slots: tuple[tuple[int, int], ...]
+    """Owned ranges, both ends included."""
+    open_slots: tuple[str, ...] = ()
+    """Slots in migration, as the server writes them: ``[93-<-id]``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedisNode:
+    """One node, asked directly. ``problem`` is set when it could not be: then nothing else is known."""
+
+    name: str
+    address: str
+    problem: str = ""
+    run_id: str = ""
+    version: str = ""
+    role: str = ""
+    """``master`` or ``slave``, as the server says."""
+    node_id: str = ""
+    master_id: str = ""
+    cluster_state: str = ""
+    slots_assigned: int = 0
+    current_epoch: int = 0
+    known_nodes: int = 0
+    used_memory: int = 0
+    """Bytes that count against ``maxmemory``."""
+    max_memory: int = 0
+    """Bytes; 0 means no limit is set."""
+    policy: str = ""
+    evicted_per_second: float = 0.0
+    hit_percent: float | None = None
+    """Hits of hits and misses since the last reading, percent 0..100; none without traffic."""
+    connected_clients: int = 0
+    replication_lag_bytes: int | None = None
+    """For a replica: offset behind its master, as the replica knows it."""
+    master_link: str = ""
+    """For a replica: ``up`` or ``down``."""
+    view: tuple[ClusterMember, ...] = ()
+
+    @property
+    def memory_percent(self) -> float | None:
+        """Used of max in percent 0..100, or none when no limit is set."""
+        return 100.0 * self.used_memory / self.max_memory if self.max_memory else None
+
+
+@dataclass(frozen=True, slots=True)
+class RedisSnapshot:
+    """Every configured node's own answer."""
+
+    nodes: tuple[RedisNode, ...]
+    missing_grants: tuple[str, ...] = ()
+
+    @property
+    def answering(self) -> tuple[RedisNode, ...]:
+        """The nodes that could be asked."""
+        return tuple(node for node in self.nodes if not node.problem)
+
+    @property
+    def masters(self) -> tuple[RedisNode, ...]:
+        """Answering nodes that call themselves master."""
+        return tuple(node for node in self.answering if node.role == "master")
+
+    @property
+    def memory_percent(self) -> float | None:
+        """The fullest master's memory in percent 0..100, or none when no master has a limit."""
+        return max((node.memory_percent for node in self.masters if node.memory_percent is not None), default=None)

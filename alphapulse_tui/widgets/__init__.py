@@ -1,0 +1,1 @@
+"""Generic widgets that know no target: live table, sparkline, confirm, forms."""

@@ -12,8 +12,7 @@
         └── CredentialError       a credential exists but may not be used
 
 Headless commands let them rise to ``cli.main``, the one place that prints the sentence and leaves with the code; the
-cockpit shows the sentence and stays. The text of an error never holds a secret, and what of it came from outside has been
-cleaned.
+cockpit shows the sentence and stays. The text of an error never holds a secret, and what came from outside is clean.
 """
 
 from __future__ import annotations

@@ -1,0 +1,61 @@
+"""Panel 2: pods, those in trouble first, and the rollouts behind them."""
+
+from __future__ import annotations
+
+from alphapulse_tui.model.kubernetes import KubernetesSnapshot, Pod, Workload
+from alphapulse_tui.model.words import age
+from alphapulse_tui.widgets.lines import Line, line
+from alphapulse_tui.widgets.panel import set_cells
+
+NOT_CONFIGURED = "No cluster: set [kubernetes] in the profile, or KUBECONFIG."
+
+MAX_ROWS = 200
+"""Lines made for the panel; the rest is in the detail screen. The panel shows at most a few dozen, unhealthy first."""
+
+
+def body(snapshot: KubernetesSnapshot, wall: float, width: int, rows: int) -> list[Line]:
+    """A line for the namespace, one for each rollout that is not done, then the pods. ``wall`` is unix seconds now."""
+    ready, total = snapshot.ready_pods, len(snapshot.pods)
+    head = line(
+        (f"ready {ready}/{total}", "ok" if total and ready == total else "critical"), (f"  {snapshot.namespace}", "dim")
+    )
+    unfinished = [workload for workload in snapshot.workloads if not workload.rolled_out]
+    lines = [head, *(_rollout(workload) for workload in unfinished)]
+    lines += [line(("missing right: ", "warning"), grant) for grant in snapshot.missing_grants]
+    names = max(12, width - 36)
+    lines.append(line((f"{'NAME':<{names}} READY {'STATUS':<18} RST  AGE", "dim")))
+    lines += [_pod(pod, wall, names) for pod in snapshot.pods[:MAX_ROWS]]
+    finished = [workload for workload in snapshot.workloads if workload.rolled_out]
+    if len(lines) + len(finished) <= rows:
+        lines += [_rollout(workload) for workload in finished]
+    return lines
+
+
+def _pod(pod: Pod, wall: float, names: int) -> Line:
+    style = "plain" if pod.healthy else "critical"
+    name = set_cells(pod.name, names).ljust(names)
+    return line(
+        (f"{name} {pod.ready:>2}/{pod.total:<2} ", style),
+        (f"{set_cells(pod.status, 18):<18}", style),
+        (f" {pod.restarts:>3} {age(wall - pod.created_at):>4}", "dim" if pod.healthy else style),
+        key=pod.key,
+    )
+
+
+def _rollout(workload: Workload) -> Line:
+    revision = f" revision {workload.revisions[0].number}" if workload.revisions else ""
+    if workload.deadline_exceeded:
+        state, style = "did not get ready in time", "critical"
+    elif workload.paused:
+        state, style = "paused", "warning"
+    elif not workload.rolled_out:
+        state, style = "rolling out", "warning"
+    else:
+        state, style = "rolled out", "dim"
+    return line(
+        (
+            f"{workload.name} {workload.available}/{workload.desired}{revision} ",
+            "plain" if workload.rolled_out else "strong",
+        ),
+        (state, style),
+    )

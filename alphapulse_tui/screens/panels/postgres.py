@@ -1,0 +1,88 @@
+"""Panel 3: PostgreSQL: slots, states, the slowest, who blocks, replication."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from alphapulse_tui.model.postgres import PostgresSnapshot, ReplicaView, Session
+from alphapulse_tui.model.thresholds import Thresholds
+from alphapulse_tui.model.words import bar, clock, size
+from alphapulse_tui.widgets.lines import Line, line
+
+NOT_CONFIGURED = "No database: set [postgres] in the profile, or PGSERVICE."
+
+
+def body(snapshot: PostgresSnapshot, thresholds: Thresholds, wall: float, width: int) -> list[Line]:
+    """Slots first, because nothing else works without one. ``wall`` is unix seconds now."""
+    percent = snapshot.used_percent
+    style = _slots_style(percent, thresholds)
+    gauge = f"  {bar(percent, 10)}" if width >= 48 else ""
+    lines = [
+        line((f"{snapshot.clients}/{snapshot.usable}", style), " slots", (gauge, style), (f"  {percent:.0f}%", style)),
+        line(
+            f"active {snapshot.active}  idle {snapshot.idle}  in tx ",
+            (str(snapshot.idle_in_transaction), "warning" if snapshot.idle_in_transaction else "plain"),
+            "  wait ",
+            (str(snapshot.lock_waiting), "warning" if snapshot.lock_waiting else "plain"),
+        ),
+    ]
+    lines += [_replica(view) for view in snapshot.replicas]
+    lines += [
+        line(
+            (f"{standby.application} {standby.state}", "plain"),
+            (f"  behind {size(standby.total_lag_bytes or 0)}", "dim"),
+        )
+        for standby in snapshot.standbys
+        if standby.total_lag_bytes is not None
+    ]
+    if (blocking := _blocking(snapshot.sessions)) is not None:
+        lines.append(blocking)
+    if (slow := _slowest(snapshot.sessions)) is not None and slow.query_start is not None:
+        lines.append(
+            line(("slowest ", "dim"), (clock(wall - slow.query_start), "strong"), f" {slow.query}", key=slow.key)
+        )
+    lines += [line(("missing right: ", "warning"), grant) for grant in snapshot.missing_grants]
+    lines += [
+        line(
+            (f"{group.count:>4} ", "plain"),
+            f"{group.application or '(no name)'} ",
+            (f"{group.user} {group.state}", "dim"),
+        )
+        for group in snapshot.groups
+    ]
+    return lines
+
+
+def _slots_style(percent: float, thresholds: Thresholds) -> str:
+    if percent >= thresholds.postgres_slots_critical:
+        return "critical"
+    return "warning" if percent >= thresholds.postgres_slots_warning else "ok"
+
+
+def _replica(view: ReplicaView) -> Line:
+    if view.problem:
+        return line((f"{view.name} ", "plain"), (view.problem, "unknown"))
+    lag = "lag unknown" if view.lag_seconds is None else f"lag {view.lag_seconds:.1f} s"
+    receiver = view.receiver or "no receiver"
+    style = "plain" if view.receiver and view.pause_state in ("", "not paused") else "warning"
+    paused = f"  {view.pause_state}" if view.pause_state not in ("", "not paused") else ""
+    return line((f"{view.name} ", "plain"), (f"{receiver}{paused}", style), (f"  {lag}", "plain"))
+
+
+def _blocking(sessions: tuple[Session, ...]) -> Line | None:
+    """Who holds up most others: ``blocked 3 by pid 4121``."""
+    blockers = Counter(pid for session in sessions for pid in session.blocked_by)
+    if not blockers:
+        return None
+    pid, count = blockers.most_common(1)[0]
+    return line((f"blocked {count} by pid {pid}", "critical"))
+
+
+def _slowest(sessions: tuple[Session, ...]) -> Session | None:
+    """The longest running statement of a client (never a walsender, which runs for days)."""
+    running = [
+        session
+        for session in sessions
+        if session.state == "active" and session.backend_type == "client backend" and session.query_start
+    ]
+    return min(running, key=lambda session: session.query_start or 0.0, default=None)

@@ -1,0 +1,303 @@
+"""The lab's one directory: its layout, its lock, its ports and its secrets.
+
+By default it is the same path for every lab of a user, so that ``lab status`` finds the lab that ``lab up`` started; ``--directory`` or
+``ALPHAPULSE_LAB_DIRECTORY`` gives a second lab its own. A lab begins from a known state: data of an earlier or interrupted lab is
+removed on start, ports and passwords are kept.
+
+::
+
+    lock                    held (flock) while the lab lives; says whose it is
+    control.sock            0600, JSON lines
+    alphapulse.toml         the profile that the cockpit opens
+    ports.json              name -> port, allocated once
+    daemon.log, logs/       what everybody said
+    secrets/                0700: passwords, pass files, tokens
+    postgres/ redis/ vault/ kubernetes/ monitoring/      data, one folder a target
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import stat
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from alphapulse_tui.lab.errors import DirectoryBusyError, LabError
+from alphapulse_tui.lab.process import Account
+
+DIRECTORY_VARIABLE = "ALPHAPULSE_LAB_DIRECTORY"
+SOCKET_PATH_BYTES = 100
+"""A unix socket's path must be shorter (108 bytes in the kernel, with room for ``/.s.PGSQL.65535``)."""
+_MARK = ".alphapulse-lab"
+"""A file that says "this directory is ours to clean"; nothing is ever removed from a directory without it."""
+_KEPT = frozenset({_MARK, "lock", "ports.json", "secrets", "daemon.log", "previous.log"})
+
+
+def default_directory() -> Path:
+    """``ALPHAPULSE_LAB_DIRECTORY``, else one fixed path per user below the temporary folder."""
+    chosen = os.environ.get(DIRECTORY_VARIABLE, "")
+    return Path(chosen).absolute() if chosen else Path(tempfile.gettempdir()) / f"alphapulse-lab-{os.getuid()}"
+
+
+class LabDirectory:
+    """Paths of one lab. Making the object touches nothing; :meth:`prepare` does."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the daemon listens."""
+        return self.short_socket("control.sock")
+
+    @property
+    def profile(self) -> Path:
+        """The profile file that the lab writes for the cockpit."""
+        return self.root / "alphapulse.toml"
+
+    @property
+    def daemon_log(self) -> Path:
+        """What the warden and the supervisor said."""
+        return self.root / "daemon.log"
+
+    @property
+    def lock_file(self) -> Path:
+        """Locked while a lab lives here."""
+        return self.root / "lock"
+
+    def log(self, name: str) -> Path:
+        """The log of the process of that name."""
+        return self.root / "logs" / f"{name}.log"
+
+    def data(self, *parts: str) -> Path:
+        """A folder for a target's data, made with its parents."""
+        folder = self.root.joinpath(*parts)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def short_socket(self, name: str) -> Path:
+        """A path for a unix socket: in the directory, or below the temporary folder when that would be too long."""
+        path = self.root / name
+        if len(os.fsencode(path)) < SOCKET_PATH_BYTES:
+            return path
+        return Path(tempfile.gettempdir()) / f"{self.nickname}-{name}"
+
+    @property
+    def nickname(self) -> str:
+        """A short name that no other directory has, for the few things that must live outside it."""
+        return f"alphapulse-{hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]}"
+
+    def prepare(self) -> None:
+        """Make the directory, or take over the one of an earlier lab and remove its data.
+
+        Raises:
+            LabError: The directory holds something that is not a lab's, belongs to somebody else, or cannot be written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o711)
+            held = {entry.name for entry in self.root.iterdir()} - {"lock", "daemon.log"}
+            if held and _MARK not in held:
+                raise LabError(
+                    f"{self.root} is not empty and not a lab's directory: name an empty one with --directory."
+                )
+            owner = self.root.stat().st_uid
+            if owner != os.getuid():
+                raise LabError(f"{self.root} belongs to user {owner}, not to you: name another one with --directory.")
+            # Others may pass (PostgreSQL runs as an unprivileged account) but not list; secrets/ is closed.
+            self.root.chmod(0o711)
+            (self.root / _MARK).touch()
+            self.clean()
+            (self.root / "secrets").mkdir(mode=0o700, exist_ok=True)
+            (self.root / "logs").mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise LabError(f"{self.root} cannot be used as the lab's directory: {error.strerror}.") from error
+
+    def clean(self) -> None:
+        """Remove what an earlier lab left, except its ports and secrets."""
+        for entry in self.root.iterdir():
+            if entry.name in _KEPT:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        self._clean_outside()
+
+    def remove(self) -> None:
+        """Remove the directory with all that is in it (an ephemeral lab at its end)."""
+        if (self.root / _MARK).exists():
+            shutil.rmtree(self.root)
+        self._clean_outside()
+
+    def _clean_outside(self) -> None:
+        """Remove our short-named sockets and folders below the temporary folder; a stranger's of the same name is left alone."""
+        for entry in Path(tempfile.gettempdir()).glob(f"{self.nickname}-*"):
+            if entry.lstat().st_uid != os.getuid():
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+    def lock(self) -> int:
+        """Lock the directory for this process and return the descriptor that holds the lock; closing it unlocks.
+
+        Raises:
+            DirectoryBusyError: A living lab holds it.
+            LabError: The lock file cannot be made.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o711)
+            descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise LabError(f"{self.root} cannot be used as the lab's directory: {error.strerror}.") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise
+            raise DirectoryBusyError(
+                f"A lab lives in {self.root} ({self.lock_holder()}): use it, end it with `alphapulse lab down`, or name another "
+                "directory with --directory."
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} since {time.strftime('%H:%M:%S')}".encode())
+        return descriptor
+
+    def lock_holder(self) -> str:
+        """Whose lock it is, for a sentence."""
+        try:
+            return self.lock_file.read_text(encoding="utf-8") or "it is starting"
+        except OSError:
+            return "unknown process"
+
+    def is_locked(self) -> bool:
+        """Whether a lab lives here now."""
+        try:
+            descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+
+class Ports:
+    """Free loopback ports by name, allocated once and remembered in ``ports.json``, so that a pod keeps its port across restarts."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._ports: dict[str, int] = {}
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            self._ports = {str(name): int(port) for name, port in json.loads(file.read_text(encoding="utf-8")).items()}
+
+    def __getitem__(self, name: str) -> int:
+        """The port of that name, allocated now if it has none."""
+        if name not in self._ports:
+            self._ports[name] = self._free()
+            self._save()
+        return self._ports[name]
+
+    def renew_taken(self) -> None:
+        """Forget remembered ports that a stranger took since the last lab; to be called before anything of this lab listens."""
+        kept = {name: port for name, port in self._ports.items() if _can_listen(port)}
+        if kept != self._ports:
+            self._ports = kept
+            self._save()
+
+    def known(self) -> dict[str, int]:
+        """All ports given out so far."""
+        return dict(self._ports)
+
+    def _free(self) -> int:
+        """A port that is free now, too low to be picked for an outgoing connection, and whose cluster-bus twin (+10000) is free too."""
+        taken = set(self._ports.values())
+        for _ in range(2000):
+            port = 15000 + secrets.randbelow(7000)
+            if port not in taken and _can_listen(port) and _can_listen(port + 10000):
+                return port
+        raise LabError("No free port on 127.0.0.1 between 15000 and 22000: stop what occupies them.")
+
+    def _save(self) -> None:
+        write_private(self._file, json.dumps(self._ports, indent=1) + "\n")
+
+
+def _can_listen(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the servers do: a connection of the last lab in TIME_WAIT does not occupy the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+class Credentials:
+    """Passwords and tokens of the lab by name, made once, each in a file that only we may read."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, name: str) -> Path:
+        """Where the secret of that name is kept."""
+        return self._folder / name
+
+    def password(self, name: str) -> str:
+        """The secret of that name; a new random one when there is none yet."""
+        path = self.path(name)
+        if not path.exists():
+            self.keep(name, secrets.token_urlsafe(18))
+        return path.read_text(encoding="utf-8").strip()
+
+    def keep(self, name: str, text: str) -> Path:
+        """Write a secret that somebody else made (a Vault token, a pass file) and return its path."""
+        path = self.path(name)
+        write_private(path, text if text.endswith("\n") else text + "\n")
+        return path
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only we may read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def reachable(path: Path, account: Account) -> bool:
+    """Whether the account may pass every folder above ``path`` and read it: a folder below somebody's 0700 home is not."""
+    return all(_may(folder, account, 0o1) for folder in path.absolute().parents) and _may(path, account, 0o5)
+
+
+def _may(path: Path, account: Account, wanted: int) -> bool:
+    entry = path.stat()
+    shift = 6 if entry.st_uid == account.uid else 3 if entry.st_gid == account.gid else 0
+    return (stat.S_IMODE(entry.st_mode) >> shift) & wanted == wanted
+
+
+def give_to(account: Account | None, paths: Iterable[Path]) -> None:
+    """Hand folders to the unprivileged account, if there is one."""
+    if account is not None:
+        for path in paths:
+            os.chown(path, account.uid, account.gid)

@@ -1,0 +1,44 @@
+"""The lab's one exception tree: every leaf is a sentence that a person can act on.
+
+::
+
+    LabError                    UnavailableError of alphapulse_tui.errors: the command line prints it and leaves with 69
+     ├─ DirectoryBusyError       another lab runs in this directory
+     ├─ ServerMissingError       a server's binaries are not installed
+     ├─ CommandFailedError       a helper command (initdb, pg_basebackup, ...) ended badly
+     ├─ NotReadyError            a server did not answer within its deadline
+     └─ UnknownFaultError        no fault of that name; carries the nearest names
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from alphapulse_tui.errors import UnavailableError
+from alphapulse_tui.exits import ExitCode
+
+
+class LabError(UnavailableError):
+    """Something the lab cannot do; ``str()`` is one clear sentence: what, where, what to do."""
+
+
+class DirectoryBusyError(LabError):
+    """Another lab runs in this directory."""
+
+
+class ServerMissingError(LabError):
+    """The binaries of a server are not installed."""
+
+
+class CommandFailedError(LabError):
+    """A helper command ended with a non-zero code or ran out of time."""
+
+
+class NotReadyError(LabError):
+    """A server did not answer within its deadline."""
+
+
+class UnknownFaultError(LabError):
+    """No fault has that name."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE

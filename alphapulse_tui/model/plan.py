@@ -95,6 +95,8 @@ class Plan(msgspec.Struct, frozen=True):
     """Seconds for the execution."""
     verify_seconds: float = 30.0
     """Seconds within which the checks must hold."""
+    changes: bool = True
+    """False for an action that only reads: it needs no confirmation and leaves no intent."""
     needs_share: bool = False
     """Whether a person must enter a key share at the helper's prompt (Vault only)."""
     made_at: float = 0.0

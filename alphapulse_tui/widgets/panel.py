@@ -103,9 +103,11 @@ class Panel(LineWidget, can_focus=True):
         return self.cursor_key if self.cursor_key in keys else keys[0]
 
     def action_cursor(self, step: int) -> None:
-        """Move to the next line that can be chosen."""
+        """Move to the next line that can be chosen; where none can, scroll."""
         keys = [one.key for one in self.body if one.key]
         if not keys:
+            self._top = max(0, self._top + step)
+            self.repaint()
             return
         place = keys.index(self.chosen) + step
         self.cursor_key = keys[max(0, min(len(keys) - 1, place))]

@@ -42,10 +42,7 @@ def _memory(snapshot: RedisSnapshot, thresholds: Thresholds) -> Line:
     evicted = sum(node.evicted_per_second for node in snapshot.masters)
     rates = [node.hit_percent for node in snapshot.masters if node.hit_percent is not None]
     hit = sum(rates) / len(rates) if rates else None
-    if percent is None:
-        memory = ("no limit", "warning")
-    else:
-        memory = (f"{percent:.0f}%", _memory_style(percent, thresholds))
+    memory = ("no limit", "warning") if percent is None else (f"{percent:.0f}%", _memory_style(percent, thresholds))
     low = hit is not None and hit < thresholds.redis_hit_rate_warning
     return line(
         "memory ",

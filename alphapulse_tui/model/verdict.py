@@ -1,0 +1,62 @@
+"""The verdict line: what is wrong, in one sentence, and which procedure to open.
+
+Used by the cockpit's second line, the wall and the headless ``status``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from alphapulse_tui.model.health import Finding, Health, worst
+from alphapulse_tui.model.reading import Link, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The platform in one sentence."""
+
+    health: Health
+    sentence: str
+    finding: Finding | None = None
+    """The worst finding, if there is one: its ``procedure`` is what to open."""
+    others: int = 0
+    """How many more findings there are."""
+
+
+def findings(readings: Iterable[Reading[Any]], now: float) -> list[Finding]:
+    """Everything that is wrong or not verified at ``now``, most urgent first; what the runbook calls P0 comes first of all."""
+    found: list[Finding] = []
+    for reading in readings:
+        if reading.health(now) is not Health.UNKNOWN or reading.trusted(now):
+            found.extend(reading.findings)
+        if reading.link is not Link.UNCONFIGURED and reading.link_at(now) is not Link.LIVE:
+            found.append(_silence(reading, now))
+    return sorted(
+        found, key=lambda finding: (-(finding.severity.urgency if finding.severity else -1), -finding.health.urgency)
+    )
+
+
+def judge(readings: Iterable[Reading[Any]], now: float) -> Verdict:
+    """The platform's verdict at ``now``."""
+    known = list(readings)
+    found = findings(known, now)
+    if found:
+        first = found[0]
+        return Verdict(worst(finding.health for finding in found), first.sentence, first, len(found) - 1)
+    configured = [reading for reading in known if reading.link is not Link.UNCONFIGURED]
+    if not configured:
+        return Verdict(Health.UNKNOWN, "nothing is configured: run `alphapulse config init`")
+    return Verdict(Health.OK, f"all {len(configured)} targets verified: nothing asks for you")
+
+
+def _silence(reading: Reading[Any], now: float) -> Finding:
+    link = reading.link_at(now)
+    said = {
+        Link.CONNECTING: f"{reading.target}: waiting for the first answer",
+        Link.STALE: f"{reading.target}: no answer for {reading.age(now) or 0:.0f} s",
+        Link.DENIED: f"{reading.target}: {reading.problem}",
+        Link.DOWN: f"{reading.target}: {reading.problem}",
+    }[link]
+    return Finding(reading.target, Health.UNKNOWN, said, reading.target)

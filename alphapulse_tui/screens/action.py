@@ -1,0 +1,301 @@
+"""One action from plan to proof, on one screen: what this will do, who is hit, the confirmation its risk demands, what the target said.
+
+The screen only asks and shows: the executor plans, sends, and reads the target again. Leaving the screen stops nothing.
+
+Confirmation (design 4, rule 5): `safe` Enter; `disruptive` the letter shown, another one each time; `destructive` the object's name typed.
+Keys that were typed ahead on a slow link cannot hit it: the first 300 ms after the plan appears are ignored, and Enter cancels all but the
+safe ones.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.events import Key
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
+from alphapulse_tui.screens.plan_lines import plan_lines, reading_lines
+from alphapulse_tui.widgets.lines import Line, LineWidget, line, wrap
+from alphapulse_tui.widgets.panel import Panel
+
+if TYPE_CHECKING:
+    from alphapulse_tui.app import Cockpit
+    from alphapulse_tui.executor.protocol import Progress
+
+LETTERS = "bdeghkmtwxy"
+"""Letters that confirm: none of them is a command of the cockpit."""
+
+DEAF_SECONDS = 0.3
+"""Seconds during which a dialog that has just appeared ignores keys (design 7)."""
+
+VERDICT_STYLES = {
+    Verdict.VERIFIED: "ok",
+    Verdict.PENDING: "warning",
+    Verdict.CONTRADICTED: "critical",
+    Verdict.UNKNOWN: "unknown",
+}
+OUTCOME_STYLES = {
+    Outcome.DONE: "plain",
+    Outcome.FAILED: "critical",
+    Outcome.UNKNOWN: "warning",
+    Outcome.REFUSED: "warning",
+}
+OUTCOME_WORDS = {
+    Outcome.DONE: "sent and answered",
+    Outcome.FAILED: "failed",
+    Outcome.UNKNOWN: "sent, no answer: reading the target",
+    Outcome.REFUSED: "not sent",
+}
+
+
+class PromptLine(LineWidget):
+    """What to press now."""
+
+    DEFAULT_CSS = """
+    PromptLine { height: 1; background: $panel; }
+    """
+
+    text: Line = Line()
+
+    def lines(self, width: int, height: int) -> list[Line]:  # noqa: ARG002 - one line
+        """The prompt."""
+        return [self.text]
+
+    def ask(self, text: Line) -> None:
+        """Show another prompt."""
+        self.text = text
+        self.repaint()
+
+
+class ActionScreen(ModalScreen[bool]):
+    """Answers whether the action was verified."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "back", id="action.back"),
+        Binding("z", "undo", "undo", id="action.undo", tooltip="Go back: plan the action that undoes this one."),
+    ]
+
+    DEFAULT_CSS = """
+    ActionScreen { align: center middle; }
+    ActionScreen > Panel { width: 110; max-width: 100%; height: 1fr; background: $surface; }
+    ActionScreen > PromptLine { width: 110; max-width: 100%; }
+    ActionScreen > Input { width: 110; max-width: 100%; display: none; }
+    ActionScreen.-typing > Input { display: block; }
+    """
+
+    def __init__(self, action_id: str, params: dict[str, str], *, undoes: str = "", reason: str = "") -> None:
+        super().__init__()
+        self._action_id = action_id
+        self._params = params
+        self._undoes = undoes
+        self._reason = reason
+        self._plan: Plan | None = None
+        self._letter = ""
+        self._hears_from = 0.0
+        self._asking = False
+        self._verified = False
+        self._story: list[Line] = []
+
+    @property
+    def cockpit(self) -> Cockpit:
+        """The program."""
+        return cast("Cockpit", self.app)
+
+    def compose(self) -> ComposeResult:
+        """The plan, the typed name for destructive ones, the prompt."""
+        yield Panel(0, "What this will do", id="action")
+        yield Input(placeholder="type the name to confirm", id="typed")
+        yield PromptLine()
+
+    def on_mount(self) -> None:
+        """Have it planned at once."""
+        self.query_one(Panel).focus()
+        self._show([line(("planning: reading the target", "dim"))])
+        self.run_worker(self._make_plan(), exclusive=True)
+
+    async def _make_plan(self) -> None:
+        from alphapulse_tui.executor.client import ExecutorProblem
+
+        executor = self.cockpit.session.executor
+        if executor is None:
+            self._refuse(self.cockpit.session.executor_problem)
+            return
+        try:
+            plan = await executor.plan(self._action_id, self._params)
+        except ExecutorProblem as problem:
+            self._refuse(str(problem))
+            return
+        self._plan = plan
+        self._show(plan_lines(plan, self.query_one(Panel).inner_width))
+        if plan.refusal:
+            self._prompt(line((" not possible now ", "warning"), " Esc goes back"))
+        elif not plan.changes:
+            await self._run("")
+        else:
+            self._ask(plan)
+
+    def _refuse(self, sentence: str) -> None:
+        self._show(wrap(sentence, self.query_one(Panel).inner_width, "warning"))
+        self._prompt(line((" not possible now ", "warning"), " Esc goes back"))
+
+    def _ask(self, plan: Plan) -> None:
+        """Demand the confirmation of the plan's risk."""
+        self._hears_from = time.monotonic() + DEAF_SECONDS
+        self._asking = True
+        if plan.risk is Risk.SAFE:
+            self._prompt(line(" ", ("Enter", "focus"), " does it   ", ("Esc", "focus"), " cancels"))
+        elif plan.risk is Risk.DISRUPTIVE:
+            self._letter = secrets.choice(LETTERS)
+            self._prompt(
+                line(
+                    " press ",
+                    (self._letter, "critical"),
+                    " to do it   ",
+                    ("Enter", "focus"),
+                    " or ",
+                    ("Esc", "focus"),
+                    " cancels",
+                )
+            )
+        else:
+            self.add_class("-typing")
+            self.query_one(Input).focus()
+            self._prompt(
+                line(" type ", (plan.confirm_word, "critical"), " and Enter to do it   ", ("Esc", "focus"), " cancels")
+            )
+
+    def on_key(self, event: Key) -> None:
+        """The confirming key; everything else is left to the bindings."""
+        plan = self._plan
+        if not self._asking or plan is None or plan.risk is Risk.DESTRUCTIVE:
+            return
+        if time.monotonic() < self._hears_from:
+            event.stop()
+            return
+        if plan.risk is Risk.DISRUPTIVE and event.character == self._letter:
+            event.stop()
+            self._confirm(self._letter)
+
+    def on_panel_opened(self, event: Panel.Opened) -> None:
+        """Enter: does a safe action, cancels any other, closes a finished one."""
+        event.stop()
+        if self._asking and time.monotonic() < self._hears_from:
+            return
+        if self._asking and self._plan is not None and self._plan.risk is Risk.SAFE:
+            self._confirm("enter")
+        else:
+            self.action_leave()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """The typed name of a destructive action."""
+        plan = self._plan
+        if plan is None or not self._asking or time.monotonic() < self._hears_from:
+            return
+        if event.value.strip() == plan.confirm_word:
+            self.remove_class("-typing")
+            self._confirm(event.value.strip())
+        else:
+            self._prompt(
+                line((" that is not its name ", "warning"), " type ", (plan.confirm_word, "critical"), ", or Esc")
+            )
+
+    def _confirm(self, word: str) -> None:
+        self._asking = False
+        self.query_one(Panel).focus()
+        self.run_worker(self._run(word), exclusive=True)
+
+    async def _run(self, confirmation: str) -> None:
+        """Follow the execution; leaving the screen only stops the watching."""
+        from alphapulse_tui.executor.client import ExecutorProblem
+
+        plan, executor, session = self._plan, self.cockpit.session.executor, self.cockpit.session
+        assert plan is not None and executor is not None
+        self._prompt(line((" under way ", "accent"), " Esc leaves this screen; it goes on"))
+        incident = session.desk.open.id if session.desk is not None and session.desk.open is not None else ""
+        try:
+            if plan.needs_share:
+                await self._enter_share(plan, incident)
+                return
+            async for progress in executor.execute(
+                plan, confirmation=confirmation, reason=self._reason, incident=incident
+            ):
+                self._tell(progress)
+        except ExecutorProblem as problem:
+            self._story += wrap(str(problem), self.query_one(Panel).inner_width, "warning")
+            self._redraw()
+        self._finish()
+
+    async def _enter_share(self, plan: Plan, incident: str) -> None:
+        """Hand the terminal to the helper that asks for the share; this process never sees it."""
+        from alphapulse_tui.screens.share import enter_share
+
+        async for progress in enter_share(self.cockpit, plan, incident):
+            self._tell(progress)
+        self._finish()
+
+    def _tell(self, progress: Progress) -> None:
+        width = self.query_one(Panel).inner_width
+        if progress.result is not None:
+            style = OUTCOME_STYLES[progress.result.outcome]
+            self._story += wrap(f"{OUTCOME_WORDS[progress.result.outcome]}: {progress.result.sentence}", width, style)
+            self._story += [
+                line(("  " + key + "  ", "dim"), text)
+                for key, value in progress.result.details.items()
+                for text in value.split("\n")
+            ]
+        elif progress.verification is not None:
+            found = progress.verification
+            self._verified = found.verdict is Verdict.VERIFIED
+            self._story += wrap(f"{found.verdict.value}: {found.sentence}", width, VERDICT_STYLES[found.verdict])
+            self._story += reading_lines(progress.before, found.reading)
+        else:
+            self._story += wrap(progress.sentence, width, "dim")
+        self._redraw()
+
+    def _redraw(self) -> None:
+        """What has happened stands above what was planned."""
+        plan = self._plan
+        planned = plan_lines(plan, self.query_one(Panel).inner_width) if plan is not None and plan.changes else []
+        self._show([*self._story, Line(), *planned] if planned else self._story)
+
+    def _finish(self) -> None:
+        undo = self._plan.undo_action if self._plan is not None else ""
+        back = (
+            line(" ", ("z", "focus"), " undoes it   ", ("Esc", "focus"), " back")
+            if undo
+            else line(" ", ("Esc", "focus"), " back")
+        )
+        self._prompt(back)
+
+    def action_undo(self) -> None:
+        """Plan the way back."""
+        plan = self._plan
+        if plan is None or not plan.undo_action or self._asking:
+            return
+        self.app.switch_screen(
+            ActionScreen(plan.undo_action, dict(plan.undo_params), undoes=plan.id, reason=f"undo of {plan.title}")
+        )
+
+    def action_leave(self) -> None:
+        """Cancel before sending; afterwards only stop watching."""
+        self.dismiss(self._verified)
+
+    def _show(self, lines: list[Line]) -> None:
+        plan = self._plan
+        panel = self.query_one(Panel)
+        panel.title = plan.title if plan is not None else "What this will do"
+        badge = (
+            line((f"{plan.environment}  {plan.risk.value}", "critical" if plan.risk is Risk.DESTRUCTIVE else "accent"))
+            if plan
+            else Line()
+        )
+        panel.show(lines, badge)
+
+    def _prompt(self, text: Line) -> None:
+        self.query_one(PromptLine).ask(text)

@@ -1,0 +1,152 @@
+"""What every full screen shares: the session, the top line's words, and the keys that mean the same everywhere."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import time
+from typing import TYPE_CHECKING, cast
+
+from textual.screen import Screen
+
+from alphapulse_tui.model.fixes import Fix
+from alphapulse_tui.screens.topline import Standing
+from alphapulse_tui.session import Session
+
+if TYPE_CHECKING:
+    from alphapulse_tui.app import Cockpit
+
+
+class CockpitScreen(Screen[None]):
+    """A full screen of ours. Screens are imported when they are first opened: the first paint pays for the cockpit alone."""
+
+    @property
+    def cockpit(self) -> Cockpit:
+        """The program."""
+        return cast("Cockpit", self.app)
+
+    @property
+    def session(self) -> Session:
+        """The sitting that the screens share."""
+        return self.cockpit.session
+
+    def standing(self) -> Standing:
+        """What the top line says now."""
+        session = self.session
+        profile = session.profile
+        desk = session.desk
+        executor = session.executor
+        return Standing(
+            environment=profile.environment or profile.name,
+            production=profile.production,
+            armed_seconds=executor.armed_seconds(time.time()) if executor is not None else None,
+            always_armed=not profile.production and not session.read_only,
+            who=whoami(),
+            incident=desk.headline(time.time()) if desk is not None else "",
+        )
+
+    def action_back(self) -> None:
+        """Leave this screen."""
+        self.dismiss()
+
+    def action_help(self) -> None:
+        """This screen's keys."""
+        from alphapulse_tui.screens.help import HelpScreen
+
+        self.app.push_screen(HelpScreen(self))
+
+    def action_refresh(self) -> None:
+        """Ask silent targets again."""
+        self.session.refresh()
+
+    def action_runbook(self) -> None:
+        """All procedures."""
+        from alphapulse_tui.screens.runbook import RunbookScreen
+
+        self.app.push_screen(RunbookScreen())
+
+    def action_incident(self) -> None:
+        """The open incident, or the way to declare one."""
+        if self.session.desk is None:
+            self.app.notify(
+                self.session.journal_problem or "The journal is being opened.", title="No journal", severity="warning"
+            )
+            return
+        from alphapulse_tui.screens.incident import IncidentScreen
+
+        self.app.push_screen(IncidentScreen())
+
+    def action_declare(self) -> None:
+        """Declare an incident."""
+        if self.session.desk is None:
+            self.app.notify(
+                self.session.journal_problem or "The journal is being opened.", title="No journal", severity="warning"
+            )
+            return
+        from alphapulse_tui.screens.declare import DeclareScreen
+
+        self.app.push_screen(DeclareScreen())
+
+    def action_acknowledge(self) -> None:
+        """Acknowledge the open incident."""
+        desk = self.session.desk
+        if desk is None or desk.open is None:
+            self.app.notify("There is no open incident; ! declares one.", title="Nothing to acknowledge")
+            return
+        self.session.spawn(desk.acknowledge(), "acknowledge")
+
+    def action_note(self) -> None:
+        """Write a note into the timeline."""
+        if self.session.desk is None:
+            self.app.notify(
+                self.session.journal_problem or "The journal is being opened.", title="No journal", severity="warning"
+            )
+            return
+        from alphapulse_tui.screens.note import NoteScreen
+
+        self.app.push_screen(NoteScreen())
+
+    def action_arm(self) -> None:
+        """Allow changes in production for an hour, or take that back."""
+        from alphapulse_tui.screens.arm import ArmScreen
+
+        self.app.push_screen(ArmScreen())
+
+    def action_unresolved(self) -> None:
+        """Actions whose outcome is not known."""
+        from alphapulse_tui.screens.unresolved import UnresolvedScreen
+
+        self.app.push_screen(UnresolvedScreen())
+
+    def open_procedure(self, procedure: str) -> None:
+        """Open a procedure's screen, where it stood if it was under way."""
+        from alphapulse_tui.screens.procedure import open_procedure
+
+        open_procedure(self, procedure)
+
+    def open_detail(self, target: str) -> None:
+        """The whole table behind a panel."""
+        from alphapulse_tui.screens.detail import DetailScreen
+
+        self.app.push_screen(DetailScreen(target))
+
+    def open_fixes(self, target: str, key: str) -> None:
+        """Number the fixes of a panel and row; the chosen one is planned."""
+        from alphapulse_tui.screens.fixes import FixesScreen
+
+        def chosen(fix: Fix | None) -> None:
+            if fix is not None:
+                self.open_action(fix.action_id, dict(fix.params))
+
+        self.app.push_screen(FixesScreen(target, key), chosen)
+
+    def open_action(self, action_id: str, params: dict[str, str], undoes: str = "") -> None:
+        """Plan an action and lead it through confirmation, execution and proof."""
+        from alphapulse_tui.screens.action import ActionScreen
+
+        self.app.push_screen(ActionScreen(action_id, params, undoes=undoes))
+
+
+def whoami() -> str:
+    """Login and host, as the journal has the actor."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"

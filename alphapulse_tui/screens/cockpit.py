@@ -1,0 +1,187 @@
+"""The start screen: seven live panels, the verdict in words, and every common fix two keys away.
+
+A reading that changed repaints its own panel at once; a tick a second lets ages, clocks and staleness move. Nothing else is painted.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Grid
+from textual.css.query import NoMatches
+
+from alphapulse_tui.model.reading import Reading
+from alphapulse_tui.model.verdict import Verdict, judge
+from alphapulse_tui.screens.base import CockpitScreen
+from alphapulse_tui.screens.commands import COCKPIT, EVERYWHERE, bindings, footer_text
+from alphapulse_tui.screens.footer import FooterLine
+from alphapulse_tui.screens.panels import alerts, incident, platform, pods, postgres, redis, truth, vault
+from alphapulse_tui.screens.topline import TopLine, VerdictLine
+from alphapulse_tui.session import BOARD_TARGETS
+from alphapulse_tui.widgets.lines import Line, line
+from alphapulse_tui.widgets.panel import ASCII, Panel
+
+TITLES = {
+    "alerts": "Alerts",
+    "kubernetes": "Pods",
+    "postgres": "PostgreSQL",
+    "redis": "Redis",
+    "vault": "Vault",
+    "platform": "Platform",
+}
+"""Panel titles by the board's target."""
+
+HOW = {
+    "alerts": alerts.NOT_CONFIGURED,
+    "kubernetes": pods.NOT_CONFIGURED,
+    "postgres": postgres.NOT_CONFIGURED,
+    "redis": redis.NOT_CONFIGURED,
+    "vault": vault.NOT_CONFIGURED,
+    "platform": platform.NOT_CONFIGURED,
+}
+"""How to configure each target."""
+
+TICK = 1.0
+"""Seconds between two looks at the clock."""
+
+
+class Cockpit(CockpitScreen):
+    """Everything at a glance."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(EVERYWHERE, COCKPIT),
+        *(
+            Binding(str(number), f"panel({number})", f"panel {number}", show=False, id=f"cockpit.panel-{number}")
+            for number in range(1, 8)
+        ),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.verdict: Verdict | None = None
+
+    def compose(self) -> ComposeResult:
+        """Top line, verdict, seven panels, footer."""
+        yield TopLine(self.standing())
+        yield VerdictLine()
+        with Grid(id="panels"):
+            for number, target in enumerate(BOARD_TARGETS, 1):
+                yield Panel(number, TITLES[target], id=f"panel-{target}")
+            yield Panel(7, "Incident", id="panel-incident")
+        yield FooterLine(footer_text(COCKPIT, EVERYWHERE, keymap=self.session.profile.keys))
+
+    def on_mount(self) -> None:
+        """Draw what is known, then follow the board and the clock."""
+        self.query_one("#panel-alerts", Panel).focus()
+        self._unsubscribe = self.session.board.subscribe(self._changed)
+        self.set_interval(TICK, self.tick)
+        self.call_after_refresh(self.tick)
+
+    def on_unmount(self) -> None:
+        """Stop listening."""
+        self._unsubscribe()
+
+    def _changed(self, reading: Reading[Any], before: Reading[Any] | None) -> None:  # noqa: ARG002 - a Listener's signature
+        self._draw(reading.target)
+        self._judge()
+
+    def tick(self) -> None:
+        """Let time pass on the screen."""
+        self.query_one(TopLine).show(self.standing(), time.time())
+        for target in BOARD_TARGETS:
+            self._draw(target)
+        self._draw_incident()
+        self._judge()
+
+    def on_screen_resume(self) -> None:
+        """Back from another screen: what happened meanwhile."""
+        if self.is_mounted:
+            self.call_after_refresh(self.tick)
+
+    def _judge(self) -> None:
+        self.verdict = judge(self.session.board.readings.values(), self.session.now)
+        self.query_one(VerdictLine).show(self.verdict)
+
+    def _draw(self, target: str) -> None:
+        try:
+            panel = self.query_one(f"#panel-{target}", Panel)
+        except NoMatches:  # a reading came before the panels were mounted: the first tick draws it
+            return
+        now = self.session.now
+        reading = self.session.board.get(target)
+        body = self._body(target, reading, panel) if reading is not None and reading.snapshot is not None else []
+        panel.show(
+            truth.truthful(reading, body, now, panel.inner_width, HOW[target]),
+            truth.badge(reading, now),
+            truth.tone(reading, now),
+        )
+
+    def _body(self, target: str, reading: Reading[Any], panel: Panel) -> list[Line]:
+        snapshot, thresholds = reading.snapshot, self.session.profile.thresholds
+        wall, width = time.time(), panel.inner_width
+        ascii_only = Panel.frame is ASCII
+        match target:
+            case "alerts":
+                return alerts.body(snapshot, wall)
+            case "kubernetes":
+                return pods.body(snapshot, wall, width, panel.inner_height)
+            case "postgres":
+                return postgres.body(snapshot, thresholds, wall, width)
+            case "redis":
+                return redis.body(snapshot, thresholds)
+            case "vault":
+                return vault.body(snapshot)
+            case _:
+                return platform.body(snapshot, thresholds, width, ascii_only)
+
+    def _draw_incident(self) -> None:
+        panel = self.query_one("#panel-incident", Panel)
+        desk = self.session.desk
+        if desk is None:
+            said = self.session.journal_problem or "opening the journal"
+            panel.show([line((said, "unknown"))], line(("no journal", "unknown")))
+            return
+        panel.title = incident.title(desk)
+        panel.show(incident.body(desk, panel.inner_height, panel.inner_width, time.time()), incident.badge(desk))
+
+    def action_panel(self, number: int) -> None:
+        """Focus a panel by its number."""
+        targets = (*BOARD_TARGETS, "incident")
+        self.query_one(f"#panel-{targets[number - 1]}", Panel).focus()
+
+    @property
+    def focused_panel(self) -> Panel:
+        """The panel that keys act on."""
+        return self.focused if isinstance(self.focused, Panel) else self.query_one("#panel-alerts", Panel)
+
+    def action_procedure(self) -> None:
+        """Open what the verdict suggests."""
+        finding = self.verdict.finding if self.verdict else None
+        if finding is None or not finding.procedure:
+            self.app.notify("Nothing suggests a procedure; r lists them all.", title="No procedure")
+            return
+        self.open_procedure(finding.procedure)
+
+    def action_fixes(self) -> None:
+        """The numbered fixes of the focused panel and row."""
+        panel = self.focused_panel
+        self.open_fixes(panel.id.removeprefix("panel-") if panel.id else "", panel.chosen)
+
+    def on_panel_opened(self, event: Panel.Opened) -> None:
+        """Enter: the alert's procedure, the incident, or the panel's whole table."""
+        target = (event.panel.id or "").removeprefix("panel-")
+        if target == "incident":
+            self.action_incident()
+        elif target == "alerts" and (procedure := self._procedure_of(event.key)):
+            self.open_procedure(procedure)
+        else:
+            self.open_detail(target)
+
+    def _procedure_of(self, alert_key: str) -> str:
+        reading = self.session.board.get("alerts")
+        if reading is None or reading.snapshot is None:
+            return ""
+        return next((alert.procedure for alert in reading.snapshot.alerts if alert.key == alert_key), "")

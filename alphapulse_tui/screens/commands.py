@@ -1,0 +1,144 @@
+"""Every key of the cockpit in one table: bindings, footer, help, palette and the check of a user's keymap are made from it.
+
+The same key means the same thing on every screen (design 4, rule 4). Only letters, digits, F-keys, arrows, Enter and Esc: tmux, flow
+control and old terminals eat the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from textual.binding import Binding
+from textual.keys import Keys
+
+from alphapulse_tui.errors import ConfigError
+
+EVERYWHERE = "everywhere"
+COCKPIT = "cockpit"
+PROCEDURE = "procedure"
+INCIDENT = "incident"
+DETAIL = "detail"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing that a key does. ``id`` is what a keymap in the config names."""
+
+    id: str
+    keys: str
+    """Textual key names, joined by commas; the first is shown."""
+    action: str
+    title: str
+    """One or two words for the footer."""
+    help: str
+    """One sentence for the help screen."""
+    scope: str
+    footer: bool = True
+    shown_key: str = ""
+    """How the footer writes the key, where its name is not what is pressed."""
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("cockpit.panel", "1,2,3,4,5,6,7", "", "panel", "Focus the panel of that number.", COCKPIT, shown_key="1-7"),
+    Command(
+        "fix", "f", "fixes", "fix", "Numbered fixes for the focused panel or row, the suggested one first.", COCKPIT
+    ),
+    Command(
+        "open", "enter", "", "open", "Open the panel's details, or the alert's procedure.", COCKPIT, shown_key="Enter"
+    ),
+    Command("procedure", "p", "procedure", "procedure", "Open the procedure that the verdict suggests.", COCKPIT),
+    Command("runbook", "r", "runbook", "runbook", "All procedures.", EVERYWHERE),
+    Command("incident", "i", "incident", "incident", "The open incident: clocks, timeline, postmortem.", EVERYWHERE),
+    Command("acknowledge", "a", "acknowledge", "ack", "Acknowledge the incident.", EVERYWHERE),
+    Command("note", "n", "note", "note", "Write a note into the timeline.", EVERYWHERE),
+    Command("declare", "exclamation_mark", "declare", "declare", "Declare an incident.", EVERYWHERE, shown_key="!"),
+    Command("arm", "A", "arm", "arm", "Allow changes in production for 60 minutes.", EVERYWHERE, footer=False),
+    Command(
+        "unresolved", "v", "unresolved", "unknown", "Actions whose outcome is not known.", EVERYWHERE, footer=False
+    ),
+    Command(
+        "refresh",
+        "f5",
+        "refresh",
+        "refresh",
+        "Ask every silent target again now.",
+        EVERYWHERE,
+        footer=False,
+        shown_key="F5",
+    ),
+    Command("palette", "colon", "command_palette", "command", "Find a command by name.", EVERYWHERE, shown_key=":"),
+    Command("help", "question_mark", "help", "help", "This screen's keys.", EVERYWHERE, shown_key="?"),
+    Command("quit", "q", "quit", "quit", "Leave; what was sent goes on in the executor.", EVERYWHERE),
+    Command("back", "escape", "back", "back", "Back to where you came from.", DETAIL, shown_key="Esc"),
+    Command("detail.filter", "slash", "filter", "filter", "Show only rows that contain a text.", DETAIL, shown_key="/"),
+    Command("detail.fix", "f", "fixes", "fix", "Numbered fixes for the row.", DETAIL),
+)
+"""The table. Screens of their own scopes add theirs beside their class, by :func:`bindings` with ``extra``."""
+
+
+def bindings(*scopes: str, extra: tuple[Command, ...] = ()) -> list[Binding]:
+    """Textual bindings of the commands in ``scopes``, in the table's order."""
+    return [
+        Binding(command.keys, command.action, command.title, id=command.id, show=command.footer, tooltip=command.help)
+        for command in (*COMMANDS, *extra)
+        if command.scope in scopes and command.action
+    ]
+
+
+def footer_text(
+    *scopes: str, extra: tuple[Command, ...] = (), keymap: Mapping[str, str] | None = None
+) -> list[tuple[str, str]]:
+    """Pairs of key and word for the footer line, as the user's keymap has them."""
+    changed = keymap or {}
+    return [
+        (shown(command, changed.get(command.id)), command.title)
+        for command in (*extra, *COMMANDS)
+        if command.scope in scopes and command.footer
+    ]
+
+
+def shown(command: Command, key: str | None = None) -> str:
+    """How a person writes the command's key."""
+    if key is None:
+        return command.shown_key or command.keys.split(",")[0]
+    return key.split(",")[0]
+
+
+def check_keymap(keymap: Mapping[str, str], commands: tuple[Command, ...] = COMMANDS) -> None:
+    """Refuse a keymap with an unknown id, an unknown key, or two commands of one screen on one key: Textual takes all three in silence.
+
+    Raises:
+        ConfigError: one sentence for the first mistake, with the nearest id.
+    """
+    ids = {command.id: command for command in commands}
+    for name, keys in keymap.items():
+        if name not in ids:
+            near = get_close_matches(name, ids, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(sorted(ids))}"
+            raise ConfigError(f"keys: no command {name!r}{hint}")
+        for key in keys.split(","):
+            if not _is_key(key.strip()):
+                raise ConfigError(
+                    f"keys.{name}: {key!r} is no key; write a letter, a digit, f1 to f12, or a name such as 'slash'"
+                )
+    taken: dict[tuple[str, str], str] = {}
+    for command in commands:
+        for key in keymap.get(command.id, command.keys).split(","):
+            for scope in (
+                (command.scope,) if command.scope != EVERYWHERE else (EVERYWHERE, COCKPIT, DETAIL, PROCEDURE, INCIDENT)
+            ):
+                other = taken.setdefault((scope, key.strip()), command.id)
+                if other != command.id:
+                    raise ConfigError(
+                        f"keys: {key.strip()!r} is both {other!r} and {command.id!r}; give one of them another key"
+                    )
+
+
+def _is_key(name: str) -> bool:
+    return (
+        len(name) == 1
+        or name in {key.value for key in Keys}
+        or name in {"exclamation_mark", "question_mark", "slash", "colon", "full_stop"}
+    )

@@ -1,0 +1,51 @@
+"""A plan, its victims and its readings as lines: shared by the action screen, procedures and the list of unresolved actions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from alphapulse_tui.model.plan import Plan
+from alphapulse_tui.widgets.lines import Line, line, wrap
+
+VICTIMS_SHOWN = 12
+"""Victims listed before the rest is counted; all of them are in the journal."""
+
+
+def plan_lines(plan: Plan, width: int) -> list[Line]:
+    """What this will do: sentence, victims, the exact call, proof, way back, warnings."""
+    lines = wrap(plan.refusal, width, "warning") if plan.refusal else []
+    lines += wrap(plan.sentence, width, "strong")
+    for warning in plan.warnings:
+        lines += wrap(f"! {warning}", width, "warning")
+    if plan.victims:
+        lines += [Line(), line((f"Touches {len(plan.victims)}:", "title"))]
+        lines += [line(("  " + victim.label, "plain")) for victim in plan.victims[:VICTIMS_SHOWN]]
+        if len(plan.victims) > VICTIMS_SHOWN:
+            lines.append(line((f"  and {len(plan.victims) - VICTIMS_SHOWN} more", "dim")))
+    lines += _section("As we run it", plan.call, width)
+    lines += _section("By hand", plan.shell, width)
+    if plan.checks:
+        lines += [Line(), line(("Proof, read from the target", "title"))]
+        lines += [one for check in plan.checks for one in wrap(f"- {check.title}: {check.expected}", width)]
+    lines += _section("Way back", plan.undo, width)
+    return lines
+
+
+def reading_lines(before: Mapping[str, str], after: Mapping[str, str]) -> list[Line]:
+    """Before and after, figure by figure."""
+    names = [*after, *(name for name in before if name not in after)]
+    return [
+        line(
+            (f"  {name}: ", "dim"),
+            before.get(name, "not read"),
+            (" -> ", "dim"),
+            (after.get(name, "not read"), "strong"),
+        )
+        for name in names
+    ]
+
+
+def _section(title: str, text: str, width: int) -> list[Line]:
+    if not text:
+        return []
+    return [Line(), line((title, "title")), *(one for part in text.split("\n") for one in wrap(part, width))]

@@ -1,0 +1,106 @@
+"""The two lines above every screen: which environment am I in, may I change it, who am I, what time is it; and the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alphapulse_tui.model.health import Health
+from alphapulse_tui.model.verdict import Verdict
+from alphapulse_tui.model.words import clock, utc
+from alphapulse_tui.screens.panels.truth import TONES
+from alphapulse_tui.widgets.lines import Line, LineWidget, line, spread
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the top line says besides the time."""
+
+    environment: str
+    production: bool
+    armed_seconds: float | None
+    """Seconds left of being armed; none when changes are refused (read-only)."""
+    always_armed: bool
+    """True where nothing needs arming: not production and not read-only."""
+    who: str
+    incident: str = ""
+    """``P0 INC-0042 API down  ack 00:03``, or empty."""
+    incident_style: str = "critical"
+
+
+class TopLine(LineWidget):
+    """Environment, right to change, person, incident, UTC."""
+
+    DEFAULT_CSS = """
+    TopLine { height: 1; background: $panel; }
+    TopLine.-production { background: $error-darken-2; color: $text; }
+    """
+
+    def __init__(self, standing: Standing) -> None:
+        super().__init__()
+        self._standing = standing
+        self._wall = 0.0
+        self.set_class(standing.production, "-production")
+
+    def show(self, standing: Standing, wall: float) -> None:
+        """Take a new standing and the time of day (unix seconds)."""
+        self._standing, self._wall = standing, wall
+        self.repaint()
+
+    def lines(self, width: int, height: int) -> list[Line]:  # noqa: ARG002 - one line, whatever the height
+        """One line; the incident gives way before environment and clock do."""
+        standing = self._standing
+        name = standing.environment.upper() if standing.production else standing.environment
+        left = [
+            (" AlphaPulse  ", "title" if not standing.production else "strong"),
+            (name, "strong"),
+            ("  ", "plain"),
+            _right(standing),
+        ]
+        left += [("  ", "plain"), (standing.who, "dim")]
+        time_of_day = line((f" {utc(self._wall)} ", "dim"))
+        incident = line((f"  {standing.incident}", standing.incident_style)) if standing.incident else Line()
+        whole = Line((*left, *incident.spans))
+        if whole.cells + time_of_day.cells >= width:
+            whole = Line((*left[:4], *incident.spans))
+        return [spread(whole, time_of_day, width)]
+
+
+def _right(standing: Standing) -> tuple[str, str]:
+    if standing.always_armed:
+        return ("changes allowed", "ok")
+    if standing.armed_seconds is None:
+        return ("READ-ONLY", "strong")
+    return (f"ARMED {clock(standing.armed_seconds)}", "critical")
+
+
+class VerdictLine(LineWidget):
+    """What is wrong, in words, and the key that opens its procedure."""
+
+    DEFAULT_CSS = """
+    VerdictLine { height: 1; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._verdict = Verdict(Health.UNKNOWN, "starting")
+
+    def show(self, verdict: Verdict) -> None:
+        """Take a new verdict."""
+        if verdict != self._verdict:
+            self._verdict = verdict
+            self.repaint()
+
+    def lines(self, width: int, height: int) -> list[Line]:  # noqa: ARG002 - one line, whatever the height
+        """Severity, sentence, how many more, and what to press."""
+        verdict = self._verdict
+        finding = verdict.finding
+        style = TONES[finding.health if finding else verdict.health]
+        severity = f"{finding.severity.value} " if finding and finding.severity else ""
+        word = {Health.OK: "OK", Health.WARNING: "WARNING", Health.CRITICAL: "CRITICAL", Health.UNKNOWN: "NOT VERIFIED"}
+        head = severity or f"{word[finding.health if finding else verdict.health]} "
+        more = f" (+{verdict.others} more)" if verdict.others else ""
+        press = f" p: {finding.procedure} " if finding and finding.procedure else ""
+        room = width - len(head) - len(more) - len(press) - 3
+        sentence = verdict.sentence if len(verdict.sentence) <= room else verdict.sentence[: max(0, room - 1)] + "~"
+        left = line((f" {head}", style), (sentence, style if finding else "ok"), (more, "dim"))
+        return [spread(left, line((press, "focus")), width)]

@@ -1,0 +1,100 @@
+"""One engineer's sitting at one environment: the board with its sources, the journal and what it tells, the executor at hand.
+
+Made by ``app`` (and by tests, without sources); screens read it and call it. It knows no screen: whoever wants to hear of changes
+subscribes. Everything heavy is imported after the first paint, off the loop, because a client library takes longer than a frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from alphapulse_tui.board import Board
+from alphapulse_tui.config.settings import Profile
+from alphapulse_tui.model.reading import Link, Reading
+
+if TYPE_CHECKING:
+    from alphapulse_tui.executor.client import ExecutorClient
+    from alphapulse_tui.incident.desk import Desk
+    from alphapulse_tui.sources.contract import SourceLoop
+
+log = logging.getLogger(__name__)
+
+BOARD_TARGETS = ("alerts", "kubernetes", "postgres", "redis", "vault", "platform")
+"""The board's keys, in the order of the panels 1 to 6."""
+
+
+class Session:
+    """What the screens of one run share."""
+
+    def __init__(
+        self, profile: Profile, *, read_only: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.profile = profile
+        self.read_only = read_only
+        self.board = Board(clock)
+        self.desk: Desk | None = None
+        """The journal and the open incident; none until opened, or when the journal cannot be had (``journal_problem`` says why)."""
+        self.journal_problem = ""
+        self.executor: ExecutorClient | None = None
+        self.executor_problem = "the executor is starting"
+        self._loops: dict[str, SourceLoop[Any]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def now(self) -> float:
+        """The board's clock, seconds."""
+        return self.board.clock()
+
+    async def start_sources(self) -> None:
+        """Import the sources off the loop and start a task for each; a target without settings is put on the board as such."""
+        build = await asyncio.to_thread(_import_sources)
+        for source in build.make_sources(self.profile):
+            self.follow(build.SourceLoop(source, self.board))
+        for target in BOARD_TARGETS:
+            if target not in self._loops:
+                self.board.publish(Reading(target, 60.0, Link.UNCONFIGURED, self.now))
+
+    def follow(self, loop: SourceLoop[Any]) -> None:
+        """Run a source's loop until :meth:`close`."""
+        self._loops[loop.source.target] = loop
+        self.spawn(loop.run(), f"source {loop.source.target}")
+
+    def refresh(self) -> None:
+        """Ask every target that is being waited for again at once."""
+        for loop in self._loops.values():
+            loop.refresh()
+
+    def spawn(self, work: Any, name: str) -> asyncio.Task[Any]:
+        """Run a coroutine for as long as the session lasts; an exception that it dies of goes to the log."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s died", task.get_name(), exc_info=error)
+
+    async def close(self) -> None:
+        """Stop reading. The executor goes on by itself until it holds nothing."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=1.0)
+        if self.executor is not None:
+            await self.executor.close()
+        if self.desk is not None:
+            self.desk.close()
+
+
+def _import_sources() -> Any:
+    """The module that makes sources; importing it (and what its sources import) takes tenths of a second."""
+    from alphapulse_tui.sources import build
+
+    return build

@@ -59,4 +59,5 @@ def _same(before: Reading[Any], after: Reading[Any]) -> bool:
         and before.problem == after.problem
         and before.snapshot == after.snapshot
         and before.findings == after.findings
+        and before.proven == after.proven
     )

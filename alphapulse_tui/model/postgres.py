@@ -1,7 +1,7 @@
 """PostgreSQL as the cockpit sees it: slots, sessions, who blocks whom, replication.
 
 Read by ``sources.postgres``. Moments are unix seconds of the *server's* clock, so that an equal state is an equal snapshot; ages are
-computed when they are drawn, against ``server_time``.
+computed when they are drawn, against the server's own time: ours plus ``clock_offset``.
 """
 
 from __future__ import annotations
@@ -81,8 +81,27 @@ class ReplicaView:
     receiver: str
     """``streaming``, or empty when no WAL receiver runs."""
     lag_seconds: float | None
-    """Seconds behind, 0 when everything received is replayed and the receiver streams (an idle primary is no lag); none when unknown."""
+    """Seconds since the primary wrote what this replica has not replayed; 0 when nothing is missing (an idle primary is no lag); none when unknown."""
     problem: str = ""
+    lag_bytes: int | None = None
+    """WAL that the primary has written and this replica has not replayed; none when either could not be asked."""
+    startup_wait: str = ""
+    """What the replaying process waits for: ``RecoveryConflictSnapshot`` is a query that stands in its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicationSlot:
+    """A slot of the primary: it holds WAL back for its reader, up to ``retained_limit``."""
+
+    name: str
+    kind: str
+    """``physical`` or ``logical``."""
+    active: bool
+    wal_status: str
+    """``reserved``, ``extended``, ``unreserved`` or ``lost``; the last two mean that the reader must be built anew."""
+    retained_bytes: int | None
+    retained_limit: int | None
+    """Bytes, ``max_slot_wal_keep_size``; none means without limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +126,9 @@ class PostgresSnapshot:
     limits: tuple[ConnectionLimit, ...]
     standbys: tuple[Standby, ...]
     replicas: tuple[ReplicaView, ...]
+    slots: tuple[ReplicationSlot, ...] = ()
+    clock_offset: float = 0.0
+    """Seconds that the server's clock is ahead of ours; moves only when it is off by more than a second."""
     missing_grants: tuple[str, ...] = ()
     """What could not be read, each as the grant that would allow it: ``GRANT pg_monitor TO oncall``."""
 

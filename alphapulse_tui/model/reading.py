@@ -56,6 +56,8 @@ class Reading(Generic[T_co]):
     """Failures in a row since the last success."""
     findings: tuple[Finding, ...] = ()
     """What the rules say of ``snapshot``; worst first."""
+    proven: tuple[Finding, ...] = ()
+    """What the last failure itself says of the target (no connection slot left for us); empty while it can be read."""
 
     def age(self, now: float) -> float | None:
         """Seconds since the value was read, or none if there never was one."""
@@ -74,11 +76,15 @@ class Reading(Generic[T_co]):
         return age is not None and age <= DIM_AFTER_INTERVALS * self.interval
 
     def health(self, now: float) -> Health:
-        """The target's health at ``now``; unknown when there is no value or it is older than five intervals."""
+        """The target's health at ``now``; unknown when there is no value or it is older than five intervals.
+
+        Worse than unknown only when the failure itself proves it.
+        """
         age = self.age(now)
+        proven = [finding.health for finding in self.proven]
         if self.snapshot is None or age is None or age > UNKNOWN_AFTER_INTERVALS * self.interval:
-            return Health.UNKNOWN
-        judged = worst(finding.health for finding in self.findings) if self.findings else Health.OK
+            return worst([Health.UNKNOWN, *proven])
+        judged = worst([Health.OK, *proven, *(finding.health for finding in self.findings)])
         if self.link_at(now) is not Link.LIVE and judged is Health.OK:
             return Health.UNKNOWN
         return judged

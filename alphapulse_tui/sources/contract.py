@@ -16,6 +16,7 @@ import logging
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 from alphapulse_tui.board import Board
@@ -38,7 +39,15 @@ DENIED_RETRY = 60.0
 
 
 class SourceProblem(Exception):
-    """The target could not be read; the message is one sentence for a person: what, and what to do."""
+    """The target could not be read; the message is one sentence for a person: what, and what to do.
+
+    ``proves`` holds what the failure itself says of the target's health: a server that has no connection slot left for us is not merely
+    unknown. The reading carries it until the target can be read again.
+    """
+
+    def __init__(self, sentence: str, proves: tuple[Finding, ...] = ()) -> None:
+        super().__init__(sentence)
+        self.proves = proves
 
 
 class Unreachable(SourceProblem):
@@ -68,7 +77,10 @@ class Source(ABC, Generic[T]):
 
     @abstractmethod
     def judge(self, snapshot: T) -> tuple[Finding, ...]:
-        """What the rules say of ``snapshot``, worst first."""
+        """What the rules say of ``snapshot`` *now*, worst first.
+
+        Asked after every reading, also an unchanged one: a transaction that idles does not change, it grows old.
+        """
 
     async def close(self) -> None:
         """Let go of connections; called once, at the end, and after a read that ran out of time."""
@@ -122,9 +134,9 @@ class SourceLoop(Generic[T]):
             await self.source.follow(self._arrived)
             self._failed(Link.DOWN, f"{self.source.target} ended its stream; connecting again")
         except Denied as refusal:
-            self._failed(Link.DENIED, clean(refusal))
-        except Unreachable as problem:
-            self._failed(Link.DOWN, clean(problem))
+            self._failed(Link.DENIED, clean(refusal), refusal.proves)
+        except SourceProblem as problem:
+            self._failed(Link.DOWN, clean(problem), problem.proves)
         except TimeoutError:
             self._failed(Link.DOWN, f"{self.source.target} gave no answer within {self.source.deadline:g} s")
             await self._close()
@@ -151,18 +163,19 @@ class SourceLoop(Generic[T]):
             since=before.since if before.link is Link.LIVE else now,
             snapshot=snapshot,
             taken_at=now,
-            findings=before.findings if snapshot == before.snapshot else self.source.judge(snapshot),
+            findings=self.source.judge(snapshot),
         )
         self.board.publish(self._reading)
 
-    def _failed(self, link: Link, problem: str) -> None:
-        self._reading = self._reading.with_link(link, self.board.clock(), problem, self._reading.attempts + 1)
+    def _failed(self, link: Link, problem: str, proves: tuple[Finding, ...] = ()) -> None:
+        self._reading = failed(self._reading, link, self.board.clock(), problem, proves)
         self.board.publish(self._reading)
 
     async def _back_off(self) -> None:
         """Full jitter below a ceiling that doubles up to a minute; ``refresh`` cuts it short."""
-        ceiling = min(BACKOFF_LAST, BACKOFF_FIRST * 2 ** (self._reading.attempts - 1))
-        seconds = DENIED_RETRY if self._reading.link is Link.DENIED else self._jitter(0.1, ceiling)
+        seconds = (
+            DENIED_RETRY if self._reading.link is Link.DENIED else self._jitter(0.1, ceiling(self._reading.attempts))
+        )
         self._wake.clear()
         waking = asyncio.ensure_future(self._wake.wait())
         sleeping = asyncio.ensure_future(self._sleep(seconds))
@@ -171,3 +184,18 @@ class SourceLoop(Generic[T]):
         finally:
             waking.cancel()
             sleeping.cancel()
+
+
+def ceiling(attempts: int) -> float:
+    """Seconds that the back-off after ``attempts`` failures in a row may last: 1, 2, 4 ... 60.
+
+    >>> [ceiling(attempts) for attempts in (1, 2, 6, 7, 100_000)]
+    [1.0, 2.0, 32.0, 60.0, 60.0]
+    """
+    # The exponent is bounded too: 2 ** 1100 is no float, and a wall display fails that often in a night.
+    return min(BACKOFF_LAST, BACKOFF_FIRST * 2.0 ** min(max(attempts, 1) - 1, 16))
+
+
+def failed(reading: Reading[T], link: Link, now: float, problem: str, proves: tuple[Finding, ...] = ()) -> Reading[T]:
+    """``reading`` after an attempt that brought no value: the old value stays, ``proves`` is what the failure itself says of the target."""
+    return replace(reading.with_link(link, now, problem, reading.attempts + 1), proven=proves)

@@ -1,0 +1,329 @@
+"""PostgreSQL: one warm connection a server, slots, sessions, who blocks whom, replication.
+
+The connection is opened once and kept, so that we are already inside when the slots run out. It cannot write (``default_transaction_
+read_only``), cannot wait long (statement and lock time-outs) and says who it is. Replicas are asked at the same time, each on its own
+connection, and a hung one marks only itself. Queries: ``sources/sql``. Made by ``build``; read by the cockpit and the headless ``status``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from alphapulse_tui.errors import AlphaPulseError
+from alphapulse_tui.model.health import Finding, Health, Severity
+from alphapulse_tui.model.postgres import (
+    ConnectionLimit,
+    PostgresSnapshot,
+    ReplicationSlot,
+    ReplicaView,
+    Session,
+    SessionGroup,
+    Standby,
+)
+from alphapulse_tui.model.rules import postgres as rules
+from alphapulse_tui.model.thresholds import Thresholds
+from alphapulse_tui.sources.contract import Denied, Source, SourceProblem, Unreachable
+from alphapulse_tui.sources.node import Node
+from alphapulse_tui.sources.replication import WalHistory
+from alphapulse_tui.sources.sql import query
+from alphapulse_tui.text import clean
+
+TARGET = "postgres"
+
+SERVER_SETTINGS = {
+    "application_name": "alphapulse-tui",
+    "statement_timeout": "4000",
+    "lock_timeout": "500",
+    "idle_in_transaction_session_timeout": "10000",
+    "default_transaction_read_only": "on",
+}
+"""Milliseconds; the panels' session must never be the problem that it shows (facts 8.2)."""
+
+QUERY_LIMIT = 2048
+"""Bytes of a session's query that are kept."""
+
+CLOCK_SLACK = 1.0
+"""Seconds of difference between two readings of a clock that are the network's, not the clock's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One server: what it is called, and the arguments of ``asyncpg.connect``, made anew for every connection (a password may change)."""
+
+    name: str
+    arguments: Callable[[], Mapping[str, Any]]
+
+
+class PostgresSource(Source[PostgresSnapshot]):
+    """The primary and its replicas."""
+
+    target = TARGET
+    interval = 2.0
+    deadline = 4.0
+    patience = 1.2
+    """Seconds that a replica may delay the primary's reading."""
+
+    def __init__(
+        self,
+        primary: Server,
+        replicas: Sequence[Server] = (),
+        thresholds: Thresholds | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._thresholds = thresholds or Thresholds()
+        self._clock = clock
+        self._primary = _Connection(primary)
+        self._replicas = [_Connection(replica) for replica in replicas]
+        self._nodes = [Node(link.name, link.replica_row, self.deadline, link.drop) for link in self._replicas]
+        self._history = WalHistory()
+        self._offset = 0.0
+
+    async def read(self) -> PostgresSnapshot:
+        """The primary's reading and every replica's; raises when the primary cannot be read."""
+        asking = asyncio.gather(*(node.ask(self.patience) for node in self._nodes), return_exceptions=True)
+        try:
+            rows = await self._primary.primary_rows()
+        except BaseException:
+            asking.cancel()
+            raise
+        answers = await asking
+        totals = rows["connections"][0]
+        now = self._clock()
+        self._note_clock(totals["server_time"] - now)
+        if totals["written"] is not None:
+            self._history.note(now, totals["written"])
+        replicas = [
+            self._replica(node.name, answer, now, totals["written"])
+            for node, answer in zip(self._nodes, answers, strict=True)
+        ]
+        grants = set() if totals["sees_all"] else {grant(totals["role"])}
+        grants |= {
+            grant(answer["role"]) for answer in answers if isinstance(answer, asyncpg.Record) and not answer["sees_all"]
+        }
+        blocked = {row["pid"]: tuple(sorted(set(row["blocked_by"]))) for row in rows["blockers"]}
+        return PostgresSnapshot(
+            server_version=totals["server_version"],
+            in_recovery=totals["in_recovery"],
+            max_connections=totals["max_connections"],
+            superuser_reserved=totals["superuser_reserved"],
+            reserved=totals["reserved"],
+            clients=totals["clients"],
+            walsenders=totals["walsenders"],
+            active=totals["active"],
+            idle=totals["idle"],
+            idle_in_transaction=totals["idle_in_transaction"],
+            lock_waiting=totals["lock_waiting"],
+            sessions=tuple(_session(row, blocked) for row in rows["sessions"]),
+            groups=tuple(
+                SessionGroup(
+                    clean(row["usename"]),
+                    clean(row["datname"]),
+                    clean(row["application"]),
+                    clean(row["state"]),
+                    row["count"],
+                )
+                for row in rows["groups"]
+            ),
+            limits=tuple(ConnectionLimit(clean(row["subject"]), row["limit"], row["used"]) for row in rows["limits"]),
+            standbys=tuple(
+                Standby(
+                    clean(row["application"]), clean(row["client"]), row["state"], row["sync_state"], row["total_lag"]
+                )
+                for row in rows["standbys"]
+            ),
+            replicas=tuple(replicas),
+            slots=tuple(
+                ReplicationSlot(
+                    clean(row["name"]),
+                    row["kind"],
+                    row["active"],
+                    row["wal_status"],
+                    row["retained"],
+                    row["retained_limit"],
+                )
+                for row in rows["slots"]
+            ),
+            clock_offset=self._offset,
+            missing_grants=tuple(sorted(grants)),
+        )
+
+    def judge(self, snapshot: PostgresSnapshot) -> tuple[Finding, ...]:
+        """The rules, at the server's own time."""
+        return rules.judge(snapshot, self._thresholds, self._clock() + snapshot.clock_offset)
+
+    async def close(self) -> None:
+        """Drop every connection; the server notices by itself."""
+        for node in self._nodes:
+            await node.close()
+        for link in (self._primary, *self._replicas):
+            await link.drop()
+
+    def _note_clock(self, offset: float) -> None:
+        if abs(offset - self._offset) > CLOCK_SLACK:
+            self._offset = round(offset)
+
+    def _replica(
+        self, name: str, answer: asyncpg.Record | BaseException, now: float, written: int | None
+    ) -> ReplicaView:
+        if isinstance(answer, SourceProblem):
+            return ReplicaView(name, False, "", "", None, problem=clean(answer))
+        if isinstance(answer, BaseException):
+            raise answer
+        replayed = answer["replayed"]
+        behind, lag = None, None
+        if not answer["in_recovery"]:
+            return ReplicaView(name, False, "", "", None, problem=f"{name} is not a replica: it takes writes itself")
+        if replayed is not None and written is not None:
+            behind = max(0, written - replayed)
+            lag = self._history.behind(now, replayed, answer["last_transaction_age"])
+        elif answer["receiver"] == "streaming" and answer["received"] == replayed:
+            lag = 0.0
+        else:
+            lag = answer["last_transaction_age"]
+        return ReplicaView(
+            name=name,
+            replaying=answer["pause_state"] == "not paused",
+            pause_state=answer["pause_state"],
+            receiver=answer["receiver"],
+            lag_seconds=None if lag is None else round(lag, 1),
+            lag_bytes=behind,
+            startup_wait=clean(answer["startup_wait"]),
+        )
+
+
+class _Connection:
+    """One server's warm connection, opened by the first question."""
+
+    def __init__(self, server: Server) -> None:
+        self.name = server.name
+        self._server = server
+        self._open: asyncpg.Connection | None = None
+        self._version = 0
+
+    async def primary_rows(self) -> dict[str, list[asyncpg.Record]]:
+        """Rows of every query, by query name."""
+        rows: dict[str, list[asyncpg.Record]] = await self._guarded(self._primary_rows)
+        return rows
+
+    async def replica_row(self) -> asyncpg.Record:
+        """The one row of ``replica.sql``."""
+        return await self._guarded(self._replica_row)
+
+    async def _primary_rows(self, connection: asyncpg.Connection) -> dict[str, list[asyncpg.Record]]:
+        rows = {"connections": await connection.fetch(query("connections"))}
+        totals = rows["connections"][0]
+        rows["blockers"] = await connection.fetch(query("blockers")) if totals["lock_waiting"] else []
+        chain = {row["pid"] for row in rows["blockers"]} | {
+            pid for row in rows["blockers"] for pid in row["blocked_by"]
+        }
+        rows["sessions"] = await connection.fetch(query("sessions"), sorted(chain))
+        # A standby refuses pg_current_wal_lsn (55000), and has no standbys worth a look.
+        for name in (
+            ("groups", "limits", "slots") if totals["in_recovery"] else ("groups", "limits", "slots", "standbys")
+        ):
+            rows[name] = await connection.fetch(query(name))
+        rows.setdefault("standbys", [])
+        return rows
+
+    async def _replica_row(self, connection: asyncpg.Connection) -> asyncpg.Record:
+        return await connection.fetchrow(query("replica", self._version))
+
+    async def _guarded(self, ask: Callable[[asyncpg.Connection], Any]) -> Any:
+        """``ask`` on the warm connection; every known way to fail becomes a sentence, and the connection is dropped if it may be broken."""
+        try:
+            return await ask(await self._connected())
+        except asyncpg.InsufficientPrivilegeError as refusal:
+            raise Denied(
+                f"{self.name} refuses to show its activity ({clean(refusal.message)}): GRANT pg_monitor to the role"
+            ) from None
+        except asyncpg.PostgresError as error:
+            if not isinstance(error, asyncpg.QueryCanceledError):
+                await self.drop()
+            raise told(self.name, error) from None
+        except (asyncpg.InterfaceError, OSError, ssl.SSLError) as error:
+            await self.drop()
+            raise told(self.name, error) from None
+        except AlphaPulseError as error:
+            raise Denied(error.sentence) from None
+        except asyncio.CancelledError:
+            await self.drop()  # Somewhere inside an answer: the next question needs a clean connection.
+            raise
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._open is None or self._open.is_closed():
+            self._open = await asyncpg.connect(
+                **self._server.arguments(), server_settings=SERVER_SETTINGS, timeout=4.0, command_timeout=4.0
+            )
+            version = self._open.get_server_version()
+            self._version = version.major * 10000 + version.minor
+        return self._open
+
+    async def drop(self) -> None:
+        """Cut the connection without waiting for a server that may be hung."""
+        if self._open is not None:
+            self._open.terminate()
+            self._open = None
+
+
+def told(name: str, error: Exception) -> SourceProblem:
+    """``error`` as a sentence for a person (messages: facts 2.1.1 and 10.2)."""
+    message = clean(getattr(error, "message", None) or error, 300)
+    if isinstance(error, asyncpg.TooManyConnectionsError):
+        finding = Finding(
+            TARGET,
+            Health.CRITICAL,
+            f"{name} has no connection slot left for us: {message}",
+            name,
+            "pg-connections",
+            Severity.P1,
+            "runbook 4.2",
+        )
+        return Unreachable(finding.sentence, (finding,))
+    if isinstance(error, asyncpg.InvalidPasswordError | asyncpg.InvalidAuthorizationSpecificationError):
+        return Denied(f"{name} does not let us in: {message}; check user and password file of the profile")
+    if isinstance(error, asyncpg.InvalidCatalogNameError):
+        return Denied(f"{name}: {message}; check the database of the profile")
+    if isinstance(error, asyncpg.ProtocolViolationError) and "startup parameter" in message:
+        return Denied(f"{name} is a pooler ({message}): name the server itself in the profile")
+    if isinstance(error, asyncpg.CannotConnectNowError):
+        return Unreachable(f"{name} is not ready: {message}")
+    if isinstance(error, ConnectionRefusedError):
+        return Unreachable(f"{name} refuses connections: is the server running?")
+    if isinstance(error, TimeoutError):
+        return Unreachable(f"{name} gave no answer in time")
+    return Unreachable(f"{name} cannot be read: {message or type(error).__name__}")
+
+
+def grant(role: str) -> str:
+    """The statement that lets ``role`` see everybody's activity."""
+    return f"GRANT pg_monitor TO {clean(role)}"
+
+
+def _session(row: asyncpg.Record, blocked: Mapping[int, tuple[int, ...]]) -> Session:
+    wait = f"{row['wait_event_type']}:{row['wait_event']}" if row["wait_event_type"] else ""
+    return Session(
+        pid=row["pid"],
+        backend_start=row["backend_start"].isoformat(timespec="microseconds") if row["backend_start"] else "",
+        user=clean(row["usename"]),
+        database=clean(row["datname"]),
+        application=clean(row["application"]),
+        client=clean(row["client"]),
+        backend_type=row["backend_type"] or "",
+        state=row["state"] or "",
+        wait=clean(wait),
+        xact_start=row["xact_start"],
+        query_start=row["query_start"],
+        state_change=row["state_change"],
+        query=clean(row["query"], QUERY_LIMIT),
+        leader_pid=row["leader_pid"],
+        superuser=row["superuser"],
+        replication=row["replication"],
+        blocked_by=blocked.get(row["pid"], ()),
+    )

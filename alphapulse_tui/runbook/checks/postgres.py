@@ -1,0 +1,126 @@
+"""Checks of PostgreSQL (runbook 2.1)."""
+
+from __future__ import annotations
+
+from alphapulse_tui.model.postgres import PostgresSnapshot, Session
+from alphapulse_tui.model.words import age
+from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
+
+
+def slots(scene: Scene) -> CheckResult:
+    """Client backends of the usable slots against the runbook's 80 % (4.2)."""
+    snapshot: PostgresSnapshot | None = scene.snapshot("postgres")
+    if snapshot is None:
+        return scene.silence("postgres")
+    percent, critical = snapshot.used_percent, scene.thresholds.postgres_slots_critical
+    rows = (
+        ("client backends", str(snapshot.clients)),
+        (
+            "usable slots",
+            f"{snapshot.usable} (max_connections {snapshot.max_connections}, reserved {snapshot.superuser_reserved + snapshot.reserved})",
+        ),
+        ("active", str(snapshot.active)),
+        ("idle", str(snapshot.idle)),
+        ("idle in transaction", str(snapshot.idle_in_transaction)),
+        ("waiting for a lock", str(snapshot.lock_waiting)),
+    )
+    sentence = (
+        f"{snapshot.clients} of {snapshot.usable} usable slots taken, {percent:.0f} % (critical from {critical:.0f} %)"
+    )
+    return CheckResult(
+        Passed.NO if percent >= critical else Passed.YES, sentence, rows, "full" if percent >= critical else "ok"
+    )
+
+
+def who(scene: Scene) -> CheckResult:
+    """Who holds the slots: by application, user and state, most first."""
+    snapshot: PostgresSnapshot | None = scene.snapshot("postgres")
+    if snapshot is None:
+        return scene.silence("postgres")
+    groups = sorted(snapshot.groups, key=lambda group: -group.count)
+    rows = tuple(
+        (f"{group.application or '(no name)'} of {group.user}", f"{group.count} {group.state}") for group in groups
+    )
+    if not groups:
+        return CheckResult(Passed.UNKNOWN, "no client backend is visible: pg_monitor may be missing", rows, "unknown")
+    most = groups[0]
+    share = 100.0 * most.count / max(1, snapshot.clients)
+    sentence = f"{most.application or '(no name)'} holds most: {most.count} {most.state}, {share:.0f} % of all"
+    return CheckResult(Passed.YES, sentence, rows, most.application)
+
+
+def limits(scene: Scene) -> CheckResult:
+    """Limits of single roles and databases, which look like a full server but need another fix."""
+    snapshot: PostgresSnapshot | None = scene.snapshot("postgres")
+    if snapshot is None:
+        return scene.silence("postgres")
+    rows = tuple((limit.subject, f"{limit.used} of {limit.limit}") for limit in snapshot.limits)
+    reached = [limit.subject for limit in snapshot.limits if limit.used >= limit.limit]
+    if reached:
+        return CheckResult(
+            Passed.NO,
+            f"{', '.join(reached)} at its own limit: raise or drain that one, not the server",
+            rows,
+            "reached",
+        )
+    return CheckResult(
+        Passed.YES,
+        "no role or database is at a limit of its own" if rows else "no role or database has a limit",
+        rows,
+        "free",
+    )
+
+
+def victims(scene: Scene) -> CheckResult:
+    """Which kind of session the procedure should end first: idle in transaction holds locks and slots, idle only a slot."""
+    snapshot: PostgresSnapshot | None = scene.snapshot("postgres")
+    if snapshot is None:
+        return scene.silence("postgres")
+    in_transaction = _older(
+        snapshot,
+        scene,
+        "idle in transaction",
+        float(scene.params.get("transaction-seconds") or scene.thresholds.postgres_idle_in_transaction_critical),
+    )
+    idle = _older(snapshot, scene, "idle", float(scene.params.get("idle-seconds") or scene.thresholds.postgres_idle))
+    rows = tuple(
+        (
+            f"pid {session.pid} {session.application}",
+            f"{session.state} for {age(scene.wall - (session.state_change or scene.wall))}",
+        )
+        for session in (*in_transaction, *idle)[:20]
+    )
+    if in_transaction:
+        return CheckResult(
+            Passed.NO,
+            f"{len(in_transaction)} idle in transaction for too long, {len(idle)} idle for too long",
+            rows,
+            "idle-in-transaction",
+        )
+    if idle:
+        return CheckResult(
+            Passed.NO, f"none idle in transaction for too long, {len(idle)} idle for too long", rows, "idle"
+        )
+    return CheckResult(Passed.YES, "nobody idles for too long: what is connected is at work", rows, "none")
+
+
+def _older(snapshot: PostgresSnapshot, scene: Scene, state: str, seconds: float) -> list[Session]:
+    """Ordinary client sessions in ``state`` for longer than ``seconds``."""
+    return [
+        session
+        for session in snapshot.sessions
+        if session.backend_type == "client backend"
+        and not session.superuser
+        and not session.replication
+        and (session.state == state or (state != "idle" and session.state.startswith(state)))
+        and session.state_change is not None
+        and scene.wall - session.state_change > seconds
+    ]
+
+
+CHECKS: dict[str, Check] = {
+    "pg.slots": slots,
+    "pg.who": who,
+    "pg.limits": limits,
+    "pg.victims": victims,
+}

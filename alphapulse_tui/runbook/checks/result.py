@@ -1,0 +1,62 @@
+"""What a check is given and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from alphapulse_tui.model.reading import Reading
+from alphapulse_tui.model.thresholds import Thresholds
+
+
+class Passed(Enum):
+    """The three kinds of truth."""
+
+    YES = "ok"
+    NO = "bad"
+    UNKNOWN = "not verified"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The moment in which a check is made."""
+
+    readings: Mapping[str, Reading[Any]]
+    """The board."""
+    now: float
+    """The board's clock, seconds."""
+    wall: float
+    """Unix seconds."""
+    thresholds: Thresholds
+    params: Mapping[str, str] = field(default_factory=dict)
+    """The procedure's parameters."""
+
+    def snapshot(self, target: str) -> Any | None:
+        """The target's snapshot if its numbers may be trusted now, else none."""
+        reading = self.readings.get(target)
+        return reading.snapshot if reading is not None and reading.trusted(self.now) else None
+
+    def silence(self, target: str) -> CheckResult:
+        """The answer when the target could not be read."""
+        reading = self.readings.get(target)
+        why = reading.problem if reading is not None and reading.problem else f"no fresh reading of {target}"
+        return CheckResult(Passed.UNKNOWN, why, value="unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One answer."""
+
+    passed: Passed
+    sentence: str
+    """What was found, for a person."""
+    rows: tuple[tuple[str, str], ...] = ()
+    """Evidence: name and value, line by line."""
+    value: str = ""
+    """What a branch compares with its cases."""
+
+
+Check = Callable[[Scene], CheckResult]
+"""A check: pure, quick, never raises."""

@@ -1,0 +1,116 @@
+"""Checks of Vault (runbook 2.3): per node, because the seal is a property of the node."""
+
+from __future__ import annotations
+
+from alphapulse_tui.model.vault import VaultSnapshot
+from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
+
+
+def seal(scene: Scene) -> CheckResult:
+    """Which nodes are sealed, and how far an unseal has come on each."""
+    snapshot: VaultSnapshot | None = scene.snapshot("vault")
+    if snapshot is None:
+        return scene.silence("vault")
+    rows = tuple(
+        (node.name, node.problem or (f"{node.role}  {node.progress}/{node.threshold}" if node.sealed else node.role))
+        for node in snapshot.nodes
+    )
+    sealed, silent = snapshot.sealed, [node for node in snapshot.nodes if node.problem]
+    if sealed:
+        names = ", ".join(node.name for node in sealed)
+        return CheckResult(Passed.NO, f"{len(sealed)} of {len(snapshot.nodes)} sealed: {names}", rows, "sealed")
+    if silent:
+        return CheckResult(
+            Passed.UNKNOWN,
+            f"{', '.join(node.name for node in silent)} does not answer: its seal is not verified",
+            rows,
+            "silent",
+        )
+    return CheckResult(Passed.YES, f"all {len(snapshot.nodes)} nodes are unsealed", rows, "unsealed")
+
+
+def seal_type(scene: Scene) -> CheckResult:
+    """Whether key shares open the nodes, or a KMS does."""
+    snapshot: VaultSnapshot | None = scene.snapshot("vault")
+    if snapshot is None:
+        return scene.silence("vault")
+    answering = [node for node in snapshot.nodes if not node.problem]
+    rows = tuple(
+        (node.name, f"{node.seal_type}{', recovery seal' if node.recovery_seal else ''}") for node in answering
+    )
+    if not answering:
+        return CheckResult(Passed.UNKNOWN, "no node answers", rows, "unknown")
+    if any(not node.initialized for node in answering):
+        return CheckResult(
+            Passed.NO,
+            "a node is not initialised: that is a new cluster or a lost volume, and never mended by init here",
+            rows,
+            "uninitialised",
+        )
+    if any(node.auto_unseal for node in answering):
+        return CheckResult(
+            Passed.NO,
+            "auto-unseal: key shares do nothing; mend the KMS (permission, network, key state), then restart",
+            rows,
+            "auto",
+        )
+    threshold = max(node.threshold for node in answering)
+    shares = max(node.shares for node in answering)
+    return CheckResult(
+        Passed.YES, f"Shamir: {threshold} of {shares} key shares open a node, from {threshold} people", rows, "shamir"
+    )
+
+
+def round_state(scene: Scene) -> CheckResult:
+    """Whether a round of shares is under way, and whether the nodes agree on it."""
+    snapshot: VaultSnapshot | None = scene.snapshot("vault")
+    if snapshot is None:
+        return scene.silence("vault")
+    rows = tuple(
+        (node.name, f"{node.progress}/{node.threshold}  round {node.nonce or 'not begun'}") for node in snapshot.sealed
+    )
+    begun = [node for node in snapshot.sealed if node.progress]
+    if not snapshot.sealed:
+        return CheckResult(Passed.YES, "no node is sealed", rows, "none")
+    if begun:
+        said = ", ".join(f"{node.name} {node.progress}/{node.threshold}" for node in begun)
+        return CheckResult(
+            Passed.YES,
+            f"a round is under way: {said}; go on with it, or reset it if a wrong share is in it",
+            rows,
+            "begun",
+        )
+    return CheckResult(Passed.YES, "no share has been given yet", rows, "fresh")
+
+
+def serving(scene: Scene) -> CheckResult:
+    """Exactly one node answers as active, and raft has a quorum to spare."""
+    snapshot: VaultSnapshot | None = scene.snapshot("vault")
+    if snapshot is None:
+        return scene.silence("vault")
+    rows = [(node.name, f"{node.role}  sys/health {node.health_code or 'no answer'}") for node in snapshot.nodes]
+    if snapshot.raft is not None:
+        rows.append(
+            (
+                "raft",
+                f"{'healthy' if snapshot.raft.healthy else 'UNHEALTHY'}, may lose {snapshot.raft.failure_tolerance}",
+            )
+        )
+    active = snapshot.active
+    if active is None:
+        return CheckResult(Passed.NO, "no node answers 200: Vault serves nobody", tuple(rows), "no-active")
+    if snapshot.sealed:
+        return CheckResult(
+            Passed.NO, f"{active.name} serves, but {len(snapshot.sealed)} node is still sealed", tuple(rows), "sealed"
+        )
+    if any(node.problem for node in snapshot.nodes):
+        return CheckResult(Passed.UNKNOWN, f"{active.name} serves, but not every node answers", tuple(rows), "silent")
+    return CheckResult(Passed.YES, f"{active.name} is active, every node is unsealed", tuple(rows), "ok")
+
+
+CHECKS: dict[str, Check] = {
+    "vault.seal": seal,
+    "vault.seal-type": seal_type,
+    "vault.round": round_state,
+    "vault.serving": serving,
+}

@@ -1,0 +1,250 @@
+"""Walks a procedure. What has happened is in the journal and nowhere else, so a procedure is resumed where it stood, by anybody.
+
+:func:`project` makes the state of a run out of events; :class:`Engine` judges steps and records what became of them. The engine neither
+executes actions (the executor does) nor draws anything (the screen does).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from alphapulse_tui.incident.events import Event, Kind
+from alphapulse_tui.runbook.checks import CHECKS, CheckResult, Passed, Scene
+from alphapulse_tui.runbook.load import fill
+from alphapulse_tui.runbook.schema import ActionStep, BranchStep, CheckStep, Procedure, Step, WaitStep
+
+Record = Callable[[Kind, dict[str, Any]], Awaitable[object]]
+"""Writes an event of the open incident, if there is one, into the journal."""
+
+
+class StepState(Enum):
+    """Where a step stands."""
+
+    OPEN = "open"
+    RUNNING = "running"
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    DONE = "done"
+    """A person did it."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the step needs nobody any more."""
+        return self in (StepState.PASSED, StepState.SKIPPED, StepState.DONE)
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """What the journal last said of a step."""
+
+    state: StepState
+    sentence: str = ""
+    reason: str = ""
+    wall: float = 0.0
+    """Unix seconds."""
+    actor: str = ""
+
+
+@dataclass(slots=True)
+class RunState:
+    """One run of a procedure, as the journal tells it."""
+
+    run: str
+    procedure: str
+    started_at: float
+    params: dict[str, str]
+    actor: str
+    steps: dict[str, StepRecord] = field(default_factory=dict)
+    finished_at: float | None = None
+    result: str = ""
+
+
+def project(events: Iterable[Event]) -> dict[str, RunState]:
+    """Every run that ``events`` tell of, by run id, oldest first."""
+    runs: dict[str, RunState] = {}
+    for event in events:
+        payload = event.payload
+        if event.kind is Kind.PROCEDURE_STARTED:
+            runs[payload["run"]] = RunState(
+                payload["run"], payload["procedure"], event.wall, dict(payload.get("params", {})), event.actor
+            )
+        elif event.kind is Kind.STEP and (run := runs.get(payload.get("run", ""))) is not None:
+            run.steps[payload["step"]] = StepRecord(
+                StepState(payload["state"]),
+                payload.get("sentence", ""),
+                payload.get("reason", ""),
+                event.wall,
+                event.actor,
+            )
+        elif event.kind is Kind.PROCEDURE_FINISHED and (run := runs.get(payload.get("run", ""))) is not None:
+            run.finished_at, run.result = event.wall, payload.get("result", "")
+    return runs
+
+
+def unfinished(events: Iterable[Event], procedure: str) -> RunState | None:
+    """The latest run of ``procedure`` that was not finished, to be taken up where it stood."""
+    open_runs = [run for run in project(events).values() if run.procedure == procedure and run.finished_at is None]
+    return open_runs[-1] if open_runs else None
+
+
+class Engine:
+    """One run of one procedure.
+
+    ``scene`` gives the moment (board, clocks, thresholds); ``record`` writes to the journal. A check's result is recorded when its verdict
+    changes, not every time that it is looked at.
+    """
+
+    def __init__(
+        self, procedure: Procedure, scene: Callable[[], Scene], record: Record, state: RunState | None = None
+    ) -> None:
+        self.procedure = procedure
+        self._scene = scene
+        self._record = record
+        self.params = {parameter.name: parameter.default for parameter in procedure.parameters}
+        if state is not None:
+            self.params.update({name: value for name, value in state.params.items() if name in self.params})
+        self.state = state
+        self._held_since: dict[str, float] = {}
+        self._waiting_since: dict[str, float] = {}
+
+    async def start(self) -> None:
+        """Begin a new run, unless one is being taken up."""
+        if self.state is not None:
+            return
+        scene = self._scene()
+        run = str(uuid.uuid4())
+        self.state = RunState(run, self.procedure.id, scene.wall, dict(self.params), "")
+        await self._record(
+            Kind.PROCEDURE_STARTED,
+            {"run": run, "procedure": self.procedure.id, "title": self.procedure.title, "params": dict(self.params)},
+        )
+
+    def step_record(self, step: Step) -> StepRecord:
+        """What is recorded of the step."""
+        return self._run.steps.get(step.id, StepRecord(StepState.OPEN))
+
+    @property
+    def current(self) -> Step:
+        """The first step that needs somebody; the last one when none does."""
+        return next(
+            (step for step in self.procedure.steps if not self.step_record(step).state.settled),
+            self.procedure.steps[-1],
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether every step is settled."""
+        return all(self.step_record(step).state.settled for step in self.procedure.steps)
+
+    def blocked_by(self, step: Step) -> Step | None:
+        """The earlier step that must be settled first, or none."""
+        if not step.needs:
+            return None
+        needed = self.procedure.step(step.needs)
+        return None if self.step_record(needed).state.settled else needed
+
+    def look(self, step: Step) -> CheckResult | None:
+        """What the step's check says now, without recording it; none for a step without a check."""
+        if not isinstance(step, CheckStep | WaitStep | BranchStep):
+            return None
+        return CHECKS[step.check](self.scene())
+
+    def scene(self) -> Scene:
+        """The moment, with this run's parameters."""
+        scene = self._scene()
+        return Scene(scene.readings, scene.now, scene.wall, scene.thresholds, self.params)
+
+    def action_params(self, step: ActionStep) -> dict[str, str]:
+        """The action's parameters with this run's values in them."""
+        return {name: fill(value, self.params) for name, value in step.params.items()}
+
+    def suggestion(self, step: BranchStep, result: CheckResult) -> tuple[str, str]:
+        """Where the branch would go by ``result``: step id, and why."""
+        for case in step.cases:
+            if case.when == result.value:
+                return case.goto, case.say
+        return step.otherwise, "none of the cases fits what was found"
+
+    async def run_check(self, step: CheckStep) -> CheckResult:
+        """Judge and record. A check that found trouble has *failed* only where it must hold; a diagnosis is done once it has looked."""
+        result = CHECKS[step.check](self.scene())
+        state = {Passed.YES: StepState.PASSED, Passed.NO: StepState.FAILED, Passed.UNKNOWN: StepState.FAILED}[
+            result.passed
+        ]
+        await self.settle(step, state, result.sentence, evidence=[list(row) for row in result.rows])
+        return result
+
+    async def saw(self, step: Step, result: CheckResult) -> None:
+        """A diagnosis was looked at: trouble found is a result, not a failure."""
+        await self.settle(step, StepState.DONE, result.sentence, evidence=[list(row) for row in result.rows])
+
+    def wait_progress(self, step: WaitStep) -> tuple[StepState, float, CheckResult]:
+        """Look once: the state so far, seconds that the check has held, and its result. Call it again until it is not running."""
+        scene = self.scene()
+        result = CHECKS[step.check](scene)
+        began = self._waiting_since.setdefault(step.id, scene.now)
+        if result.passed is Passed.YES:
+            held = scene.now - self._held_since.setdefault(step.id, scene.now)
+            if held >= step.hold_seconds:
+                return StepState.PASSED, held, result
+        else:
+            self._held_since.pop(step.id, None)
+            held = 0.0
+        if scene.now - began > step.deadline_seconds + step.hold_seconds:
+            return StepState.FAILED, held, result
+        return StepState.RUNNING, held, result
+
+    def wait_again(self, step: WaitStep) -> None:
+        """Begin the wait anew."""
+        self._held_since.pop(step.id, None)
+        self._waiting_since.pop(step.id, None)
+
+    async def settle(
+        self, step: Step, state: StepState, sentence: str, reason: str = "", evidence: object = None
+    ) -> None:
+        """Record what became of a step; the same again is not written twice."""
+        before = self.step_record(step)
+        if before.state is state and before.sentence == sentence:
+            return
+        self._run.steps[step.id] = StepRecord(state, sentence, reason, self._scene().wall)
+        payload: dict[str, Any] = {
+            "run": self._run.run,
+            "procedure": self.procedure.id,
+            "step": step.id,
+            "title": step.title,
+            "state": state.value,
+            "sentence": sentence,
+        }
+        if reason:
+            payload["reason"] = reason
+        if evidence:
+            payload["evidence"] = evidence
+        await self._record(Kind.STEP, payload)
+        if self.complete and self._run.finished_at is None:
+            await self.finish("every step settled")
+
+    async def skip(self, step: Step, reason: str) -> None:
+        """Leave a step out, saying why."""
+        await self.settle(step, StepState.SKIPPED, f"skipped: {reason}", reason=reason)
+
+    async def set_params(self, values: Mapping[str, str]) -> None:
+        """Change the run's parameters; later plans use them."""
+        self.params.update({name: value for name, value in values.items() if name in self.params})
+
+    async def finish(self, result: str) -> None:
+        """End the run."""
+        self._run.finished_at = self._scene().wall
+        self._run.result = result
+        await self._record(
+            Kind.PROCEDURE_FINISHED, {"run": self._run.run, "procedure": self.procedure.id, "result": result}
+        )
+
+    @property
+    def _run(self) -> RunState:
+        assert self.state is not None, "the run has not been started"
+        return self.state

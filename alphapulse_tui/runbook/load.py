@@ -1,0 +1,200 @@
+"""Reads procedure files: ours, then a team's own, which add procedures and override ours by id.
+
+Every mistake is one sentence with file, line and field. PyYAML's nodes know their lines; msgspec knows the path of the field that does
+not fit; here the one is looked up by the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from alphapulse_tui.actions.registry import ACTIONS
+from alphapulse_tui.config.settings import Links
+from alphapulse_tui.errors import BadDataError, UsageError
+from alphapulse_tui.runbook.checks import CHECKS
+from alphapulse_tui.runbook.schema import ActionStep, BranchStep, CheckStep, LinkStep, Procedure, WaitStep
+from alphapulse_tui.text import clean
+
+MAX_BYTES = 256 * 1024
+"""Bytes of a procedure file; more is a mistake, not a procedure."""
+
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9-]*)\}")
+
+
+def shipped_folder() -> Path:
+    """Where our own procedures lie."""
+    return Path(str(files("alphapulse_tui.runbook").joinpath("procedures")))
+
+
+def load_procedures(*folders: Path) -> dict[str, Procedure]:
+    """All procedures by id: ours first, then each of ``folders`` in order, later ones overriding by id.
+
+    Raises:
+        BadDataError: the first mistake, with file, line and field.
+    """
+    found: dict[str, Procedure] = {}
+    for folder in (shipped_folder(), *folders):
+        for file in sorted(folder.glob("*.yaml")):
+            procedure = load_procedure(file)
+            found[procedure.id] = procedure
+    return found
+
+
+def find_procedure(procedures: dict[str, Procedure], procedure_id: str) -> Procedure:
+    """The procedure of that id.
+
+    Raises:
+        UsageError: there is none; names the nearest.
+    """
+    if procedure_id in procedures:
+        return procedures[procedure_id]
+    near = get_close_matches(procedure_id, procedures, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(procedures)) or 'none'}."
+    raise UsageError(f"There is no procedure {clean(procedure_id, 80)!r}; {hint}")
+
+
+def load_procedure(file: Path) -> Procedure:
+    """Read and check one file.
+
+    Raises:
+        BadDataError: unreadable, no YAML, or not a procedure; one sentence with file, line and field.
+    """
+    root = _compose(file)
+    try:
+        procedure = msgspec.convert(_plain(root, file), Procedure)
+    except msgspec.ValidationError as error:
+        sentence, _, path = str(error).partition(" - at `$")
+        raise _mistake(file, root, _path(path.rstrip("`")), sentence) from None
+    _check_references(file, root, procedure)
+    return procedure
+
+
+def _compose(file: Path) -> yaml.Node:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise BadDataError(
+            f"{file}: cannot be read: {error.strerror}. Give it read permission or take it away."
+        ) from None
+    if len(data) > MAX_BYTES:
+        raise BadDataError(f"{file}: {len(data)} bytes are too many for a procedure (at most {MAX_BYTES}).")
+    try:
+        root = yaml.compose(data, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{file}:{mark.line + 1}" if mark else str(file)
+        raise BadDataError(
+            f"{where}: no valid YAML: {clean(error.problem or error.context or 'syntax error', 200)}."
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadDataError(f"{file}: no valid YAML: {clean(error, 200)}.") from None
+    if root is None:
+        raise BadDataError(
+            f"{file}:1: is empty; a procedure has id, title, section, severity, target, summary and steps."
+        )
+    return root
+
+
+def _plain(node: yaml.Node, file: Path) -> Any:
+    """The node as Python data: scalars by YAML's own rules, duplicate keys refused (PyYAML keeps the last in silence)."""
+    if isinstance(node, yaml.MappingNode):
+        result: dict[str, Any] = {}
+        for key_node, value in node.value:
+            key = str(key_node.value)
+            if key in result:
+                raise BadDataError(
+                    f"{file}:{key_node.start_mark.line + 1}: {clean(key, 80)!r} is written twice; keep one."
+                )
+            result[key] = _plain(value, file)
+        return result
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, file) for item in node.value]
+    return _scalar(node)
+
+
+def _scalar(node: yaml.Node) -> Any:
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_object(node, deep=True)
+    finally:
+        loader.dispose()
+
+
+def _path(text: str) -> list[str | int]:
+    """msgspec's ``.steps[2].kind`` as its parts."""
+    return [int(index) if index else name for name, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", text)]
+
+
+def _mistake(file: Path, root: yaml.Node, path: list[str | int], sentence: str) -> BadDataError:
+    """One sentence that points at the deepest node of ``path`` that exists."""
+    node = root
+    for part in path:
+        following = _child(node, part)
+        if following is None:
+            break
+        node = following
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or "the file"
+    return BadDataError(f"{file}:{node.start_mark.line + 1}: {field}: {clean(sentence, 300)}.")
+
+
+def _child(node: yaml.Node, part: str | int) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == part), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        item: yaml.Node = node.value[part]
+        return item
+    return None
+
+
+def _check_references(file: Path, root: yaml.Node, procedure: Procedure) -> None:
+    """Names that must exist elsewhere: checks, actions, links, steps, parameters."""
+    ids = [step.id for step in procedure.steps]
+    parameters = {parameter.name for parameter in procedure.parameters}
+    for index, step in enumerate(procedure.steps):
+        here: list[str | int] = ["steps", index]
+        if ids.index(step.id) != index:
+            raise _mistake(file, root, [*here, "id"], f"the id {step.id!r} is taken by step {ids.index(step.id) + 1}")
+        if step.needs and step.needs not in ids[:index]:
+            raise _mistake(file, root, [*here, "needs"], _unknown("earlier step", step.needs, ids[:index]))
+        if isinstance(step, CheckStep | WaitStep | BranchStep) and step.check not in CHECKS:
+            raise _mistake(file, root, [*here, "check"], _unknown("check", step.check, CHECKS))
+        if isinstance(step, LinkStep) and step.link not in Links.__struct_fields__:
+            raise _mistake(file, root, [*here, "link"], _unknown("link", step.link, Links.__struct_fields__))
+        if isinstance(step, BranchStep):
+            for number, case in enumerate(step.cases):
+                if case.goto not in ids:
+                    raise _mistake(file, root, [*here, "cases", number, "goto"], _unknown("step", case.goto, ids))
+            if step.otherwise not in ids:
+                raise _mistake(file, root, [*here, "otherwise"], _unknown("step", step.otherwise, ids))
+        if isinstance(step, ActionStep):
+            if step.action not in ACTIONS:
+                raise _mistake(file, root, [*here, "action"], _unknown("action", step.action, ACTIONS))
+            for name, value in step.params.items():
+                for wanted in _PLACEHOLDER.findall(value):
+                    if wanted not in parameters:
+                        raise _mistake(file, root, [*here, "params", name], _unknown("parameter", wanted, parameters))
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1)
+    return f"there is no {what} {name!r}; " + (
+        f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names) or 'none'}"
+    )
+
+
+def fill(text: str, values: dict[str, str]) -> str:
+    """``text`` with every ``{parameter}`` replaced.
+
+    >>> fill("older than {idle-seconds} s", {"idle-seconds": "600"})
+    'older than 600 s'
+    """
+    return _PLACEHOLDER.sub(lambda match: values[match.group(1)], text)

@@ -99,15 +99,22 @@ def chosen_file(config: str) -> Path | None:
 
     Raises ``ConfigError`` when a file that was named is not there.
     """
-    named = config or os.environ.get(paths.CONFIG_VARIABLE, "")
-    if not named:
-        usual = paths.config_file()
-        return usual if usual.exists() else None
-    file = Path(named).expanduser().absolute()
-    if not file.exists():
-        by = "--config" if config else f"environment variable {paths.CONFIG_VARIABLE}"
-        raise ConfigError(f"{by} names {clean(file)}, which does not exist; `alphapulse config init` makes a file")
-    return file
+    file, by = named_file(config)
+    if file.exists():
+        return file
+    if not by:
+        return None
+    raise ConfigError(f"{by} names {clean(file)}, which does not exist; `alphapulse config init` makes a file")
+
+
+def named_file(config: str) -> tuple[Path, str]:
+    """Where the profile file should be, and what names it there: empty when it is the user's own place."""
+    if config:
+        return Path(config).expanduser().absolute(), "--config"
+    named = os.environ.get(paths.CONFIG_VARIABLE, "")
+    if named:
+        return Path(named).expanduser().absolute(), f"environment variable {paths.CONFIG_VARIABLE}"
+    return paths.config_file(), ""
 
 
 def read_profile_file(file: Path) -> ProfileFile:

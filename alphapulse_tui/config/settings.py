@@ -181,7 +181,7 @@ class Contact(Struct, frozen=True, forbid_unknown_fields=True):
     name: Text
     """Role or person."""
     how: str = ""
-    """How they are reached: ``PagerDuty``, ``Slack DM``, a number. Never shown outside the program."""
+    """How they are reached: ``PagerDuty``, ``Slack DM``, a number."""
 
 
 def runbook_contacts() -> dict[str, Contact]:

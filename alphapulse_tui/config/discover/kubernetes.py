@@ -48,6 +48,8 @@ def contexts(files: str) -> tuple[str, dict[str, Context]]:
     Raises ``CredentialError`` when no file can be read, or one is not a kubeconfig.
     """
     documents = [(file, _read(file)) for file in map(Path, filter(None, files.split(os.pathsep))) if file.exists()]
+    if not files:
+        raise CredentialError("no kubeconfig: KUBECONFIG is not set and ~/.kube/config does not exist")
     if not documents:
         raise CredentialError(f"kubeconfig {clean(files)} does not exist")
     current = next(

@@ -1,0 +1,94 @@
+"""``alphapulse config show|validate|init``: what is set, where it came from, and what is wrong with it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+import msgspec
+
+from alphapulse_tui.cli.invocation import Invocation, pass_invocation, say, takes_profile
+from alphapulse_tui.config.discover import logins
+from alphapulse_tui.config.load import chosen_file, named_file, read_profile_file
+from alphapulse_tui.config.report import Row, all_problems, login_problem, report, rows
+from alphapulse_tui.config.starter import plain_number, write_starter
+from alphapulse_tui.exits import ExitCode
+from alphapulse_tui.text import clean
+
+
+@click.group()
+def config() -> None:
+    """Show, check and start the configuration."""
+
+
+@config.command()
+@takes_profile
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@pass_invocation
+def show(invocation: Invocation, as_json: bool) -> None:
+    """Print every setting and where it came from; of secrets only where they come from and when they end."""
+    loaded = invocation.loaded
+    now = datetime.now(UTC)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(report(loaded, now)), indent=2).decode())
+        return
+    place = clean(loaded.file) if loaded.file else "no file: made of what the environment offers"
+    click.echo(f"profile {loaded.profile.name} ({place})\n")
+    _print_columns([(row.key, _value(row), row.origin) for row in rows(loaded)])
+    found = logins(loaded.profile)
+    if found:
+        click.echo("\nlogins")
+    lines = []
+    for finding in found:
+        problem = login_problem(finding, now)
+        ends = f"until {finding.expires_at:%Y-%m-%d %H:%MZ}" if finding.expires_at else ""
+        lines.append((finding.what, finding.source, f"not usable: {problem}" if problem else ends))
+    _print_columns(lines)
+
+
+@config.command()
+@takes_profile
+@pass_invocation
+def validate(invocation: Invocation) -> ExitCode:
+    """Print everything that is wrong with the profile file, one sentence a line; exit 78 if anything is."""
+    file = chosen_file(invocation.config_file)
+    if file is None:
+        say(f"nothing to check: there is no {clean(named_file('')[0])}; `alphapulse config init` makes it")
+        return ExitCode.OK
+    content = read_profile_file(file)
+    problems = all_problems(content)
+    for problem in problems:
+        click.echo(problem)
+    count = len(content.settings.profiles)
+    if not problems:
+        click.echo(f"{clean(file)}: {count} profile{'' if count == 1 else 's'}, nothing wrong")
+        return ExitCode.OK
+    say(f"{len(problems)} problem{'' if len(problems) == 1 else 's'}")
+    return ExitCode.BAD_CONFIG
+
+
+@config.command()
+@takes_profile
+@pass_invocation
+def init(invocation: Invocation) -> None:
+    """Write a commented file to start from; an existing one is never overwritten."""
+    file, _ = named_file(invocation.config_file)
+    write_starter(file)
+    click.echo(clean(file))
+    say("edit it, then `alphapulse config validate`")
+
+
+def _value(row: Row) -> str:
+    """A value as the file would have it; a dash for what is not set."""
+    if row.value is None:
+        return "-"
+    if isinstance(row.value, bool):
+        return str(row.value).lower()
+    return plain_number(row.value) if isinstance(row.value, float) else str(row.value)
+
+
+def _print_columns(lines: list[tuple[str, str, str]]) -> None:
+    """Three columns, as wide as they need to be up to 48 characters; the last one is free."""
+    widths = [min(48, max((len(line[column]) for line in lines), default=0)) for column in (0, 1)]
+    for first, second, third in lines:
+        click.echo(f"{first:<{widths[0]}}  {second:<{widths[1]}}  {third}".rstrip())

@@ -15,12 +15,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from alphapulse_tui.config.load import LoadedProfile, load_profile
-from alphapulse_tui.config.settings import Profile
+if TYPE_CHECKING:
+    from alphapulse_tui.config.load import LoadedProfile
+    from alphapulse_tui.config.settings import Profile
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -41,6 +42,8 @@ class Invocation:
     @cached_property
     def loaded(self) -> LoadedProfile:
         """The profile and its origins, loaded once; notices go to stderr. Raises ``ConfigError``."""
+        from alphapulse_tui.config.load import load_profile  # 50 ms that --version and --help need not wait
+
         loaded = load_profile(self.profile_name, self.config_file)
         for notice in loaded.notices:
             say(notice)

@@ -103,7 +103,7 @@ class _Decoder:
             return self._list(raw, kind, path)
         wanted = _refusal(raw, kind, says)
         if wanted:
-            return self._wrong(path, wanted, raw)
+            return self._wrong(path, wanted, raw, same_kind=_kind_of(raw) == _WORDS.get(type(kind)))
         return float(raw) if isinstance(kind, inspect.FloatType) else raw
 
     def _table(self, raw: Any, kind: inspect.StructType | inspect.DataclassType, path: KeyPath) -> Any:
@@ -135,13 +135,12 @@ class _Decoder:
         if not isinstance(raw, list):
             return self._wrong(path, "a list", raw)
         if len(raw) < (kind.min_length or 0):
-            return self._wrong(path, "a list of at least one item", raw)
+            return self._wrong(path, "a list of at least one item", raw, same_kind=True)
         items = [self.value(item, kind.item_type, (*path, index)) for index, item in enumerate(raw)]
         return tuple(item for item in items if item is not _MISSING)
 
-    def _wrong(self, path: KeyPath, wanted: str, raw: Any) -> Any:
-        got = _kind_of(raw)
-        tail = "" if wanted.startswith(got) else f", not {got}"
+    def _wrong(self, path: KeyPath, wanted: str, raw: Any, same_kind: bool = False) -> Any:
+        tail = "" if same_kind else f", not {_kind_of(raw)}"
         self.problems.append(Problem(path, f"{dotted(path)} must be {wanted}{tail}"))
         return _MISSING
 
@@ -157,7 +156,8 @@ def _refusal(raw: Any, kind: inspect.Type, says: str) -> str:
     if isinstance(kind, inspect.LiteralType):
         words = [str(word) for word in kind.values if word]
         near = difflib.get_close_matches(raw, words, n=1) if isinstance(raw, str) else []
-        return "" if raw in kind.values else f'"{near[0]}"' if near else f"one of {', '.join(sorted(words))}"
+        hint = f' (did you mean "{near[0]}"?)' if near else ""
+        return "" if isinstance(raw, str) and raw in kind.values else f"one of {', '.join(sorted(words))}{hint}"
     if isinstance(kind, inspect.IntType):
         whole = isinstance(raw, int) and not isinstance(raw, bool)
         fits = whole and (kind.ge is None or raw >= kind.ge) and (kind.le is None or raw <= kind.le)
@@ -165,6 +165,15 @@ def _refusal(raw: Any, kind: inspect.Type, says: str) -> str:
     if isinstance(kind, inspect.FloatType):
         return "" if isinstance(raw, int | float) and not isinstance(raw, bool) else "a number"
     raise AssertionError(f"the settings use a type that the decoder does not know: {kind!r}")
+
+
+_WORDS: dict[type[inspect.Type], str] = {
+    inspect.StrType: "a text",
+    inspect.LiteralType: "a text",
+    inspect.IntType: "a number",
+    inspect.FloatType: "a number",
+    inspect.BoolType: "true or false",
+}
 
 
 def _kind_of(raw: Any) -> str:

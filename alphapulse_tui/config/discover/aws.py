@@ -21,6 +21,18 @@ from alphapulse_tui.errors import CredentialError
 from alphapulse_tui.text import clean
 
 WHAT = "AWS credentials"
+"""What the login is for."""
+
+_SIGNS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_CONFIG_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_PROFILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
 
 
 def credentials() -> Credential | None:
@@ -29,7 +41,8 @@ def credentials() -> Credential | None:
     Without any sign of AWS it is none even on an EC2 instance: its metadata service is asked when a request is made, not
     when we look around. ``load()`` walks the whole chain and gives the secret access key.
     """
-    if not any(name.startswith("AWS_") for name in os.environ) and not (Path.home() / ".aws").is_dir():
+    folder = Path.home() / ".aws"
+    if not any(map(os.environ.get, _SIGNS)) and not any((folder / name).exists() for name in ("config", "credentials")):
         return None
     if os.environ.get("AWS_ACCESS_KEY_ID") and os.environ.get("AWS_SECRET_ACCESS_KEY"):
         ends = _moment(os.environ.get("AWS_CREDENTIAL_EXPIRATION", ""))

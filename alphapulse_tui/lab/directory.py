@@ -40,7 +40,7 @@ SOCKET_PATH_BYTES = 100
 """A unix socket's path must be shorter (108 bytes in the kernel, with room for ``/.s.PGSQL.65535``)."""
 _MARK = ".alphapulse-lab"
 """A file that says "this directory is ours to clean"; nothing is ever removed from a directory without it."""
-_KEPT = frozenset({_MARK, "lock", "ports.json", "secrets", "daemon.log", "previous.log"})
+_KEPT = frozenset({_MARK, "lock", "ports.json", "secrets", "daemon.log"})
 
 
 def default_directory() -> Path:
@@ -97,30 +97,39 @@ class LabDirectory:
         """A short name that no other directory has, for the few things that must live outside it."""
         return f"alphapulse-{hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]}"
 
-    def prepare(self) -> None:
-        """Make the directory, or take over the one of an earlier lab and remove its data.
+    def check(self) -> None:
+        """Make the directory if there is none, and see that it is ours to use.
 
         Raises:
-            LabError: The directory holds something that is not a lab's, belongs to somebody else, or cannot be written.
+            LabError: It holds something that is not a lab's, belongs to somebody else, or cannot be made.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o711)
-            held = {entry.name for entry in self.root.iterdir()} - {"lock", "daemon.log"}
-            if held and _MARK not in held:
-                raise LabError(
-                    f"{self.root} is not empty and not a lab's directory: name an empty one with --directory."
-                )
             owner = self.root.stat().st_uid
-            if owner != os.getuid():
-                raise LabError(f"{self.root} belongs to user {owner}, not to you: name another one with --directory.")
+            strangers = any(self.root.iterdir()) and not (self.root / _MARK).exists()
+        except OSError as error:
+            raise LabError(f"{self.root} cannot be used as the lab's directory: {error.strerror}.") from error
+        if owner != os.getuid():
+            raise LabError(f"{self.root} belongs to user {owner}, not to you: name another one with --directory.")
+        if strangers:
+            raise LabError(f"{self.root} is not empty and not a lab's directory: name an empty one with --directory.")
+        (self.root / _MARK).touch()
+
+    def prepare(self) -> None:
+        """Take the directory over from an earlier or interrupted lab: its data is removed, its ports and secrets are kept.
+
+        Raises:
+            LabError: As :meth:`check`, or something cannot be removed.
+        """
+        self.check()
+        try:
             # Others may pass (PostgreSQL runs as an unprivileged account) but not list; secrets/ is closed.
             self.root.chmod(0o711)
-            (self.root / _MARK).touch()
             self.clean()
             (self.root / "secrets").mkdir(mode=0o700, exist_ok=True)
             (self.root / "logs").mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            raise LabError(f"{self.root} cannot be used as the lab's directory: {error.strerror}.") from error
+            raise LabError(f"{error.filename or self.root} is in the way of a new lab: {error.strerror}.") from error
 
     def clean(self) -> None:
         """Remove what an earlier lab left, except its ports and secrets."""
@@ -154,10 +163,10 @@ class LabDirectory:
 
         Raises:
             DirectoryBusyError: A living lab holds it.
-            LabError: The lock file cannot be made.
+            LabError: As :meth:`check`.
         """
+        self.check()
         try:
-            self.root.mkdir(parents=True, exist_ok=True, mode=0o711)
             descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise LabError(f"{self.root} cannot be used as the lab's directory: {error.strerror}.") from error
@@ -167,13 +176,17 @@ class LabDirectory:
             os.close(descriptor)
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise
-            raise DirectoryBusyError(
-                f"A lab lives in {self.root} ({self.lock_holder()}): use it, end it with `alphapulse lab down`, or name another "
-                "directory with --directory."
-            ) from None
+            raise DirectoryBusyError(self.busy_sentence()) from None
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} since {time.strftime('%H:%M:%S')}".encode())
         return descriptor
+
+    def busy_sentence(self) -> str:
+        """What a second lab in this directory is told."""
+        return (
+            f"A lab lives in {self.root} ({self.lock_holder()}): use it, end it with `alphapulse lab down`, or name another "
+            "directory with --directory."
+        )
 
     def lock_holder(self) -> str:
         """Whose lock it is, for a sentence."""

@@ -23,11 +23,14 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import functools
 import importlib
+import logging
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from alphapulse_tui.lab.directory import Credentials, LabDirectory, Ports
 from alphapulse_tui.lab.errors import LabError, NotReadyError
@@ -41,6 +44,8 @@ TARGETS = (
 """Modules with a ``TARGET``, in the order in which they are shown; imported by the daemon only."""
 
 NAMESPACE = "alphapulse"
+
+_log = logging.getLogger("alphapulse.lab")
 
 
 class TargetState(enum.Enum):
@@ -102,6 +107,27 @@ class Lab:
         self.supervisor = Supervisor(unprivileged_account(), home=directory.root)
         self.progress: dict[str, Progress] = {}
         self._settled: dict[str, asyncio.Future[None]] = {}
+        self._background: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run something for as long as the lab lives (the node agent, a watcher); it is cancelled before the processes are stopped."""
+        task = asyncio.create_task(work, name=name)
+        self._background.add(task)
+        task.add_done_callback(self._background_ended)
+        return task
+
+    def _background_ended(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s ended by itself", task.get_name(), exc_info=error)
+
+    async def close(self, grace: float) -> None:
+        """Cancel the background work, then stop every process, each within ``grace`` seconds."""
+        for task in tuple(self._background):
+            task.cancel()
+        if self._background:
+            await asyncio.wait(tuple(self._background), timeout=1.0)
+        await self.supervisor.close(grace)
 
     def log(self, name: str) -> Path:
         """The log of the process of that name."""
@@ -142,22 +168,39 @@ def load_targets() -> list[Target]:
 
 
 async def bring_up(lab: Lab, targets: list[Target]) -> None:
-    """Bring all targets up side by side; returns when each is ready or has failed, and raises for none of them."""
+    """Bring all targets up side by side; returns when each is ready or has failed, and raises for none of them.
+
+    Not a TaskGroup: there one target's failure would cancel the others.
+    """
+    tasks = []
     for target in targets:
         lab.report(target.name, TargetState.PENDING, "waiting for its turn")
-    async with asyncio.TaskGroup() as group:
-        for target in targets:
-            group.create_task(_bring_up_one(lab, target), name=f"up {target.name}")
-
-
-async def _bring_up_one(lab: Lab, target: Target) -> None:
-    def report(state: TargetState, sentence: str) -> None:
-        lab.report(target.name, state, sentence)
-
-    started = time.monotonic()
+        task = asyncio.create_task(target.up(lab, functools.partial(lab.report, target.name)), name=f"up {target.name}")
+        task.add_done_callback(functools.partial(_settle, lab, target.name, time.monotonic()))
+        tasks.append(task)
     try:
-        await target.up(lab, report)
-    except (LabError, OSError) as error:
-        report(TargetState.FAILED, str(error))
-    else:
-        report(TargetState.READY, f"ready after {time.monotonic() - started:.1f} s")
+        await asyncio.wait(tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _settle(lab: Lab, name: str, started: float, task: asyncio.Task[None]) -> None:
+    """Say how the coming up of a target ended. What is not a LabError is our own mistake: its traceback belongs in the daemon's log."""
+    if task.cancelled():
+        return
+    error = task.exception()
+    if error is None:
+        lab.report(name, TargetState.READY, f"ready after {time.monotonic() - started:.1f} s")
+        return
+    first = error
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    if not isinstance(first, LabError):
+        _log.error("the target %s failed", name, exc_info=error)
+    sentence = (
+        str(first)
+        if isinstance(first, LabError)
+        else f"{type(first).__name__}: {first} (see {lab.directory.daemon_log})"
+    )
+    lab.report(name, TargetState.FAILED, sentence)

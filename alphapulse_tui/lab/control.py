@@ -1,0 +1,167 @@
+"""How commands talk to a living lab: one unix socket (0600) in its directory, one JSON line each way.
+
+The daemon serves (:class:`ControlServer`), ``alphapulse lab ...`` and the tests ask (:func:`ask`). A request names an operation and its
+arguments; an answer is either the result or one sentence that says why not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from alphapulse_tui.lab.directory import LabDirectory
+from alphapulse_tui.lab.errors import LabError, UnknownFaultError
+
+_LINE_BYTES = 1 << 20
+
+
+class Request(msgspec.Struct, omit_defaults=True):
+    """One line to the daemon."""
+
+    operation: str
+    """``status``, ``break``, ``mend`` or ``down``."""
+    name: str = ""
+    """The fault, for ``break`` and ``mend``; ``mend all`` mends all."""
+    parameter: str = ""
+    """What the fault is applied to: ``target-hung`` takes a target's name."""
+
+
+class Answer(msgspec.Struct, omit_defaults=True):
+    """One line from the daemon; ``error`` is empty when all went well."""
+
+    result: Any = None
+    error: str = ""
+    unknown_name: bool = False
+    """The error is a name that does not exist: a mistake of the caller."""
+
+
+class TargetLine(msgspec.Struct):
+    """A target in :class:`LabStatus`."""
+
+    name: str
+    state: str
+    sentence: str
+    since: float
+
+
+class ProcessLine(msgspec.Struct):
+    """A process in :class:`LabStatus`; units as in :class:`~alphapulse_tui.lab.process.ProcessStatus`."""
+
+    name: str
+    target: str
+    pid: int
+    state: str
+    exit_code: int | None
+    since: float
+    rss: int
+
+
+class LabStatus(msgspec.Struct):
+    """What ``alphapulse lab status --json`` prints."""
+
+    directory: str
+    profile: str
+    pid: int
+    """The supervisor's."""
+    warden: int
+    started: float
+    """Unix seconds."""
+    settled: bool
+    """Every target is ready or has failed."""
+    targets: list[TargetLine]
+    faults: list[str]
+    """Those in force, with their parameter: ``target-hung redis``."""
+    ports: dict[str, int]
+    processes: list[ProcessLine]
+
+    @property
+    def ready(self) -> bool:
+        """Every target is ready."""
+        return all(target.state == "ready" for target in self.targets)
+
+
+Handler = Callable[[Request], Awaitable[Any]]
+
+
+class ControlServer:
+    """The daemon's end: reads requests and answers them with what ``handler`` returns or raises."""
+
+    def __init__(self, directory: LabDirectory, handler: Handler) -> None:
+        self._directory = directory
+        self._handler = handler
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen. The socket is made closed to others, not closed afterwards."""
+        listener = socket.socket(socket.AF_UNIX)
+        path = self._directory.control_socket
+        path.unlink(missing_ok=True)
+        listener.bind(str(path))
+        path.chmod(0o600)
+        self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=_LINE_BYTES)
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.close()
+        self._directory.control_socket.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                writer.write(msgspec.json.encode(await self._answer(line)) + b"\n")
+                await writer.drain()
+        except (ConnectionError, ValueError):
+            pass  # the asker left, or sent a line of more than a megabyte: nobody is there to be told
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes) -> Answer:
+        try:
+            request = msgspec.json.decode(line, type=Request)
+        except msgspec.DecodeError as error:
+            return Answer(error=f"The lab did not understand the request: {error}.")
+        try:
+            return Answer(result=await self._handler(request))
+        except LabError as error:
+            return Answer(error=str(error), unknown_name=isinstance(error, UnknownFaultError))
+
+
+def ask(directory: LabDirectory, request: Request, timeout: float = 60.0) -> Any:
+    """Ask the lab in ``directory`` and return the result as plain JSON values; blocks up to ``timeout`` seconds.
+
+    Raises:
+        LabError: No lab lives there, it does not answer, or it refused (with its sentence).
+        UnknownFaultError: It knows no fault of that name.
+    """
+    path = directory.control_socket
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(timeout)
+            connection.connect(str(path))
+            connection.sendall(msgspec.json.encode(request) + b"\n")
+            with connection.makefile("rb") as file:
+                line = file.readline()
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise LabError(f"No lab lives in {directory.root}: start one with `alphapulse lab up`.") from None
+    except OSError as error:
+        raise LabError(f"The lab in {directory.root} does not answer ({error}); see {directory.daemon_log}.") from error
+    if not line:
+        raise LabError(f"The lab in {directory.root} ended while it was asked; see {directory.daemon_log}.")
+    answer = msgspec.json.decode(line, type=Answer)
+    if answer.error:
+        raise (UnknownFaultError if answer.unknown_name else LabError)(answer.error)
+    return answer.result
+
+
+def ask_status(directory: LabDirectory, timeout: float = 10.0) -> LabStatus:
+    """What the lab in ``directory`` says about itself.
+
+    Raises:
+        LabError: As :func:`ask`.
+    """
+    return msgspec.convert(ask(directory, Request("status"), timeout), LabStatus)

@@ -72,6 +72,29 @@ class Kind(Enum):
     EXPORTED = "exported"
     """path, sha256."""
 
+    @classmethod
+    def _missing_(cls, value: object) -> Kind | None:
+        """A kind that a newer version wrote: kept verbatim as a member of its own that ``list(Kind)`` does not name.
+
+        So one journal serves two versions of the program side by side, and a chain with unknown kinds still verifies.
+        """
+        if not isinstance(value, str):
+            return None
+        if value not in _NEWER:
+            kind = object.__new__(cls)
+            kind._name_ = kind._value_ = value
+            _NEWER[value] = kind
+        return _NEWER[value]
+
+    @property
+    def known(self) -> bool:
+        """False for a kind that only a newer version of the program knows."""
+        return self.name in type(self).__members__
+
+
+_NEWER: dict[str, Kind] = {}
+"""Kinds of newer versions by their word, so that the same word is always the same member."""
+
 
 class Event(msgspec.Struct, frozen=True):
     """One entry of the journal."""

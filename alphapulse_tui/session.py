@@ -58,6 +58,24 @@ class Session:
             if target not in self._loops:
                 self.board.publish(Reading(target, 60.0, Link.UNCONFIGURED, self.now))
 
+    async def open_desk(self) -> None:
+        """Open this environment's journal and follow it; without one, viewing goes on and ``journal_problem`` says why."""
+        desk = await asyncio.to_thread(_import_desk)
+        try:
+            self.desk = await desk.Desk.open(self)
+        except desk.JournalUnavailable as problem:
+            self.journal_problem = str(problem)
+            return
+        await self.desk.follow()
+
+    async def start_executor(self) -> None:
+        """Have the executor at hand, warm, before anybody presses a key."""
+        client = await asyncio.to_thread(_import_executor)
+        try:
+            self.executor = await client.ExecutorClient.start(self.profile, read_only=self.read_only)
+        except client.ExecutorProblem as problem:
+            self.executor_problem = str(problem)
+
     def follow(self, loop: SourceLoop[Any]) -> None:
         """Run a source's loop until :meth:`close`."""
         self._loops[loop.source.target] = loop
@@ -98,3 +116,17 @@ def _import_sources() -> Any:
     from alphapulse_tui.sources import build
 
     return build
+
+
+def _import_desk() -> Any:
+    """The desk and, with it, the journal."""
+    from alphapulse_tui.incident import desk
+
+    return desk
+
+
+def _import_executor() -> Any:
+    """The executor's client."""
+    from alphapulse_tui.executor import client
+
+    return client

@@ -171,17 +171,12 @@ class Engine:
         return step.otherwise, "none of the cases fits what was found"
 
     async def run_check(self, step: CheckStep) -> CheckResult:
-        """Judge and record. A check that found trouble has *failed* only where it must hold; a diagnosis is done once it has looked."""
+        """Judge and record. A diagnosis is done once it has looked; a proof must hold; what could not be read fails both."""
         result = CHECKS[step.check](self.scene())
-        state = {Passed.YES: StepState.PASSED, Passed.NO: StepState.FAILED, Passed.UNKNOWN: StepState.FAILED}[
-            result.passed
-        ]
+        failed = result.passed is Passed.UNKNOWN or (step.proof and result.passed is Passed.NO)
+        state = StepState.FAILED if failed else StepState.PASSED
         await self.settle(step, state, result.sentence, evidence=[list(row) for row in result.rows])
         return result
-
-    async def saw(self, step: Step, result: CheckResult) -> None:
-        """A diagnosis was looked at: trouble found is a result, not a failure."""
-        await self.settle(step, StepState.DONE, result.sentence, evidence=[list(row) for row in result.rows])
 
     def wait_progress(self, step: WaitStep) -> tuple[StepState, float, CheckResult]:
         """Look once: the state so far, seconds that the check has held, and its result. Call it again until it is not running."""

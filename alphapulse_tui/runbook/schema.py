@@ -56,8 +56,8 @@ class CheckStep(StepBase, frozen=True, tag="check"):
 
     kind: ClassVar[str] = "check"
     check: str
-    live: bool = True
-    """Whether the result on the screen follows the target."""
+    proof: bool = False
+    """Whether it must hold for the step to pass. A diagnosis is done once it has looked: trouble found is its result, not its failure."""
 
 
 class ActionStep(StepBase, frozen=True, tag="action"):

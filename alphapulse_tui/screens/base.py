@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, cast
 
 from textual.screen import Screen
 
-from alphapulse_tui.model.fixes import Fix
 from alphapulse_tui.screens.topline import Standing
 from alphapulse_tui.session import Session
 
 if TYPE_CHECKING:
     from alphapulse_tui.app import Cockpit
+    from alphapulse_tui.model.fixes import Fix
 
 
 class CockpitScreen(Screen[None]):
@@ -97,20 +97,30 @@ class CockpitScreen(Screen[None]):
 
     def action_note(self) -> None:
         """Write a note into the timeline."""
-        if self.session.desk is None:
+        desk = self.session.desk
+        if desk is None:
             self.app.notify(
                 self.session.journal_problem or "The journal is being opened.", title="No journal", severity="warning"
             )
             return
-        from alphapulse_tui.screens.note import NoteScreen
+        from alphapulse_tui.screens.prompt import PromptScreen
 
-        self.app.push_screen(NoteScreen())
+        def written(text: str | None) -> None:
+            if text:
+                self.session.spawn(desk.note(text), "note")
+
+        where = (
+            f"It goes into the timeline of {desk.open.id}."
+            if desk.open is not None
+            else "No incident is open; it is kept all the same."
+        )
+        self.app.push_screen(PromptScreen("Note", where), written)
 
     def action_arm(self) -> None:
-        """Allow changes in production for an hour, or take that back."""
-        from alphapulse_tui.screens.arm import ArmScreen
+        """Allow changes in production for an hour."""
+        from alphapulse_tui.screens.arm import arm
 
-        self.app.push_screen(ArmScreen())
+        arm(self)
 
     def action_unresolved(self) -> None:
         """Actions whose outcome is not known."""

@@ -120,7 +120,8 @@ class Cockpit(CockpitScreen):
         )
 
     def _body(self, target: str, reading: Reading[Any], panel: Panel) -> list[Line]:
-        snapshot, thresholds = reading.snapshot, self.session.profile.thresholds
+        snapshot: Any = reading.snapshot
+        thresholds = self.session.profile.thresholds
         wall, width = time.time(), panel.inner_width
         ascii_only = Panel.frame is ASCII
         match target:

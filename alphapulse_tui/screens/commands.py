@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.keys import Keys
 
 from alphapulse_tui.errors import ConfigError
@@ -78,7 +78,7 @@ COMMANDS: tuple[Command, ...] = (
 """The table. Screens of their own scopes add theirs beside their class, by :func:`bindings` with ``extra``."""
 
 
-def bindings(*scopes: str, extra: tuple[Command, ...] = ()) -> list[Binding]:
+def bindings(*scopes: str, extra: tuple[Command, ...] = ()) -> list[BindingType]:
     """Textual bindings of the commands in ``scopes``, in the table's order."""
     return [
         Binding(command.keys, command.action, command.title, id=command.id, show=command.footer, tooltip=command.help)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from textual.binding import Binding, BindingType
 from textual.events import Click, MouseScrollDown, MouseScrollUp
@@ -62,7 +62,7 @@ class LiveTable(LineWidget, Generic[Row], can_focus=True):
     class Opened(Message):
         """Enter was pressed on the row of ``key``."""
 
-        def __init__(self, table: LiveTable[Row], key: str) -> None:
+        def __init__(self, table: LiveTable[Any], key: str) -> None:
             super().__init__()
             self.table = table
             self.key = key
@@ -70,7 +70,7 @@ class LiveTable(LineWidget, Generic[Row], can_focus=True):
     class Moved(Message):
         """The cursor stands on another row."""
 
-        def __init__(self, table: LiveTable[Row], key: str) -> None:
+        def __init__(self, table: LiveTable[Any], key: str) -> None:
             super().__init__()
             self.table = table
             self.key = key

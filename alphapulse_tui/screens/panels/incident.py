@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from alphapulse_tui.incident.desk import Desk
-from alphapulse_tui.incident.timeline import Entry
+from typing import TYPE_CHECKING
+
 from alphapulse_tui.model.words import utc
 from alphapulse_tui.widgets.lines import Line, line
+
+if TYPE_CHECKING:
+    from alphapulse_tui.incident.desk import Desk
+    from alphapulse_tui.incident.timeline import Entry
 
 
 def title(desk: Desk) -> str:

@@ -1,0 +1,126 @@
+"""Composition: the session, the themes, the keys, the first screen. What each part does is in the part.
+
+Order of a start: paint the cockpit, then import clients and connect, so that the first frame waits for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Iterable
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import SystemCommand
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from alphapulse_tui.config.paths import log_file
+from alphapulse_tui.config.settings import Profile
+from alphapulse_tui.errors import AlphaPulseError
+from alphapulse_tui.exits import ExitCode
+from alphapulse_tui.runbook.schema import Procedure
+from alphapulse_tui.screens.cockpit import Cockpit as CockpitScreen
+from alphapulse_tui.screens.commands import COMMANDS, check_keymap
+from alphapulse_tui.session import Session
+from alphapulse_tui.terminal import TerminalApp, run_in_terminal, unsuitable_terminal
+from alphapulse_tui.widgets.panel import ASCII, Panel
+
+log = logging.getLogger(__name__)
+
+
+def theme_folder() -> Path:
+    """Where themes and style sheets lie: in the wheel beside the code, in a checkout at the top."""
+    shipped = Path(str(files("alphapulse_tui").joinpath("themes")))
+    return shipped if shipped.is_dir() else Path(__file__).resolve().parent.parent / "themes"
+
+
+class Cockpit(TerminalApp[None]):
+    """The program on the screen."""
+
+    CSS_PATH = theme_folder() / "cockpit.tcss"
+    COMMAND_PALETTE_BINDING = "colon"
+    BINDINGS: ClassVar[list[BindingType]] = []
+    HORIZONTAL_BREAKPOINTS = [(0, "-small"), (120, "-medium"), (160, "-large"), (200, "-huge")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-high")]  # noqa: RUF012
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.title = "AlphaPulse"
+        self.log_file = log_file()
+
+    @cached_property
+    def procedures(self) -> dict[str, Procedure]:
+        """Every procedure by id; read when first asked for."""
+        from alphapulse_tui.config.paths import config_file
+        from alphapulse_tui.runbook.load import load_procedures
+
+        return load_procedures(config_file().parent / "procedures")
+
+    def get_default_screen(self) -> Screen[None]:
+        """The cockpit."""
+        return CockpitScreen()
+
+    def on_mount(self) -> None:
+        """Themes and keys; the rest after the first paint."""
+        from alphapulse_tui.screens.themes import load_themes
+
+        for theme in load_themes(theme_folder()):
+            self.register_theme(theme)
+        self.theme = "alphapulse-night"
+        self.set_keymap(self.session.profile.keys)
+        self.call_after_refresh(self._start)
+
+    async def _start(self) -> None:
+        """Open the journal, start the executor, read the targets: each by itself, none waits for another."""
+        self.session.spawn(self.session.start_sources(), "sources")
+        self.session.spawn(self.session.open_desk(), "journal")
+        self.session.spawn(self.session.start_executor(), "executor")
+
+    async def action_quit(self) -> None:
+        """Leave at once; the executor outlives us."""
+        self.exit(return_code=int(ExitCode.OK))
+
+    async def on_unmount(self) -> None:
+        """Let go of connections."""
+        await self.session.close()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: every command of the table that this screen has."""
+        for command in COMMANDS:
+            name = f"action_{command.action}"
+            call = getattr(screen, name, None) or getattr(self, name, None)
+            if command.action and call is not None and command.action != "command_palette":
+                yield SystemCommand(command.title, command.help, call)
+
+
+def run(profile: Profile, *, read_only: bool = False, ascii_only: bool = False) -> int:
+    """Open the cockpit on ``profile`` and stay until the engineer leaves. Called by ``cli.main``.
+
+    Raises:
+        AlphaPulseError: a mistake in the settings that only the screen can find (keys).
+    """
+    unsuitable = unsuitable_terminal()
+    if unsuitable is not None:
+        return _plain_report(profile, unsuitable)
+    check_keymap(profile.keys)
+    if ascii_only:
+        Panel.frame = ASCII
+    app = Cockpit(Session(profile, read_only=read_only))
+    return run_in_terminal(app)
+
+
+def _plain_report(profile: Profile, why: str) -> int:
+    """One look at every target, as text: for a terminal that cannot show a screen."""
+    from alphapulse_tui.cli.status import report
+
+    sys.stderr.write(f"{why} Here is one look at every target instead.\n")
+    try:
+        return asyncio.run(report(profile))
+    except AlphaPulseError as error:
+        sys.stderr.write(f"{error.sentence}\n")
+        return error.exit_code

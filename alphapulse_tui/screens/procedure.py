@@ -1,0 +1,310 @@
+"""One procedure: its steps with their state on the left, the chosen step on the right, live.
+
+What happens now and the next key are always in view; at 80 columns the list of steps folds into one line and "as the runbook writes it"
+behind `w` (design 4, rule 13). What was done is read from the journal, so a procedure left is taken up where it stood.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal
+
+from alphapulse_tui.runbook.checks import Scene
+from alphapulse_tui.runbook.engine import Engine, StepState, unfinished
+from alphapulse_tui.runbook.schema import (
+    ActionStep,
+    BranchStep,
+    CheckStep,
+    LinkStep,
+    ManualStep,
+    MessageStep,
+    Procedure,
+    Step,
+    WaitStep,
+)
+from alphapulse_tui.screens.base import CockpitScreen
+from alphapulse_tui.screens.commands import EVERYWHERE, PROCEDURE, Command, bindings, footer_text
+from alphapulse_tui.screens.footer import FooterLine
+from alphapulse_tui.screens.procedure_lines import step_list, step_one_line, step_view
+from alphapulse_tui.screens.prompt import PromptScreen
+from alphapulse_tui.screens.topline import TopLine
+from alphapulse_tui.widgets.lines import Line, line
+from alphapulse_tui.widgets.panel import Panel
+
+NARROW = 100
+"""Columns below which the list of steps folds into one line."""
+
+SKIP_REASONS = ("not needed here", "done by somebody else", "not possible now", "would do harm now")
+
+COMMANDS = (
+    Command("procedure.run", "enter", "", "run step", "Do what the step says.", PROCEDURE, shown_key="Enter"),
+    Command("procedure.skip", "s", "skip", "skip", "Leave the step out and say why.", PROCEDURE),
+    Command("procedure.written", "w", "written", "as written", "Show or hide what the runbook writes.", PROCEDURE),
+    Command("procedure.copy", "c", "copy", "copy", "Copy the step's command to the clipboard.", PROCEDURE),
+    Command("procedure.next", "right,l", "step(1)", "next", "Look at the next step.", PROCEDURE, footer=False),
+    Command(
+        "procedure.previous", "left,h", "step(-1)", "previous", "Look at the step before.", PROCEDURE, footer=False
+    ),
+    Command("procedure.back", "escape", "back", "back", "Leave; it can be taken up again.", PROCEDURE, shown_key="Esc"),
+)
+
+
+def open_procedure(screen: CockpitScreen, procedure_id: str) -> None:
+    """Open a procedure, or say that it is not there."""
+    procedure = screen.cockpit.procedures.get(procedure_id)
+    if procedure is None:
+        known = ", ".join(sorted(screen.cockpit.procedures))
+        screen.app.notify(
+            f"Procedure {procedure_id} is not installed; there are: {known}.", title="No procedure", severity="warning"
+        )
+        return
+    if screen.session.desk is None:
+        screen.app.notify(
+            screen.session.journal_problem or "The journal is being opened.", title="No journal", severity="warning"
+        )
+        return
+    screen.app.push_screen(ProcedureScreen(procedure))
+
+
+class ProcedureScreen(CockpitScreen):
+    """Walks one procedure."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE, PROCEDURE, extra=COMMANDS)
+
+    DEFAULT_CSS = """
+    ProcedureScreen #steps { width: 44; }
+    ProcedureScreen.-narrow #steps { display: none; }
+    """
+
+    def __init__(self, procedure: Procedure) -> None:
+        super().__init__()
+        self.procedure = procedure
+        self._engine: Engine | None = None
+        self._chosen = procedure.steps[0].id
+        self._waiting: set[str] = set()
+        self._written = True
+
+    def compose(self) -> ComposeResult:
+        """Top line, steps beside the step, footer."""
+        yield TopLine(self.standing())
+        with Horizontal():
+            yield Panel(0, self.procedure.title, id="steps")
+            yield Panel(0, "Step", id="step")
+        yield FooterLine(footer_text(PROCEDURE, EVERYWHERE, extra=COMMANDS, keymap=self.session.profile.keys))
+
+    def on_mount(self) -> None:
+        """Take up an unfinished run, or begin one."""
+        self._fold()
+        self.query_one("#step", Panel).focus()
+        self._unsubscribe = self.session.board.subscribe(lambda reading, before: self._draw())  # noqa: ARG005
+        self.set_interval(1.0, self._tick)
+        self.run_worker(self._begin(), exclusive=True)
+
+    def on_unmount(self) -> None:
+        """Stop listening."""
+        self._unsubscribe()
+
+    def on_resize(self) -> None:
+        """Fold or unfold."""
+        self._fold()
+        self.call_after_refresh(self._draw)
+
+    def _fold(self) -> None:
+        narrow = self.size.width < NARROW
+        if narrow != self.has_class("-narrow"):
+            self.set_class(narrow, "-narrow")
+            self._written = not narrow
+
+    @property
+    def engine(self) -> Engine:
+        """The run; made when the screen is mounted."""
+        assert self._engine is not None
+        return self._engine
+
+    async def _begin(self) -> None:
+        desk = self.session.desk
+        assert desk is not None
+        state = unfinished(desk.events, self.procedure.id)
+        self._engine = Engine(self.procedure, self._scene, desk.record, state)
+        await self._engine.start()
+        self._chosen = self._engine.current.id
+        self._draw()
+
+    def _scene(self) -> Scene:
+        session = self.session
+        return Scene(session.board.readings, session.now, time.time(), session.profile.thresholds)
+
+    @property
+    def step(self) -> Step:
+        """The step that is looked at."""
+        return self.procedure.step(self._chosen)
+
+    def _tick(self) -> None:
+        self.query_one(TopLine).show(self.standing(), time.time())
+        if self._engine is not None:
+            for step in self.procedure.steps:
+                if isinstance(step, WaitStep) and step.id in self._waiting:
+                    self.run_worker(self._wait(step), group=step.id, exclusive=True)
+        self._draw()
+
+    async def _wait(self, step: WaitStep) -> None:
+        state, held, result = self.engine.wait_progress(step)
+        if state is StepState.RUNNING:
+            return
+        self._waiting.discard(step.id)
+        sentence = (
+            f"held for {held:.0f} s: {result.sentence}"
+            if state is StepState.PASSED
+            else f"did not hold: {result.sentence}"
+        )
+        await self.engine.settle(step, state, sentence)
+        self._onward(step)
+
+    def _draw(self) -> None:
+        if self._engine is None or not self.is_current:
+            return
+        steps, panel = self.query_one("#steps", Panel), self.query_one("#step", Panel)
+        steps.cursor_key = self._chosen
+        steps.show(step_list(self.engine, self._chosen), self._progress())
+        number = self.procedure.steps.index(self.step) + 1
+        panel.title = f"{number} {self.step.title}"
+        head = [step_one_line(self.engine, self.step)] if self.has_class("-narrow") else []
+        body = step_view(
+            self.engine, self.step, panel.inner_width, waiting=self._chosen in self._waiting, written=self._written
+        )
+        panel.show([*head, *body], line((self.engine.step_record(self.step).state.value, "accent")))
+
+    def _progress(self) -> Line:
+        settled = sum(1 for step in self.procedure.steps if self.engine.step_record(step).state.settled)
+        return line((f"{settled}/{len(self.procedure.steps)}", "dim"))
+
+    def on_panel_opened(self, event: Panel.Opened) -> None:
+        """Enter: do the step."""
+        event.stop()
+        if self._engine is None:
+            return
+        if event.panel.id == "steps" and event.key:
+            self._chosen = event.key
+        blocking = self.engine.blocked_by(self.step)
+        if blocking is not None:
+            self.app.notify(f"First: {blocking.title}. Or skip it with a reason.", title="Not yet", severity="warning")
+            return
+        self.run_worker(self._do(self.step), exclusive=True, group="do")
+
+    async def _do(self, step: Step) -> None:
+        """What each kind of step does on Enter."""
+        match step:
+            case CheckStep():
+                result = await self.engine.run_check(step)
+                if self.engine.step_record(step).state.settled:
+                    self._onward(step)
+                else:
+                    self.app.notify(result.sentence, title="Not passed", severity="warning")
+            case ActionStep():
+                self._act(step)
+            case WaitStep():
+                self.engine.wait_again(step)
+                self._waiting.add(step.id)
+                await self.engine.settle(step, StepState.RUNNING, "watching")
+            case BranchStep():
+                await self._branch(step)
+            case ManualStep():
+                self._ask(step, "What was done or found?")
+            case MessageStep():
+                self.app.copy_to_clipboard(step.text)
+                await self.engine.settle(step, StepState.DONE, f"text for {step.channel} copied")
+                self._onward(step)
+            case LinkStep():
+                url = str(getattr(self.session.profile.links, step.link))
+                self.app.copy_to_clipboard(url)
+                await self.engine.settle(step, StepState.DONE, f"address copied: {url}")
+                self._onward(step)
+        self._draw()
+
+    def _act(self, step: ActionStep) -> None:
+        """Lead the action; its proof settles the step."""
+        from alphapulse_tui.screens.action import ActionScreen
+
+        def ended(verified: bool | None) -> None:
+            self.run_worker(self._acted(step, bool(verified)), group="do")
+
+        self.app.push_screen(
+            ActionScreen(
+                step.action, self.engine.action_params(step), reason=f"procedure {self.procedure.id}: {step.title}"
+            ),
+            ended,
+        )
+
+    async def _acted(self, step: ActionStep, verified: bool) -> None:
+        if verified:
+            await self.engine.settle(step, StepState.PASSED, "done and verified")
+            self._onward(step)
+        self._draw()
+
+    async def _branch(self, step: BranchStep) -> None:
+        """Follow the suggestion: steps that it leaps over are skipped with its reason."""
+        result = self.engine.look(step)
+        assert result is not None
+        goto, why = self.engine.suggestion(step, result)
+        await self.engine.settle(step, StepState.PASSED, f"{result.sentence}: {why}")
+        ids = [each.id for each in self.procedure.steps]
+        for leapt in self.procedure.steps[ids.index(step.id) + 1 : ids.index(goto)]:
+            if not self.engine.step_record(leapt).state.settled:
+                await self.engine.skip(leapt, why)
+        self._chosen = goto
+
+    def _ask(self, step: ManualStep, question: str) -> None:
+        def answered(text: str | None) -> None:
+            if text:
+                self.run_worker(self._answered(step, text), group="do")
+
+        self.app.push_screen(PromptScreen(step.title, question), answered)
+
+    async def _answered(self, step: Step, text: str) -> None:
+        await self.engine.settle(step, StepState.DONE, text)
+        self._onward(step)
+        self._draw()
+
+    def _onward(self, step: Step) -> None:
+        """Look at the next step that needs somebody, if the settled one is still looked at."""
+        if self._chosen == step.id:
+            self._chosen = self.engine.current.id
+        if self.engine.complete:
+            self.app.notify("Every step is settled.", title=self.procedure.title)
+
+    def action_skip(self) -> None:
+        """Leave the step out, with a reason."""
+        step = self.step
+
+        def answered(reason: str | None) -> None:
+            if reason:
+                self.run_worker(self._skip(step, reason), group="do")
+
+        self.app.push_screen(PromptScreen("Skip", f"Why is {step.title!r} left out?", usual=SKIP_REASONS), answered)
+
+    async def _skip(self, step: Step, reason: str) -> None:
+        await self.engine.skip(step, reason)
+        self._onward(step)
+        self._draw()
+
+    def action_written(self) -> None:
+        """Show or hide the runbook's own words."""
+        self._written = not self._written
+        self._draw()
+
+    def action_copy(self) -> None:
+        """Copy the command that we run, or the runbook's."""
+        text = self.step.run or self.step.written
+        if text:
+            self.app.copy_to_clipboard(text)
+            self.app.notify("Sent to the clipboard, if the terminal takes it.", title="Copy")
+
+    def action_step(self, by: int) -> None:
+        """Look at another step."""
+        ids = [step.id for step in self.procedure.steps]
+        self._chosen = ids[max(0, min(len(ids) - 1, ids.index(self._chosen) + by))]
+        self._draw()

@@ -1,0 +1,121 @@
+"""A procedure and its chosen step as lines."""
+
+from __future__ import annotations
+
+from alphapulse_tui.model.words import clock
+from alphapulse_tui.runbook.checks import CheckResult, Passed
+from alphapulse_tui.runbook.engine import Engine, StepState
+from alphapulse_tui.runbook.load import fill
+from alphapulse_tui.runbook.schema import ActionStep, BranchStep, LinkStep, ManualStep, MessageStep, Step, WaitStep
+from alphapulse_tui.widgets.lines import Line, line, wrap
+
+MARKS = {
+    StepState.OPEN: (" ", "dim"),
+    StepState.RUNNING: (">", "accent"),
+    StepState.PASSED: ("+", "ok"),
+    StepState.FAILED: ("!", "critical"),
+    StepState.SKIPPED: ("-", "dim"),
+    StepState.DONE: ("+", "ok"),
+}
+"""A shape beside every colour."""
+
+PASSED_STYLES = {Passed.YES: "ok", Passed.NO: "critical", Passed.UNKNOWN: "unknown"}
+
+ROWS_SHOWN = 12
+"""Rows of evidence shown; all of them are in the journal."""
+
+
+def step_list(engine: Engine, chosen: str) -> list[Line]:
+    """Every step in order, always whole."""
+    lines = []
+    for number, step in enumerate(engine.procedure.steps, 1):
+        record = engine.step_record(step)
+        mark, style = MARKS[record.state]
+        here = "focus" if step.id == chosen else "plain" if not record.state.settled else "dim"
+        lines.append(
+            line((f"{mark} ", style), (f"{number} {step.title}", here), (f"  {record.state.value}", "dim"), key=step.id)
+        )
+    return lines
+
+
+def step_one_line(engine: Engine, step: Step) -> Line:
+    """The list folded for narrow screens: ``step 3 of 8``, with a mark for each."""
+    number = engine.procedure.steps.index(step) + 1
+    marks = [MARKS[engine.step_record(each).state] for each in engine.procedure.steps]
+    return line((f"step {number} of {len(engine.procedure.steps)}  [", "dim"), *marks, ("]", "dim"))
+
+
+def step_view(engine: Engine, step: Step, width: int, *, waiting: bool, written: bool) -> list[Line]:
+    """The chosen step: what to press, the live result, why, evidence, and the runbook's own words."""
+    lines = _next_key(engine, step, waiting)
+    record = engine.step_record(step)
+    result = engine.look(step)
+    if result is not None:
+        lines += [Line(), *wrap(f"{result.passed.value}: {result.sentence}", width, PASSED_STYLES[result.passed])]
+        if isinstance(step, BranchStep):
+            goto, why = engine.suggestion(step, result)
+            lines += wrap(f"suggests: {engine.procedure.step(goto).title} ({why})", width, "accent")
+    if isinstance(step, WaitStep) and waiting:
+        _, held, _ = engine.wait_progress(step)
+        lines.append(line(("held for ", "dim"), (f"{clock(held)} of {clock(step.hold_seconds)}", "strong")))
+    if record.sentence and (result is None or record.sentence != result.sentence):
+        lines += wrap(f"recorded: {record.sentence}", width, "dim")
+    lines += [Line(), *wrap(step.why, width)]
+    if isinstance(step, ManualStep):
+        lines += [Line(), *wrap(step.ask, width, "strong")]
+    if isinstance(step, ActionStep) and step.params:
+        values = ", ".join(f"{name} {fill(value, engine.params)}" for name, value in step.params.items())
+        lines.append(line(("with ", "dim"), values))
+    if result is not None:
+        lines += _evidence(result)
+    if written:
+        lines += _written(step, width)
+    return lines
+
+
+def _next_key(engine: Engine, step: Step, waiting: bool) -> list[Line]:
+    """The next key, in words."""
+    blocking = engine.blocked_by(step)
+    if blocking is not None:
+        return [line(("first: ", "warning"), blocking.title)]
+    if engine.step_record(step).state.settled:
+        return [line(("settled. ", "ok"), ("Enter", "focus"), " does it again")]
+    says = {
+        "check": "looks and records it",
+        "action": "plans it; nothing is sent before you confirm",
+        "wait": "watches it",
+        "branch": "goes where it suggests",
+        "manual": "records what you did",
+        "message": "copies the text",
+        "link": "copies the address",
+    }[step.kind]
+    return (
+        [line(("under way ", "accent"))]
+        if waiting
+        else [line(("Enter", "focus"), f" {says}   ", ("s", "focus"), " skips")]
+    )
+
+
+def _evidence(result: CheckResult) -> list[Line]:
+    rows = result.rows
+    if not rows:
+        return []
+    wide = min(34, max(len(name) for name, _ in rows))
+    lines = [Line(), *(line((f"{name[:wide]:<{wide}}  ", "dim"), value) for name, value in rows[:ROWS_SHOWN])]
+    if len(rows) > ROWS_SHOWN:
+        lines.append(line((f"and {len(rows) - ROWS_SHOWN} more", "dim")))
+    return lines
+
+
+def _written(step: Step, width: int) -> list[Line]:
+    lines: list[Line] = []
+    for title, text in (("As the runbook writes it", step.written), ("As we run it", step.run), ("Why", step.because)):
+        if text:
+            where = f" ({step.section})" if title.startswith("As the") and step.section else ""
+            lines += [Line(), line((title + where, "title"))]
+            lines += [one for part in text.strip().split("\n") for one in wrap(part, width)]
+    if isinstance(step, MessageStep):
+        lines += [Line(), *wrap(step.text, width)]
+    if isinstance(step, LinkStep):
+        lines += [Line(), line(("link ", "dim"), step.link)]
+    return lines

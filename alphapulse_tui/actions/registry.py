@@ -13,6 +13,7 @@ from alphapulse_tui.config.settings import Profile
 ACTIONS: dict[str, str] = {
     "pg.terminate-idle-in-transaction": "postgres:TerminateIdleInTransaction",
     "pg.terminate-idle": "postgres:TerminateIdle",
+    "pg.terminate-backend": "postgres:TerminateBackend",
     "vault.unseal": "vault:Unseal",
     "vault.reset-unseal": "vault:ResetUnseal",
     "kubernetes.previous-log": "kubernetes_logs:PreviousLog",

@@ -1,0 +1,147 @@
+"""The connection that PostgreSQL actions use, and every way in which it fails as a sentence.
+
+It is not the panels' connection: that one cannot write and gives up after a second. This one is opened when an action is planned and kept
+until the action is closed, so that a plan made while a slot was free can still be executed when none is. Used by ``actions.postgres``.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import asyncpg
+
+from alphapulse_tui.actions.contract import ActionProblem
+from alphapulse_tui.config.discover import postgres as discover
+from alphapulse_tui.config.settings import PostgresServer, Profile
+from alphapulse_tui.errors import AlphaPulseError
+from alphapulse_tui.text import clean
+
+APPLICATION = "alphapulse-tui"
+"""Who we say we are; sessions of this name are never victims (facts 0.8)."""
+
+CONNECT_SECONDS = 4.0
+COMMAND_SECONDS = 6.0
+"""Below a plan's deadline of 10 s: our own sentence comes before the executor's."""
+
+SERVER_SETTINGS = {
+    "application_name": APPLICATION,
+    "statement_timeout": "5000",
+    "lock_timeout": "500",
+    "idle_in_transaction_session_timeout": "10000",
+}
+"""Milliseconds."""
+
+BROKEN = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, OSError, ssl.SSLError, TimeoutError)
+"""What a statement raises when its answer will not come: it may have run."""
+
+
+class Connection:
+    """The primary's connection for one action."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._open: asyncpg.Connection | None = None
+
+    def server(self) -> PostgresServer:
+        """The primary, completed as libpq would.
+
+        Raises:
+            ActionProblem: the profile names none, or its login cannot be worked out.
+        """
+        target = self._profile.postgres
+        if target is None or target.primary is None:
+            raise ActionProblem(
+                f'profile "{self._profile.name}" has no PostgreSQL: set [profiles.{self._profile.name}.postgres] primary'
+            )
+        try:
+            return discover.complete(target.primary, is_primary=True)[0]
+        except AlphaPulseError as error:
+            raise ActionProblem(error.sentence) from None
+
+    async def open(self) -> asyncpg.Connection:
+        """The open connection.
+
+        Raises:
+            ActionProblem: it cannot be opened; nothing was sent.
+        """
+        if self._open is None or self._open.is_closed():
+            server = self.server()
+            try:
+                self._open = await asyncpg.connect(
+                    **self._login(server),
+                    server_settings=SERVER_SETTINGS,
+                    timeout=CONNECT_SECONDS,
+                    command_timeout=COMMAND_SECONDS,
+                    statement_cache_size=0,  # a pooler in transaction mode loses prepared statements (facts 10.2)
+                )
+            except (asyncpg.PostgresError, *BROKEN) as error:
+                raise ActionProblem(told(_name(server), error)) from None
+        return self._open
+
+    async def rows(self, text: str, *arguments: Any) -> list[asyncpg.Record]:
+        """The rows of a statement that only reads.
+
+        Raises:
+            ActionProblem: the server could not be asked, or refused.
+        """
+        connection = await self.open()
+        try:
+            found: list[asyncpg.Record] = await connection.fetch(text, *arguments)
+        except (asyncpg.PostgresError, *BROKEN) as error:
+            self.drop()
+            raise ActionProblem(told(_name(self.server()), error)) from None
+        return found
+
+    def drop(self) -> None:
+        """Cut the connection without waiting for a server that may be hung."""
+        if self._open is not None:
+            self._open.terminate()
+            self._open = None
+
+    @staticmethod
+    def _login(server: PostgresServer) -> dict[str, Any]:
+        try:
+            credential = discover.password(server)
+            password = credential.load().reveal() if credential else None
+        except AlphaPulseError as error:
+            raise ActionProblem(error.sentence) from None
+        return {
+            "host": server.host,
+            "port": server.port,
+            "user": server.user,
+            "database": server.database,
+            "password": password,
+            "ssl": server.sslmode,
+        }
+
+
+def told(name: str, error: Exception) -> str:
+    """``error`` as one sentence: what, and what would help (messages: facts 2.1.1 and 10.2)."""
+    message = clean(getattr(error, "message", None) or error, 300)
+    if isinstance(error, asyncpg.TooManyConnectionsError):
+        if message.startswith("too many connections for"):
+            return f"{name}: {message}: this is a CONNECTION LIMIT of its own, not max_connections; ALTER ROLE or ALTER DATABASE raises it"
+        return (
+            f"{name} has no connection slot left for us ({message}): log in with a role that has pg_use_reserved_connections "
+            "(PostgreSQL 16 and later, with reserved_connections above 0), or as a superuser"
+        )
+    if isinstance(error, asyncpg.InvalidPasswordError | asyncpg.InvalidAuthorizationSpecificationError):
+        return f"{name} does not let us in: {message}; check user and password file of the profile"
+    if isinstance(error, asyncpg.InvalidCatalogNameError):
+        return f"{name}: {message}; check the database of the profile"
+    if isinstance(error, asyncpg.ProtocolViolationError) and "startup parameter" in message:
+        return f"{name} is a pooler ({message}): name the server itself in the profile"
+    if isinstance(error, asyncpg.CannotConnectNowError):
+        return f"{name} is not ready: {message}"
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return f"{name} refuses: {message}"
+    if isinstance(error, ConnectionRefusedError):
+        return f"{name} refuses connections: is the server running?"
+    if isinstance(error, TimeoutError):
+        return f"{name} gave no answer in time"
+    return f"{name} cannot be asked: {message or type(error).__name__}"
+
+
+def _name(server: PostgresServer) -> str:
+    return clean(server.name or f"{server.host}:{server.port}")

@@ -1,0 +1,12 @@
+"""The statements of the PostgreSQL actions, a file each. They run on PostgreSQL 13 to 18 unchanged."""
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+
+
+@functools.cache
+def statement(name: str) -> str:
+    """The text of ``NAME.sql``."""
+    return (resources.files(__name__) / f"{name}.sql").read_text(encoding="utf-8")

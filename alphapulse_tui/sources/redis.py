@@ -1,0 +1,276 @@
+"""Redis or Valkey, every node asked directly and at the same time, so that their views of the cluster can be compared.
+
+One client a node with one connection and no retries: redis-py's defaults turn a frozen node into 15 seconds (facts 10.3). Never the
+cluster client, which hides failed nodes and cannot even start with a dead shard. Made by ``build``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
+
+from alphapulse_tui.errors import AlphaPulseError
+from alphapulse_tui.model.health import Finding
+from alphapulse_tui.model.redis import RedisNode, RedisSnapshot
+from alphapulse_tui.model.rules import redis as rules
+from alphapulse_tui.model.thresholds import Thresholds
+from alphapulse_tui.sources.contract import Denied, Source, SourceProblem, Unreachable
+from alphapulse_tui.sources.node import Node
+from alphapulse_tui.sources.redis_decode import fields, members, myself, number, ratio
+from alphapulse_tui.text import clean
+
+QUESTIONS = (("INFO", ()), ("CLUSTER", ("INFO",)), ("CLUSTER", ("NODES",)))
+"""What a node is asked, in one round trip; all of it is O(1) for the server (facts 8.3)."""
+
+HIT_WINDOW = 60.0
+"""Seconds over which the hit rate is computed; a single poll of a quiet cache says nothing."""
+
+HIT_LOOKUPS = 20
+"""Lookups that the window must hold for a hit rate to mean anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A node: what it is called and where it listens."""
+
+    name: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Counters:
+    """A node's counters at one moment (seconds of a steady clock)."""
+
+    at: float
+    run_id: str
+    evicted: int
+    hits: int
+    misses: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """One node's answer with the offsets that only a comparison makes sense of."""
+
+    node: RedisNode
+    master_offset: int = 0
+    applied_offset: int | None = None
+    received_offset: int | None = None
+    refused: tuple[str, ...] = ()
+
+
+class RedisSource(Source[RedisSnapshot]):
+    """All nodes of the profile. ``password`` is asked at every new connection and may be none."""
+
+    target = "redis"
+    interval = 5.0
+    deadline = 5.0
+    patience = 2.0
+    """Seconds that one node may delay the others' reading."""
+
+    def __init__(
+        self,
+        nodes: Sequence[Address],
+        username: str = "",
+        password: Callable[[], str] | None = None,
+        thresholds: Thresholds | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._thresholds = thresholds or Thresholds()
+        self._username = username
+        self._links = [_NodeLink(node, username, password, clock) for node in nodes]
+        self._nodes = [Node(link.name, link.read, self.deadline, link.drop) for link in self._links]
+
+    async def read(self) -> RedisSnapshot:
+        """Every node's answer; raises only when none of them can be read."""
+        asked = await asyncio.gather(*(node.ask(self.patience) for node in self._nodes), return_exceptions=True)
+        answers: list[_Answer] = []
+        problems: list[SourceProblem] = []
+        for link, answer in zip(self._links, asked, strict=True):
+            if isinstance(answer, SourceProblem):
+                problems.append(answer)
+                answers.append(_Answer(RedisNode(link.name, link.address, problem=clean(answer))))
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                answers.append(answer)
+        if len(problems) == len(answers):
+            raise problems[0] if len(problems) == 1 else _together(problems)
+        refused = sorted({grant for answer in answers for grant in answer.refused})
+        return RedisSnapshot(
+            nodes=tuple(_with_lag(answer, answers) for answer in answers),
+            missing_grants=tuple(f"ACL SETUSER {self._username or 'default'} {grant}" for grant in refused),
+        )
+
+    def judge(self, snapshot: RedisSnapshot) -> tuple[Finding, ...]:
+        """The rules."""
+        return rules.judge(snapshot, self._thresholds)
+
+    async def close(self) -> None:
+        """Drop every connection."""
+        for node in self._nodes:
+            await node.close()
+        for link in self._links:
+            await link.drop()
+
+
+class _NodeLink:
+    """One node's client, and its counters of the last minute."""
+
+    def __init__(
+        self, node: Address, username: str, password: Callable[[], str] | None, clock: Callable[[], float]
+    ) -> None:
+        self.name = node.name
+        self.address = f"{node.host}:{node.port}"
+        self._node = node
+        self._username = username
+        self._password = password
+        self._clock = clock
+        self._client: Redis | None = None
+        self._past: deque[_Counters] = deque()
+
+    def _connected(self) -> Redis:
+        if self._client is None:
+            self._client = Redis(
+                host=self._node.host,
+                port=self._node.port,
+                username=self._username or None,
+                password=self._password() if self._password else None,
+                decode_responses=True,
+                encoding_errors="replace",
+                socket_timeout=4.0,
+                socket_connect_timeout=3.0,
+                retry=Retry(NoBackoff(), 0),
+                max_connections=1,
+                client_name="alphapulse-tui",
+            )
+            for question in ("INFO", "CLUSTER INFO", "CLUSTER NODES"):
+                self._client.response_callbacks.pop(question, None)
+        return self._client
+
+    async def read(self) -> _Answer:
+        """Ask the node; every known way to fail becomes a sentence."""
+        try:
+            pipeline = self._connected().pipeline(transaction=False)
+            for command, arguments in QUESTIONS:
+                pipeline.execute_command(command, *arguments)
+            answers = await pipeline.execute(raise_on_error=False)
+        except AuthenticationError as refusal:
+            await self.drop()
+            raise Denied(
+                f"{self.name} does not let us in: {clean(refusal, 200)}; check user and password of the profile"
+            ) from None
+        except BusyLoadingError:
+            raise Unreachable(f"{self.name} is loading its data set into memory") from None
+        except (RedisError, OSError) as error:
+            await self.drop()
+            raise Unreachable(f"{self.name} cannot be reached: {clean(error, 200) or type(error).__name__}") from None
+        except AlphaPulseError as error:
+            raise Denied(error.sentence) from None
+        return self._decoded(answers)
+
+    def _decoded(self, answers: list[object]) -> _Answer:
+        texts, refused = [], []
+        for answer, grant in zip(answers, ("+info", "+cluster|info", "+cluster|nodes"), strict=True):
+            if isinstance(answer, NoPermissionError):
+                refused.append(grant)
+            elif isinstance(answer, BusyLoadingError):
+                raise Unreachable(f"{self.name} is loading its data set into memory")
+            elif isinstance(answer, AuthenticationError) or (
+                isinstance(answer, ResponseError) and "NOAUTH" in str(answer)
+            ):
+                raise Denied(
+                    f"{self.name} wants a password: give it in the profile's password_file or in REDISCLI_AUTH"
+                )
+            elif isinstance(answer, Exception) and not isinstance(answer, ResponseError):
+                raise Unreachable(f"{self.name} cannot be read: {clean(answer, 200)}")
+            texts.append(answer if isinstance(answer, str) else "")
+        try:
+            view = members(texts[2])
+        except ValueError as garbled:
+            raise Unreachable(f"{self.name} answers, but {clean(garbled, 200)}") from None
+        if not fields(texts[0]) and "+info" not in refused:
+            raise Unreachable(f"{self.name} answers, but not as Redis or Valkey does")
+        return self._answer(fields(texts[0]), fields(texts[1]), view, tuple(refused))
+
+    def _answer(self, info: dict[str, str], cluster: dict[str, str], view: tuple, refused: tuple[str, ...]) -> _Answer:  # type: ignore[type-arg]
+        me = myself(view)
+        evicted, hits = self._rates(info)
+        role = clean(info.get("role", "")) or ("" if me is None else "slave" if "slave" in me.flags else "master")
+        node = RedisNode(
+            name=self.name,
+            address=self.address,
+            run_id=clean(info.get("run_id", "")),
+            version=clean(info.get("valkey_version") or info.get("redis_version", "")),
+            role=role,
+            node_id=me.node_id if me else "",
+            master_id=me.master_id if me else "",
+            cluster_state=clean(cluster.get("cluster_state", "")),
+            slots_assigned=number(cluster, "cluster_slots_assigned"),
+            current_epoch=number(cluster, "cluster_current_epoch"),
+            known_nodes=number(cluster, "cluster_known_nodes"),
+            used_memory=max(0, number(info, "used_memory") - number(info, "mem_not_counted_for_evict")),
+            max_memory=number(info, "maxmemory"),
+            policy=clean(info.get("maxmemory_policy", "")),
+            evicted_per_second=evicted,
+            hit_percent=hits,
+            fragmentation=ratio(info, "mem_fragmentation_ratio"),
+            connected_clients=number(info, "connected_clients"),
+            master_link=clean(info.get("master_link_status", "")),
+            view=view,
+        )
+        applied = number(info, "slave_repl_offset") if role == "slave" else None
+        received = number(info, "slave_read_repl_offset") if "slave_read_repl_offset" in info else None
+        return _Answer(node, number(info, "master_repl_offset"), applied, received, refused)
+
+    def _rates(self, info: dict[str, str]) -> tuple[float, float | None]:
+        """Evictions a second since the last reading, and the hit rate of the last minute; a restarted server starts anew."""
+        keys = ("evicted_keys", "keyspace_hits", "keyspace_misses")
+        now = _Counters(self._clock(), info.get("run_id", ""), *(number(info, key) for key in keys))
+        past = self._past
+        if past and (past[-1].run_id != now.run_id or now.hits < past[-1].hits or now.evicted < past[-1].evicted):
+            past.clear()  # Restarted, or CONFIG RESETSTAT.
+        before = past[-1] if past else now
+        while len(past) > 1 and past[1].at <= now.at - HIT_WINDOW:
+            past.popleft()
+        past.append(now)
+        passed = now.at - before.at
+        evicted = round((now.evicted - before.evicted) / passed, 1) if passed > 0 else 0.0
+        hits, misses = now.hits - past[0].hits, now.misses - past[0].misses
+        return evicted, round(100.0 * hits / (hits + misses), 1) if hits + misses >= HIT_LOOKUPS else None
+
+    async def drop(self) -> None:
+        """Cut the connection; the next question opens another."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.connection_pool.disconnect()
+
+
+def _with_lag(answer: _Answer, answers: Sequence[_Answer]) -> RedisNode:
+    """The node with its replication lag: behind the master's own offset where that is known."""
+    if answer.applied_offset is None:
+        return answer.node
+    masters = [
+        other.master_offset for other in answers if other.node.node_id and other.node.node_id == answer.node.master_id
+    ]
+    ahead = masters[0] if masters else answer.received_offset
+    return (
+        answer.node
+        if ahead is None
+        else replace(answer.node, replication_lag_bytes=max(0, ahead - answer.applied_offset))
+    )
+
+
+def _together(problems: Sequence[SourceProblem]) -> SourceProblem:
+    """One sentence for nodes that all failed; denied only when every one of them says so."""
+    kind = Denied if all(isinstance(problem, Denied) for problem in problems) else Unreachable
+    return kind(f"none of the {len(problems)} nodes can be read; {clean(problems[0])}")

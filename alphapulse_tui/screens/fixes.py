@@ -76,7 +76,7 @@ class FixesScreen(ModalScreen[Fix | None]):
         if fix is None:
             return
         if fix.why_not:
-            self.app.notify(fix.why_not, title="Not possible now", severity="warning")
+            self.app.notify(fix.why_not, title="Not possible now", severity="warning", markup=False)
             return
         self.dismiss(fix)
 

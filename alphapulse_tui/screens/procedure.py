@@ -59,12 +59,18 @@ def open_procedure(screen: CockpitScreen, procedure_id: str) -> None:
     if procedure is None:
         known = ", ".join(sorted(screen.cockpit.procedures))
         screen.app.notify(
-            f"Procedure {procedure_id} is not installed; there are: {known}.", title="No procedure", severity="warning"
+            f"Procedure {procedure_id} is not installed; there are: {known}.",
+            title="No procedure",
+            severity="warning",
+            markup=False,
         )
         return
     if screen.session.desk is None:
         screen.app.notify(
-            screen.session.journal_problem or "The journal is being opened.", title="No journal", severity="warning"
+            screen.session.journal_problem or "The journal is being opened.",
+            title="No journal",
+            severity="warning",
+            markup=False,
         )
         return
     screen.app.push_screen(ProcedureScreen(procedure))
@@ -191,7 +197,9 @@ class ProcedureScreen(CockpitScreen):
             self._chosen = event.key
         blocking = self.engine.blocked_by(self.step)
         if blocking is not None:
-            self.app.notify(f"First: {blocking.title}. Or skip it with a reason.", title="Not yet", severity="warning")
+            self.app.notify(
+                f"First: {blocking.title}. Or skip it with a reason.", title="Not yet", severity="warning", markup=False
+            )
             return
         self.run_worker(self._do(self.step), exclusive=True, group="do")
 
@@ -203,7 +211,7 @@ class ProcedureScreen(CockpitScreen):
                 if self.engine.step_record(step).state.settled:
                     self._onward(step)
                 else:
-                    self.app.notify(result.sentence, title="Not passed", severity="warning")
+                    self.app.notify(result.sentence, title="Not passed", severity="warning", markup=False)
             case ActionStep():
                 self._act(step)
             case WaitStep():
@@ -274,7 +282,7 @@ class ProcedureScreen(CockpitScreen):
         if self._chosen == step.id:
             self._chosen = self.engine.current.id
         if self.engine.complete:
-            self.app.notify("Every step is settled.", title=self.procedure.title)
+            self.app.notify("Every step is settled.", title=self.procedure.title, markup=False)
 
     def action_skip(self) -> None:
         """Leave the step out, with a reason."""

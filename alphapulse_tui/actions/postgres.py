@@ -223,8 +223,8 @@ class TerminateIdleInTransaction(_Terminate):
     title = "terminate idle in transaction"
     what = "idle in a transaction"
     parameters = (
-        Parameter("minimum_age", "seconds idle in a transaction; default 300 (facts 2.1.1)"),
-        Parameter("minimum_age_aborted", "seconds idle in a failed transaction; default 60 (facts 2.1.1)"),
+        Parameter("min_seconds", "seconds idle in a transaction; default 300 (facts 2.1.1)"),
+        Parameter("min_seconds_aborted", "seconds idle in a failed transaction; default 60 (facts 2.1.1)"),
         _APPLICATION,
         _PIDS,
         _POOLERS,
@@ -233,11 +233,11 @@ class TerminateIdleInTransaction(_Terminate):
     def minimum_ages(self, params: Mapping[str, str]) -> dict[str, float]:
         """From the parameters, else from the profile's thresholds."""
         limits = self.profile.thresholds
-        chosen = params.get("minimum_age", "")
-        aborted = params.get("minimum_age_aborted", "")
+        chosen = params.get("min_seconds", "")
+        aborted = params.get("min_seconds_aborted", "")
         ages = {
-            IDLE_IN_TRANSACTION: _seconds("minimum_age", chosen or f"{limits.postgres_idle_in_transaction_critical:g}"),
-            ABORTED: _seconds("minimum_age_aborted", aborted or f"{limits.postgres_idle_in_transaction_warning:g}"),
+            IDLE_IN_TRANSACTION: _seconds("min_seconds", chosen or f"{limits.postgres_idle_in_transaction_critical:g}"),
+            ABORTED: _seconds("min_seconds_aborted", aborted or f"{limits.postgres_idle_in_transaction_warning:g}"),
         }
         # Who asks for younger sessions means the failed ones too.
         return ages if aborted else {**ages, ABORTED: min(ages.values())}
@@ -254,7 +254,7 @@ class TerminateIdle(_Terminate):
     title = "terminate idle"
     what = "idle"
     parameters = (
-        Parameter("minimum_age", "seconds idle; default 600 (runbook 2.1: 10 minutes)"),
+        Parameter("min_seconds", "seconds idle; default 600 (runbook 2.1: 10 minutes)"),
         _APPLICATION,
         _PIDS,
         _POOLERS,
@@ -263,7 +263,7 @@ class TerminateIdle(_Terminate):
     def minimum_ages(self, params: Mapping[str, str]) -> dict[str, float]:
         """From the parameter, else from the profile's thresholds."""
         return {
-            "idle": _seconds("minimum_age", params.get("minimum_age") or f"{self.profile.thresholds.postgres_idle:g}")
+            "idle": _seconds("min_seconds", params.get("min_seconds") or f"{self.profile.thresholds.postgres_idle:g}")
         }
 
     def extra_warnings(self, choice: Choice) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from tests.actions.conftest import Postgres, tool_path
 from tests.waiting import until
 
 IN_TRANSACTION = "BEGIN; SELECT count(*) FROM pg_class"
-NOW = {"minimum_age": "0"}
+NOW = {"min_seconds": "0"}
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ async def test_aborted_transactions_have_an_age_of_their_own(postgres, action):
     with pytest.raises(asyncpg.UndefinedTableError):
         await failed.execute("BEGIN; SELECT * FROM nowhere")
     healthy = await postgres.session(sql=IN_TRANSACTION)
-    plan = await action("pg.terminate-idle-in-transaction").plan({"minimum_age": "900", "minimum_age_aborted": "0"})
+    plan = await action("pg.terminate-idle-in-transaction").plan({"min_seconds": "900", "min_seconds_aborted": "0"})
     assert pids(plan) == {failed.get_server_pid()} != {healthy.get_server_pid()}
 
 
@@ -282,9 +282,9 @@ async def test_an_unreachable_or_unknown_server_is_one_sentence(postgres, action
 @pytest.mark.parametrize(
     ("action_id", "params", "words"),
     [
-        ("pg.terminate-idle", {"minimum_age": "soon"}, '"minimum_age" must be seconds'),
-        ("pg.terminate-idle", {"minimum_age": "nan"}, '"minimum_age" must be seconds'),
-        ("pg.terminate-idle-in-transaction", {"minimum_age_aborted": "-1"}, '"minimum_age_aborted" must be seconds'),
+        ("pg.terminate-idle", {"min_seconds": "soon"}, '"min_seconds" must be seconds'),
+        ("pg.terminate-idle", {"min_seconds": "nan"}, '"min_seconds" must be seconds'),
+        ("pg.terminate-idle-in-transaction", {"min_seconds_aborted": "-1"}, '"min_seconds_aborted" must be seconds'),
         ("pg.terminate-idle", {"pids": "12, x\x1b"}, r'"pids" holds "x\\x1b"'),
         ("pg.terminate-backend", {}, '"pids" must name the session'),
     ],

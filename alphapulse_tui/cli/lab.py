@@ -125,13 +125,13 @@ def status(directory: Path | None, as_json: bool, processes: bool) -> ExitCode:
 
     from alphapulse_tui.lab.control import ask_status
 
-    now = ask_status(_at(directory))
+    now = ask_status(_at(directory), with_health=True)
     if as_json:
         click.echo(msgspec.json.encode(now))
         return ExitCode.OK
     click.echo(f"directory  {now.directory}\nprofile    {now.profile}\nfaults     {', '.join(now.faults) or 'none'}")
     for one in now.targets:
-        click.echo(f"{one.name:<13} {one.state:<9} {one.sentence}")
+        click.echo(f"{one.name:<13} {one.state:<9} {one.health or one.sentence}")
     alive = [one for one in now.processes if one.state in ("running", "frozen")]
     click.echo(f"{len(alive)} processes, {sum(one.rss for one in alive) / _MEGABYTE:.0f} MB")
     if processes:

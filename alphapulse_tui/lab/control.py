@@ -17,6 +17,8 @@ from alphapulse_tui.lab.directory import LabDirectory
 from alphapulse_tui.lab.errors import LabError, UnknownFaultError
 
 _LINE_BYTES = 1 << 20
+WITH_HEALTH = "health"
+"""Parameter of ``status``: ask the servers of every ready target, which takes up to a few seconds."""
 
 
 class Request(msgspec.Struct, omit_defaults=True):
@@ -46,6 +48,8 @@ class TargetLine(msgspec.Struct):
     state: str
     sentence: str
     since: float
+    health: str
+    """What its servers complain of; empty when all is well, and when they were not asked."""
 
 
 class ProcessLine(msgspec.Struct):
@@ -158,10 +162,12 @@ def ask(directory: LabDirectory, request: Request, timeout: float = 60.0) -> Any
     return answer.result
 
 
-def ask_status(directory: LabDirectory, timeout: float = 10.0) -> LabStatus:
-    """What the lab in ``directory`` says about itself.
+def ask_status(directory: LabDirectory, timeout: float = 15.0, *, with_health: bool = False) -> LabStatus:
+    """What the lab in ``directory`` says about itself; ``with_health`` has the servers asked too.
 
     Raises:
         LabError: As :func:`ask`.
     """
-    return msgspec.convert(ask(directory, Request("status"), timeout), LabStatus)
+    return msgspec.convert(
+        ask(directory, Request("status", parameter=WITH_HEALTH if with_health else ""), timeout), LabStatus
+    )

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from alphapulse_tui.lab import linux
-from alphapulse_tui.lab.control import ControlServer, LabStatus, ProcessLine, Request, TargetLine
+from alphapulse_tui.lab.control import WITH_HEALTH, ControlServer, LabStatus, ProcessLine, Request, TargetLine
 from alphapulse_tui.lab.directory import LabDirectory
 from alphapulse_tui.lab.errors import LabError
 from alphapulse_tui.lab.faults.registry import Faults
-from alphapulse_tui.lab.platform import Lab, TargetState, bring_up, load_targets
+from alphapulse_tui.lab.platform import Lab, TargetState, bring_up, install, load_targets
 from alphapulse_tui.lab.profile import write_profile
 
 _STOP_SECONDS = 2.0
@@ -51,13 +51,11 @@ class Daemon:
         self._lab = lab = Lab(self._directory)
         self._faults = Faults(lab)
         lab.ports.renew_taken()
-        targets = load_targets()
-        for target in targets:
-            lab.report(target.name, TargetState.PENDING, "waiting for its turn")
+        install(lab, load_targets())
         write_profile(lab)
         control = ControlServer(self._directory, self._answer)
         await control.start()
-        rising = asyncio.create_task(bring_up(lab, targets), name="bring up")
+        rising = asyncio.create_task(bring_up(lab), name="bring up")
         await self._ending.wait()
         rising.cancel()
         await asyncio.wait([rising])
@@ -74,7 +72,7 @@ class Daemon:
     async def _answer(self, request: Request) -> Any:
         match request.operation:
             case "status":
-                return self._status()
+                return await self._status(with_health=request.parameter == WITH_HEALTH)
             case "break":
                 return await self._faults.inject(request.name, request.parameter)
             case "mend":
@@ -87,8 +85,12 @@ class Daemon:
                     f"The lab knows no operation {other!r}: it was started by another version of this program."
                 )
 
-    def _status(self) -> LabStatus:
+    async def _status(self, *, with_health: bool) -> LabStatus:
         lab = self._lab
+        ready = [one.name for one in lab.progress.values() if one.state is TargetState.READY] if with_health else []
+        health = dict(
+            zip(ready, await asyncio.gather(*(lab.targets[name].healthy(lab) for name in ready)), strict=True)
+        )
         progress = list(lab.progress.values())
         return LabStatus(
             directory=str(self._directory.root),
@@ -97,7 +99,10 @@ class Daemon:
             warden=self._warden,
             started=self._started,
             settled=all(one.state in (TargetState.READY, TargetState.FAILED) for one in progress),
-            targets=[TargetLine(one.name, one.state.value, one.sentence, one.since) for one in progress],
+            targets=[
+                TargetLine(one.name, one.state.value, one.sentence, one.since, health.get(one.name, ""))
+                for one in progress
+            ],
             faults=self._faults.active(),
             ports=lab.ports.known(),
             processes=[

@@ -105,6 +105,7 @@ class Lab:
         self.ports = Ports(directory.root / "ports.json")
         self.credentials = Credentials(directory.root / "secrets")
         self.supervisor = Supervisor(unprivileged_account(), home=directory.root)
+        self.targets: dict[str, Target] = {}
         self.progress: dict[str, Progress] = {}
         self._settled: dict[str, asyncio.Future[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
@@ -120,6 +121,22 @@ class Lab:
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("%s ended by itself", task.get_name(), exc_info=error)
+
+    async def healthy(self, name: str, seconds: float = 45.0) -> None:
+        """Wait until the target of that name says that all is well.
+
+        Raises:
+            NotReadyError: It did not within ``seconds``; carries its complaint.
+            LabError: There is no such target.
+        """
+        target = self.targets.get(name)
+        if target is None:
+            raise LabError(f"The lab has no target {name}.")
+        end = time.monotonic() + seconds
+        while complaint := await target.healthy(self):
+            if time.monotonic() > end:
+                raise NotReadyError(f"{name} is not whole again after {seconds:.0f} s: {complaint}.")
+            await asyncio.sleep(0.2)
 
     async def close(self, grace: float) -> None:
         """Cancel the background work, then stop every process, each within ``grace`` seconds."""
@@ -167,14 +184,20 @@ def load_targets() -> list[Target]:
     return [importlib.import_module(module).TARGET for module in TARGETS]
 
 
-async def bring_up(lab: Lab, targets: list[Target]) -> None:
+def install(lab: Lab, targets: list[Target]) -> None:
+    """Give the lab its targets, all pending."""
+    for target in targets:
+        lab.targets[target.name] = target
+        lab.report(target.name, TargetState.PENDING, "waiting for its turn")
+
+
+async def bring_up(lab: Lab) -> None:
     """Bring all targets up side by side; returns when each is ready or has failed, and raises for none of them.
 
     Not a TaskGroup: there one target's failure would cancel the others.
     """
     tasks = []
-    for target in targets:
-        lab.report(target.name, TargetState.PENDING, "waiting for its turn")
+    for target in lab.targets.values():
         task = asyncio.create_task(target.up(lab, functools.partial(lab.report, target.name)), name=f"up {target.name}")
         task.add_done_callback(functools.partial(_settle, lab, target.name, time.monotonic()))
         tasks.append(task)

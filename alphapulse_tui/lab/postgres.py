@@ -30,7 +30,7 @@ PRIMARY = "postgres-primary"
 REPLICA = "postgres-replica"
 MAX_CONNECTIONS = 60
 """Ordinary roles get 54 of them: 3 are the superuser's, 3 belong to pg_use_reserved_connections (runbook-facts 2.1.1)."""
-ROLES = ("alphapulse_app", "alphapulse_worker", "pgbouncer", "reporting", "replicator", "viewer", "oncall")
+ROLES = ("alphapulse_app", "alphapulse_worker", "pgbouncer", "reporting", "backup", "replicator", "viewer", "oncall")
 _START_SECONDS = 30.0
 
 _CONFIGURATION = """\

@@ -55,6 +55,12 @@ def _lines(lab: Lab) -> list[str]:
         "[profiles.lab.api]",
         f'health_url = "http://127.0.0.1:{lab.ports["api"]}/health"',
         "",
+        "# Seconds instead of minutes: nobody waits ten minutes for a session to be old enough in a drill.",
+        "[profiles.lab.thresholds]",
+        "postgres_idle_in_transaction_warning = 2",
+        "postgres_idle_in_transaction_critical = 5",
+        "postgres_idle = 10",
+        "",
         "[profiles.lab.incident]",
         'postmortem_folder = ".bug"',
     ]

@@ -263,20 +263,23 @@ class RedisTarget:
 
     async def healthy(self, lab: Lab) -> str:
         """Every node answers and every view says that all slots are covered."""
-        from redis.exceptions import RedisError
+        complaints = await asyncio.gather(*(_complaint(lab, ordinal) for ordinal in range(NODES)))
+        return "; ".join(filter(None, complaints))
 
-        complaints = []
-        for ordinal in range(NODES):
-            try:
-                state = await info(lab, ordinal, "CLUSTER INFO")
-            except (RedisError, OSError):
-                complaints.append(f"{node_name(ordinal)} does not answer")
-                continue
-            if state["cluster_state"] != "ok" or state["cluster_slots_ok"] != str(SLOTS):
-                complaints.append(
-                    f"{node_name(ordinal)} says {state['cluster_state']}, {state['cluster_slots_ok']} slots"
-                )
-        return "; ".join(complaints)
+
+async def _complaint(lab: Lab, ordinal: int) -> str:
+    """What is wrong with one node; empty when it is well."""
+    from redis.exceptions import RedisError
+
+    name = node_name(ordinal)
+    try:
+        state = await info(lab, ordinal, "CLUSTER INFO")
+        replication = await info(lab, ordinal, "INFO replication")
+    except (RedisError, OSError):
+        return f"{name} does not answer"
+    if state["cluster_state"] != "ok" or state["cluster_slots_ok"] != str(SLOTS):
+        return f"{name} says {state['cluster_state']}, {state['cluster_slots_ok']} of {SLOTS} slots"
+    return "" if replication.get("master_link_status", "up") == "up" else f"{name} has lost its master"
 
 
 TARGET = RedisTarget()

@@ -16,7 +16,14 @@ from typing import Protocol
 from alphapulse_tui.lab.errors import LabError, UnknownFaultError
 from alphapulse_tui.lab.platform import Lab
 
-MODULES: tuple[str, ...] = ()
+MODULES = (
+    "vault_sealed_one",
+    "vault_sealed_all",
+    "connection_storm",
+    "idle_in_transaction",
+    "redis_master_killed",
+    "target_hung",
+)
 ALL = "all"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import yaml
@@ -20,7 +20,7 @@ from alphapulse_tui.actions.registry import ACTIONS
 from alphapulse_tui.config.settings import Links
 from alphapulse_tui.errors import BadDataError, UsageError
 from alphapulse_tui.runbook.checks import CHECKS
-from alphapulse_tui.runbook.schema import ActionStep, BranchStep, CheckStep, LinkStep, Procedure, WaitStep
+from alphapulse_tui.runbook.schema import ActionStep, BranchStep, CheckStep, LinkStep, Procedure, Step, WaitStep
 from alphapulse_tui.text import clean
 
 MAX_BYTES = 256 * 1024
@@ -72,6 +72,8 @@ def load_procedure(file: Path) -> Procedure:
         procedure = msgspec.convert(_plain(root, file), Procedure)
     except msgspec.ValidationError as error:
         sentence, _, path = str(error).partition(" - at `$")
+        if path.rstrip("`").endswith(".kind"):
+            sentence += f"; it is one of: {', '.join(sorted(step.kind for step in get_args(Step)))}"
         raise _mistake(file, root, _path(path.rstrip("`")), sentence) from None
     _check_references(file, root, procedure)
     return procedure

@@ -129,7 +129,7 @@ class Procedure(Struct, frozen=True, forbid_unknown_fields=True):
 
     id: Identifier
     title: Sentence
-    section: Sentence
+    section: Annotated[str, Meta(min_length=1)]
     severity: str
     """What the runbook makes of it at worst: ``P0``."""
     target: str

@@ -1,0 +1,46 @@
+"""The verdict: worst first, unknown never green, silence said."""
+
+from __future__ import annotations
+
+from alphapulse_tui.model.health import Finding, Health, Severity
+from alphapulse_tui.model.reading import Link, Reading
+from alphapulse_tui.model.verdict import judge
+
+P0 = Finding("vault", Health.CRITICAL, "no active node", procedure="vault-sealed", severity=Severity.P0)
+WARNING = Finding("redis", Health.WARNING, "memory 82 %", procedure="redis-memory", severity=Severity.P2)
+
+
+def reading(
+    target: str, link: Link = Link.LIVE, taken_at: float | None = 100.0, *findings: Finding, problem: str = ""
+) -> Reading[str]:
+    return Reading(target, 5.0, link, 0.0, "snapshot" if taken_at is not None else None, taken_at, problem, 0, findings)
+
+
+def test_a_verified_platform_is_ok_only_when_every_target_is_live() -> None:
+    assert judge([reading("vault"), reading("redis")], 101).health is Health.OK
+    assert judge([reading("vault"), reading("redis", Link.CONNECTING, None)], 101).health is Health.UNKNOWN
+
+
+def test_the_runbooks_severity_leads_the_sentence() -> None:
+    verdict = judge([reading("redis", Link.LIVE, 100, WARNING), reading("vault", Link.LIVE, 100, P0)], 101)
+    assert (verdict.sentence, verdict.finding, verdict.others) == ("no active node", P0, 1)
+    assert verdict.health is Health.CRITICAL
+
+
+def test_a_silent_target_is_unknown_and_its_old_findings_fade() -> None:
+    silent = reading("vault", Link.DOWN, 100, P0, problem="connection refused")
+    soon, late = judge([silent], 104), judge([silent], 130)
+    assert soon.finding is P0
+    assert late.health is Health.UNKNOWN and late.sentence == "vault: connection refused"
+
+
+def test_nothing_configured_is_not_healthy() -> None:
+    assert judge([reading("vault", Link.UNCONFIGURED, None)], 1).health is Health.UNKNOWN
+
+
+def test_a_live_link_with_an_old_value_is_stale_within_two_intervals() -> None:
+    old = reading("vault")
+    assert old.link_at(110) is Link.LIVE
+    assert old.link_at(110.1) is Link.STALE
+    assert old.health(110.1) is Health.UNKNOWN
+    assert old.trusted(115) and not old.trusted(115.1)

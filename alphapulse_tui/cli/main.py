@@ -11,7 +11,8 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -56,23 +57,35 @@ class ReaderGoneError(AlphaPulseError):
 
 
 class RootGroup(LazyGroup):
-    """The root command: sees to it that all output has really been written before the exit code says so."""
+    """The root command: output that goes nowhere gets an exit code of its own, in the command and in its help."""
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Parse the command line; ``--help`` and ``--version`` print here."""
+        with _output_watched():
+            return super().make_context(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; raises ``ReaderGoneError`` or ``CannotCreateError`` when its output goes nowhere."""
-        try:
+        """Run the command, and see to it that all output is written before the exit code says so."""
+        with _output_watched():
             result = super().invoke(ctx)
             if sys.stdout is not None:
                 sys.stdout.flush()
-        except BrokenPipeError:
-            _abandon_stdout()
-            raise ReaderGoneError from None
-        except OSError as error:
-            if error.errno not in OUTPUT_ERRORS or error.filename is not None:
-                raise
-            _abandon_stdout()
-            raise CannotCreateError(f"the output cannot be written: {clean(error.strerror or error)}") from None
-        return result
+            return result
+
+
+@contextmanager
+def _output_watched() -> Iterator[None]:
+    """Raise ``ReaderGoneError`` or ``CannotCreateError`` when stdout takes no more: click would exit 1, our *warning*."""
+    try:
+        yield
+    except BrokenPipeError:
+        _abandon_stdout()
+        raise ReaderGoneError from None
+    except OSError as error:
+        if error.errno not in OUTPUT_ERRORS or error.filename is not None:
+            raise
+        _abandon_stdout()
+        raise CannotCreateError(f"the output cannot be written: {clean(error.strerror or error)}") from None
 
 
 @click.group(

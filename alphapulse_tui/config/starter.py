@@ -31,13 +31,14 @@ def plain_number(number: float) -> str:
 def write_starter(file: Path) -> None:
     """Write the starter to ``file``, mode 0600; raises ``CannotCreateError``, also when it exists: it is never overwritten."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.parent.is_dir():
+            file.parent.mkdir(parents=True)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise CannotCreateError(
-            f"{clean(file)} exists and is not overwritten; move it away, or name another with --config"
-        ) from None
     except OSError as error:
-        raise CannotCreateError(f"{clean(file)} cannot be written: {clean(error.strerror or error)}") from None
+        if file.exists():
+            shown = f"{clean(file)} exists and is not overwritten; move it away, or name another with --config"
+        else:
+            shown = f"{clean(file)} cannot be written: {clean(error.strerror or error)}"
+        raise CannotCreateError(shown) from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(starter_text())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from alphapulse_tui.config import load, paths
+from alphapulse_tui.config import paths
 from alphapulse_tui.config.load import load_profile
 from alphapulse_tui.config.settings import Contact, PostgresServer, VaultNode
 from alphapulse_tui.errors import ConfigError
@@ -203,7 +203,7 @@ def test_the_usual_place_of_the_lab_is_in_the_temporary_folder(home: Path) -> No
 def test_a_lab_file_of_somebody_else_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALPHAPULSE_LAB_DIRECTORY", str(tmp_path))
     (tmp_path / "alphapulse.toml").write_text(LAB)
-    monkeypatch.setattr(load.os, "getuid", lambda: 4_000_000)
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000)
     with pytest.raises(ConfigError, match=r"belongs to another user; `alphapulse lab up` starts a lab of your own$"):
         load_profile("lab")
 

@@ -121,7 +121,8 @@ def _load() -> str:
     try:
         found = botocore.session.Session().get_credentials()
         frozen = found.get_frozen_credentials() if found else None
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, RuntimeError) as error:
+        # RuntimeError is botocore's word for credentials that have ended.
         raise CredentialError(f"AWS credentials cannot be had: {clean(error, 200)}") from None
     if frozen is None:
         raise CredentialError("no link of the AWS credential chain has credentials; `aws configure sso` makes some")

@@ -1,0 +1,115 @@
+"""``make bench``: the cockpit on the lab, with every target down, and its peers where they are installed; writes docs/speed.md."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.bench.measure import Cost, Program, measure
+from tests.lab.handle import running_lab
+
+RUNS = 3
+PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "speed.md"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+ROWS = (
+    ("first paint", "first_paint", "s", 2),
+    ("first data of every target", "first_data", "s", 2),
+    ("idle bytes a second", "idle_bytes", "", 0),
+    ("idle CPU, % of a core", "idle_cpu", "", 1),
+    ("key to paint, p50", "key_p50", "ms", 1),
+    ("key to paint, p99", "key_p99", "ms", 1),
+    ("bytes a key (cursor down)", "key_bytes", "", 0),
+    ("memory, screen and executor", "memory", "MB", 0),
+)
+
+GOALS = ("0.35", "0.8", "300", "1.5", "5", "12", "500", "100")
+
+
+def cockpit(profile_file: Path, name: str, state: str) -> Program:
+    """The whole cockpit on a profile file."""
+    silent = ("connecting", "opening the journal", "starting")
+    return Program(
+        name,
+        [str(Path(sys.executable).with_name("alphapulse")), "--config", str(profile_file)],
+        painted=lambda screen: "7 Incident" in screen,
+        loaded=lambda screen: "7 Incident" in screen and not any(word in screen for word in silent),
+        before=("2",),
+        env={"ALPHAPULSE_STATE": state},
+    )
+
+
+def peers(kubeconfig: Path) -> list[Program]:
+    """k9s and pg_activity on the same servers, where they are installed."""
+    found = []
+    if shutil.which("k9s"):
+        found.append(
+            Program(
+                "k9s",
+                ["k9s", "--kubeconfig", str(kubeconfig), "-n", "alphapulse", "-c", "pods"],
+                painted=lambda screen: screen.strip(),
+                loaded=lambda screen: "redis-cluster-0" in screen,
+            )
+        )
+    return found
+
+
+def dead_profile(folder: Path) -> Path:
+    """A profile whose targets all refuse: nothing listens on port 9."""
+    file = folder / "alphapulse.toml"
+    file.write_text(
+        'default_profile = "dead"\n[profiles.dead]\n'
+        'postgres = { primary = { host = "127.0.0.1", port = 9, user = "x", database = "x" } }\n'
+        'redis = { nodes = [ { name = "r", host = "127.0.0.1", port = 9 } ] }\n'
+        'vault = { nodes = [ { name = "v", address = "http://127.0.0.1:9" } ] }\n'
+        'prometheus = { url = "http://127.0.0.1:9" }\nalertmanager = { url = "http://127.0.0.1:9" }\n'
+        'api = { health_url = "http://127.0.0.1:9/health" }\n'
+    )
+    return file
+
+
+def main() -> None:
+    """Measure everything and write the table."""
+    table: dict[str, list[Cost]] = {}
+    with running_lab() as lab, tempfile.TemporaryDirectory() as folder:
+        programs = [
+            cockpit(lab.profile_file, "cockpit, every target up", f"{folder}/up"),
+            cockpit(dead_profile(Path(folder)), "cockpit, every target down", f"{folder}/down"),
+            *peers(lab.directory / "kubernetes" / "admin.kubeconfig"),
+        ]
+        for program in programs:
+            for run in range(RUNS):
+                cost = measure(program)
+                table.setdefault(program.name, []).append(cost)
+                print(f"{program.name}, run {run + 1}: {cost}", file=sys.stderr)
+    text = PAGE.read_text(encoding="utf-8")
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    PAGE.write_text(f"{head}{BEGIN}\n{render(table)}\n{END}{tail}", encoding="utf-8")
+    print(render(table))
+
+
+def render(table: dict[str, list[Cost]]) -> str:
+    """The table in markdown: smallest to largest of the runs."""
+    when = datetime.now(UTC).strftime("%Y-%m-%d")
+    lines = [
+        f"Measured {when} on {platform.machine()}, Python {platform.python_version()}, 160x45, {RUNS} runs each, smallest to largest.",
+        "",
+        "| | goal | " + " | ".join(table) + " |",
+        "|---|---|" + "---|" * len(table),
+    ]
+    for (title, name, unit, digits), goal in zip(ROWS, GOALS, strict=True):
+        cells = []
+        for costs in table.values():
+            values = sorted(getattr(cost, name) for cost in costs)
+            cells.append(f"{values[0]:.{digits}f} to {values[-1]:.{digits}f} {unit}".strip())
+        lines.append(f"| {title} | {goal} {unit}".rstrip() + " | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -33,7 +33,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from alphapulse_tui.lab.errors import DirectoryBusyError, LabError
-from alphapulse_tui.lab.process import Account
+from alphapulse_tui.lab.spec import Account
 
 DIRECTORY_VARIABLE = "ALPHAPULSE_LAB_DIRECTORY"
 SOCKET_PATH_BYTES = 100

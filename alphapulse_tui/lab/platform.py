@@ -34,7 +34,8 @@ from typing import Any, Protocol
 
 from alphapulse_tui.lab.directory import Credentials, LabDirectory, Ports
 from alphapulse_tui.lab.errors import LabError, NotReadyError
-from alphapulse_tui.lab.process import Supervisor, unprivileged_account
+from alphapulse_tui.lab.process import Supervisor
+from alphapulse_tui.lab.spec import unprivileged_account
 
 TARGETS = (
     "alphapulse_tui.lab.postgres",

@@ -42,7 +42,8 @@ def show(invocation: Invocation, as_json: bool) -> None:
     for finding in found:
         problem = login_problem(finding, now)
         ends = f"until {finding.expires_at:%Y-%m-%d %H:%MZ}" if finding.expires_at else ""
-        lines.append((finding.what, finding.source, f"not usable: {problem}" if problem else ends))
+        state = f"not usable: {problem}" if problem else ends
+        lines.append((finding.what, finding.source, state) if finding.source else (finding.what, state, ""))
     _print_columns(lines)
 
 
@@ -89,6 +90,9 @@ def _value(row: Row) -> str:
 
 def _print_columns(lines: list[tuple[str, str, str]]) -> None:
     """Three columns, as wide as they need to be up to 48 characters; the last one is free."""
-    widths = [min(48, max((len(line[column]) for line in lines), default=0)) for column in (0, 1)]
+    widths = (
+        min(48, max((len(first) for first, _, _ in lines), default=0)),
+        min(48, max((len(second) for _, second, third in lines if third), default=0)),
+    )
     for first, second, third in lines:
         click.echo(f"{first:<{widths[0]}}  {second:<{widths[1]}}  {third}".rstrip())

@@ -69,6 +69,9 @@ def complete(server: PostgresServer, is_primary: bool) -> tuple[PostgresServer, 
     port = int(_checked(values, origins, "port", _PORTS)) if "port" in values else server.port or 5432
     sslmode = _checked(values, origins, "sslmode", _SSL_MODES) if "sslmode" in values else server.sslmode or "prefer"
     user = server.user or values.get("user") or _login_name()
+    for name in _VARIABLES.keys() - {"passfile"} - values.keys():
+        if not getattr(server, name):
+            origins[name] = "libpq's default"
     filled = structs.replace(
         server,
         service=service,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -77,20 +78,23 @@ def _ask_helper(helper: str, address: str) -> str:
     shown = f"token helper {clean(helper)}"
     environment = {**os.environ, "VAULT_ADDR": address, "BAO_ADDR": address}
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [helper, "get"],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=HELPER_TIMEOUT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=environment,
-            check=False,
             start_new_session=True,  # no terminal: a helper that prompts fails instead of writing over the screen
         )
-    except subprocess.TimeoutExpired:
-        raise CredentialError(f"{shown} did not answer within {HELPER_TIMEOUT:g} s") from None
     except OSError as error:
         raise CredentialError(f"{shown} cannot be run: {clean(error.strerror or error)}") from None
-    if done.returncode:
-        said = clean(done.stderr.decode("utf-8", "replace").strip(), 200)
-        raise CredentialError(f"{shown} failed with code {done.returncode}: {said or 'it says nothing'}")
-    return done.stdout.decode("utf-8", "replace").strip()
+    with process:
+        try:
+            out, err = process.communicate(timeout=HELPER_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # its children too: they hold the pipes
+            raise CredentialError(f"{shown} did not answer within {HELPER_TIMEOUT:g} s") from None
+    if process.returncode:
+        said = clean(err.decode("utf-8", "replace").strip(), 200)
+        raise CredentialError(f"{shown} failed with code {process.returncode}: {said or 'it says nothing'}")
+    return out.decode("utf-8", "replace").strip()

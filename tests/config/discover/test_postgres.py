@@ -32,7 +32,7 @@ def test_a_server_without_anything_is_completed_as_libpq_does() -> None:
     login = getpass.getuser()
     assert (filled.host, filled.port, filled.user, filled.database) == ("localhost", 59999, login, login)
     assert filled.sslmode == "prefer"
-    assert origins == {}
+    assert origins == dict.fromkeys(("host", "user", "database", "sslmode"), "libpq's default")
 
 
 def test_a_service_is_completed_from_the_service_file(home: Path) -> None:

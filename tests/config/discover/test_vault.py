@@ -8,6 +8,7 @@ from alphapulse_tui.config.discover import vault
 from alphapulse_tui.config.settings import VaultNode, VaultTarget
 from alphapulse_tui.errors import CredentialError
 from tests.empty_home import secret_file
+from tests.waiting import wait_until
 
 TARGET = VaultTarget((VaultNode("vault-0", "http://127.0.0.1:8200"),))
 
@@ -82,11 +83,13 @@ def test_a_helper_that_fails_or_asks_is_told_and_never_waited_for(home: Path, sc
 
 def test_a_helper_that_hangs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vault, "HELPER_TIMEOUT", 0.2)
-    helper(home, "exec sleep 60")
+    helper(home, f"sleep 60 & echo $! > {home}/child; wait")
     credential = vault.token(TARGET)
     assert credential is not None
     with pytest.raises(CredentialError, match=r"did not answer within 0\.2 s$"):
         credential.load()
+    child = Path(f"/proc/{(home / 'child').read_text().strip()}/cmdline")
+    wait_until(lambda: not child.exists() or child.read_bytes() == b"", 5, "the helper's child to end")
 
 
 def test_a_helper_that_is_not_there(home: Path) -> None:

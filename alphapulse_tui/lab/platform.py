@@ -41,6 +41,10 @@ TARGETS = (
     "alphapulse_tui.lab.postgres",
     "alphapulse_tui.lab.redis",
     "alphapulse_tui.lab.vault",
+    "alphapulse_tui.lab.kubernetes.target",
+    "alphapulse_tui.lab.workloads.target",
+    "alphapulse_tui.lab.monitoring.prometheus",
+    "alphapulse_tui.lab.monitoring.alertmanager",
 )
 """Modules with a ``TARGET``, in the order in which they are shown; imported by the daemon only."""
 

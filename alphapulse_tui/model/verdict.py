@@ -31,6 +31,7 @@ def findings(readings: Iterable[Reading[Any]], now: float) -> list[Finding]:
     for reading in readings:
         if reading.health(now) is not Health.UNKNOWN or reading.trusted(now):
             found.extend(reading.findings)
+        found.extend(reading.proven)
         if reading.link is not Link.UNCONFIGURED and reading.link_at(now) is not Link.LIVE:
             found.append(_silence(reading, now))
     return sorted(

@@ -129,21 +129,40 @@ class SourceLoop(Generic[T]):
         finally:
             await self._close()
 
-    async def _follow_once(self) -> None:
+    async def read_once(self, deadline: float) -> None:
+        """Read the source once within ``deadline`` seconds, put what came of it on the board, and close the source."""
         try:
-            await self.source.follow(self._arrived)
+            await self._attempt(self._read_within(deadline), deadline)
+        finally:
+            await self._close()
+
+    async def _read_within(self, deadline: float) -> None:
+        async with asyncio.timeout(deadline):
+            snapshot = await self.source.read()
+        self._arrived(snapshot)
+
+    async def _follow_once(self) -> None:
+        if await self._attempt(self.source.follow(self._arrived), self.source.deadline):
             self._failed(Link.DOWN, f"{self.source.target} ended its stream; connecting again")
+
+    async def _attempt(self, work: Awaitable[None], deadline: float) -> bool:
+        """Await ``work``; whatever it fails with becomes the reading's problem. True when it ended well."""
+        try:
+            await work
         except Denied as refusal:
             self._failed(Link.DENIED, clean(refusal), refusal.proves)
         except SourceProblem as problem:
             self._failed(Link.DOWN, clean(problem), problem.proves)
         except TimeoutError:
-            self._failed(Link.DOWN, f"{self.source.target} gave no answer within {self.source.deadline:g} s")
+            self._failed(Link.DOWN, f"{self.source.target} gave no answer within {deadline:g} s")
             await self._close()
         except Exception as bug:
             log.exception("source %s failed", self.source.target)
             self._failed(Link.DOWN, f"{self.source.target} could not be read: {type(bug).__name__}: {clean(bug, 200)}")
             await self._close()
+        else:
+            return True
+        return False
 
     async def _close(self) -> None:
         """Close the source's clients, but never wait for a hung target to say goodbye."""

@@ -144,7 +144,7 @@ class _NodeLink:
                 host=self._node.host,
                 port=self._node.port,
                 username=self._username or None,
-                password=self._password() if self._password else None,
+                password=(self._password() if self._password else "") or None,
                 decode_responses=True,
                 encoding_errors="replace",
                 socket_timeout=4.0,

@@ -141,6 +141,8 @@ class VaultSource(Source[VaultSnapshot]):
         session.trust_env = False
         try:
             token = self._token() if self._token else ""
+            if not token:
+                return None, None, ()  # Nobody gave us one: the seal panel needs none.
             asking = hvac.Client(
                 url=url, token=token, timeout=2.5, verify=self._ca_file or True, allow_redirects=False, session=session
             )

@@ -21,6 +21,7 @@ MODULES = (
     "vault_sealed_all",
     "connection_storm",
     "idle_in_transaction",
+    "api_crashloop_database",
     "redis_master_killed",
     "target_hung",
 )

@@ -1,8 +1,7 @@
 """The servers that no wheel carries: what each is, which Go module builds it, and which version of somebody else's fits.
 
 One folder beside this file for each ``go.mod``; its ``go.sum`` pins every hash. Adding a server is adding an entry here, and a folder when it
-needs a module of its own. Used by :mod:`.locate` and :mod:`.build`. Versions, tags and stamps were all tried: what they cost stands in
-``docs/lab.md``.
+needs a module of its own. Used by :mod:`.locate` and :mod:`.build`.
 """
 
 from __future__ import annotations

@@ -71,15 +71,20 @@ class ApiTarget:
 def edge_spec(lab: Lab) -> ProcessSpec:
     """The edge: the platform's public address and its load."""
     environment = {"PORT": str(lab.ports["api"]), "READY_FILE": str(bare.discovery(lab) / "ready" / "api.json")}
-    return _program(lab, "edge", environment)
+    return _program(lab, "edge", environment, target="api")
 
 
 def exporter_spec(lab: Lab) -> ProcessSpec:
-    """The exporter: what the servers do, for Prometheus."""
-    return _program(lab, "exporter", {"PORT": str(lab.ports["exporter"]), "LAB_DIRECTORY": str(lab.directory.root)})
+    """The exporter: what the servers do, for Prometheus. A target of its own: who freezes the API does not blind Prometheus."""
+    return _program(
+        lab,
+        "exporter",
+        {"PORT": str(lab.ports["exporter"]), "LAB_DIRECTORY": str(lab.directory.root)},
+        target="exporter",
+    )
 
 
-def _program(lab: Lab, name: str, environment: dict[str, str]) -> ProcessSpec:
+def _program(lab: Lab, name: str, environment: dict[str, str], *, target: str) -> ProcessSpec:
     return ProcessSpec(
         name=name,
         argv=(sys.executable, "-m", f"alphapulse_tui.lab.workloads.{name}"),
@@ -87,7 +92,7 @@ def _program(lab: Lab, name: str, environment: dict[str, str]) -> ProcessSpec:
         log=lab.log(name),
         env=environment,
         stop_seconds=2.0,
-        target="api",
+        target=target,
     )
 
 

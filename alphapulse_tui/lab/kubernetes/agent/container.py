@@ -25,7 +25,7 @@ from alphapulse_tui.lab.process import Process, ProcessSpec, Restart
 
 BACKOFF_SECONDS = 5.0
 """The first wait in a crash loop; the kubelet's is 10 s. Shortened so that a drill is not spent waiting."""
-BACKOFF_CAP_SECONDS = 60.0
+BACKOFF_CAP_SECONDS = 30.0
 """The longest wait; the kubelet's is 300 s."""
 BACKOFF_FORGOTTEN_SECONDS = 120.0
 """A container that ran this long starts again without a wait; with the kubelet it is twice its cap."""

@@ -75,7 +75,9 @@ class KubeletServer:
         query = request.query
         question = _question(request)
         previous = query.get("previous") in _TRUE
-        log = container.previous_log if previous else container.log
+        # Of a container that waits for its next start, the run that just ended is both the current and the previous one.
+        waits = container.process is None or not container.process.alive
+        log = container.previous_log if previous and not waits else container.log
         if log is None:
             which = "previous terminated container" if previous else "container"
             raise web.HTTPBadRequest(text=f'{which} "{container.name}" in pod "{request.match_info["pod"]}" not found')

@@ -140,7 +140,7 @@ async def test_an_action_in_a_text_is_dead() -> None:
 
 async def test_a_message_is_never_markup() -> None:
     app = Gallery()
-    async with app.run_test(size=(100, 60)):
+    async with app.run_test(size=(100, 60), notifications=True):
         app.query_one(Input).notify("[/var/log] [ERROR] \x1b[2J", title="[/]")  # a widget of Textual says markup=True
         await until(lambda: "[/var/log] [ERROR] \\x1b[2J" in app.words(), 5, "the message")
         assert "[/]" in app.words()

@@ -96,13 +96,14 @@ class _BuildLines:
 
 @lab.command()
 @_directory_option
-def up(directory: Path | None) -> ExitCode:
+@click.option("--only", metavar="TARGET", multiple=True, help="Bring up this target only; may be repeated.")
+def up(directory: Path | None, only: tuple[str, ...]) -> ExitCode:
     """Start the lab and wait until every target is ready."""
     from alphapulse_tui.lab.launch import follow, launch
 
     place = _at(directory)
     started = time.monotonic()
-    launch(place)
+    launch(place, only=only)
     try:
         status = follow(place, _ProgressLines())
     except KeyboardInterrupt:

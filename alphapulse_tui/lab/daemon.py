@@ -33,8 +33,9 @@ _SWEEP_SECONDS = 3.0
 class Daemon:
     """One lab's life in this process."""
 
-    def __init__(self, directory: LabDirectory) -> None:
+    def __init__(self, directory: LabDirectory, only: list[str]) -> None:
         self._directory = directory
+        self._only = only
         self._started = time.time()
         self._warden = os.getppid()
         self._ending = asyncio.Event()
@@ -51,7 +52,7 @@ class Daemon:
         self._lab = lab = Lab(self._directory)
         self._faults = Faults(lab)
         lab.ports.renew_taken()
-        install(lab, load_targets())
+        install(lab, load_targets(self._only))
         write_profile(lab)
         control = ControlServer(self._directory, self._answer)
         await control.start()
@@ -123,12 +124,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a lab until its end; returns the exit code."""
     parser = argparse.ArgumentParser(prog="alphapulse-lab-daemon")
     parser.add_argument("--directory", type=Path, required=True)
+    parser.add_argument("--only", action="append", default=[])
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
     async def live() -> None:
-        await Daemon(LabDirectory(options.directory)).live()
+        await Daemon(LabDirectory(options.directory), options.only).live()
 
     if sys.version_info < (3, 12):
         # Python 3.11 would watch each helper with a thread, and we fork: pidfds need none (3.12 uses them by itself).

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from alphapulse_tui.lab.control import LabStatus, Request, ask, ask_status
 from alphapulse_tui.lab.directory import LabDirectory
@@ -17,13 +17,16 @@ _DOWN_SECONDS = 15.0
 _POLL_SECONDS = 0.1
 
 
-def launch(directory: LabDirectory, *, tied: bool = False, ephemeral: bool = False) -> subprocess.Popen[bytes]:
+def launch(
+    directory: LabDirectory, *, tied: bool = False, ephemeral: bool = False, only: Iterable[str] = ()
+) -> subprocess.Popen[bytes]:
     """Start a lab and return its warden as soon as the lab answers on its control socket; its targets are still coming up then.
 
     Args:
         directory: Where it lives.
         tied: End it when this process ends, however that happens.
         ephemeral: Remove the directory at its end.
+        only: Names of the targets to bring up; all when empty.
 
     Raises:
         DirectoryBusyError: A lab lives there already.
@@ -35,6 +38,7 @@ def launch(directory: LabDirectory, *, tied: bool = False, ephemeral: bool = Fal
     argv = [sys.executable, "-m", "alphapulse_tui.lab.warden", "--directory", str(directory.root)]
     argv += ["--tied-to", str(os.getpid())] if tied else []
     argv += ["--ephemeral"] if ephemeral else []
+    argv += [word for name in only for word in ("--only", name)]
     with directory.daemon_log.open("ab") as log:
         offset = log.tell()
         warden = subprocess.Popen(

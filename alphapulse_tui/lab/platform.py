@@ -27,7 +27,7 @@ import functools
 import importlib
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -184,9 +184,18 @@ class Lab:
         return self._settled[name]
 
 
-def load_targets() -> list[Target]:
-    """The targets of this lab, imported now."""
-    return [importlib.import_module(module).TARGET for module in TARGETS]
+def load_targets(only: Collection[str] = ()) -> list[Target]:
+    """The targets of this lab, imported now; those in ``only``, or all.
+
+    Raises:
+        LabError: There is no target of such a name.
+    """
+    targets: list[Target] = [importlib.import_module(module).TARGET for module in TARGETS]
+    names = [target.name for target in targets]
+    for name in only:
+        if name not in names:
+            raise LabError(f"The lab has no target {name}; there are {', '.join(names)}.")
+    return [target for target in targets if not only or target.name in only]
 
 
 def install(lab: Lab, targets: list[Target]) -> None:

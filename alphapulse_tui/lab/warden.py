@@ -1,6 +1,6 @@
 """The warden: the parent of the lab's daemon, whose only work is that nothing outlives the lab.
 
-``python -m alphapulse_tui.lab.warden --directory D [--tied-to PID] [--ephemeral]``
+``python -m alphapulse_tui.lab.warden --directory D [--tied-to PID] [--ephemeral] [--only TARGET]...``
 
 It locks the directory, starts the daemon (:mod:`~alphapulse_tui.lab.daemon`), and waits. Being a subreaper, it inherits every process whose
 parent died below it, however that process changed its group or session. Whatever ends the lab (``lab down``, SIGTERM, the daemon killed
@@ -33,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--tied-to", type=int, default=0, help="end the lab when this process ends")
     parser.add_argument("--ephemeral", action="store_true", help="remove the directory at the end")
+    parser.add_argument("--only", action="append", default=[], help="bring up this target only (may be repeated)")
     options = parser.parse_args(arguments)
     directory = LabDirectory(options.directory)
     try:
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return int(error.exit_code)
     try:
-        return _keep(directory, options.tied_to)
+        return _keep(directory, options.tied_to, options.only)
     finally:
         if options.ephemeral:
             directory.remove()
@@ -50,12 +51,13 @@ def main(arguments: list[str] | None = None) -> int:
         os.close(lock)
 
 
-def _keep(directory: LabDirectory, tied_to: int) -> int:
+def _keep(directory: LabDirectory, tied_to: int, only: list[str]) -> int:
     """Start the daemon, wait for its end or for the end of the program it is tied to, and sweep."""
     linux.become_subreaper()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     argv = [sys.executable, "-m", "alphapulse_tui.lab.daemon", "--directory", str(directory.root)]
+    argv += [word for name in only for word in ("--only", name)]
     # By a pidfd, not by a pipe: other children of that program could hold a pipe open after its death.
     try:
         tie = os.pidfd_open(tied_to) if tied_to else -1

@@ -68,10 +68,10 @@ async def storm() -> None:
                 held.append(await _idle("alphapulse_app", "api-leak"))
             taken += 1
         except asyncpg.TooManyConnectionsError:
-            if full_since is None:
-                full_since = loop.time()
-                _say(f"holding {taken} leaked sessions, every slot is taken")
+            full_since = full_since or loop.time()
             await asyncio.sleep(0.1)
+    # Only now: from this word on nothing is taken again, so that a fix stays one.
+    _say(f"holding {taken} leaked sessions, every slot is taken")
     await dump
 
 

@@ -9,7 +9,6 @@ safe ones.
 
 from __future__ import annotations
 
-import secrets
 import time
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -19,6 +18,8 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from alphapulse_tui.executor.confirm import ENTER, required_confirmation
+from alphapulse_tui.executor.protocol import ExecutorProblem, Progress
 from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
 from alphapulse_tui.screens.plan_lines import plan_lines, reading_lines
 from alphapulse_tui.widgets.lines import Line, LineWidget, line, wrap
@@ -26,10 +27,6 @@ from alphapulse_tui.widgets.panel import Panel
 
 if TYPE_CHECKING:
     from alphapulse_tui.app import Cockpit
-    from alphapulse_tui.executor.protocol import Progress
-
-LETTERS = "bdeghkmtwxy"
-"""Letters that confirm: none of them is a command of the cockpit."""
 
 DEAF_SECONDS = 0.3
 """Seconds during which a dialog that has just appeared ignores keys (design 7)."""
@@ -120,8 +117,6 @@ class ActionScreen(ModalScreen[bool]):
         self.run_worker(self._make_plan(), exclusive=True)
 
     async def _make_plan(self) -> None:
-        from alphapulse_tui.executor.client import ExecutorProblem
-
         executor = self.cockpit.session.executor
         if executor is None:
             self._refuse(self.cockpit.session.executor_problem)
@@ -151,7 +146,7 @@ class ActionScreen(ModalScreen[bool]):
         if plan.risk is Risk.SAFE:
             self._prompt(line(" ", ("Enter", "focus"), " does it   ", ("Esc", "focus"), " cancels"))
         elif plan.risk is Risk.DISRUPTIVE:
-            self._letter = secrets.choice(LETTERS)
+            self._letter = required_confirmation(plan)
             self._prompt(
                 line(
                     " press ",
@@ -188,7 +183,7 @@ class ActionScreen(ModalScreen[bool]):
         if self._asking and time.monotonic() < self._hears_from:
             return
         if self._asking and self._plan is not None and self._plan.risk is Risk.SAFE:
-            self._confirm("enter")
+            self._confirm(ENTER)
         else:
             self.action_leave()
 
@@ -212,8 +207,6 @@ class ActionScreen(ModalScreen[bool]):
 
     async def _run(self, confirmation: str) -> None:
         """Follow the execution; leaving the screen only stops the watching."""
-        from alphapulse_tui.executor.client import ExecutorProblem
-
         plan, executor, session = self._plan, self.cockpit.session.executor, self.cockpit.session
         assert plan is not None and executor is not None
         self._prompt(line((" under way ", "accent"), " Esc leaves this screen; it goes on"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from alphapulse_tui.executor.client import ExecutorClient, ExecutorProblem
+from alphapulse_tui.executor.client import ExecutorClient
+from alphapulse_tui.executor.protocol import ExecutorProblem
 from alphapulse_tui.screens.base import CockpitScreen
 from alphapulse_tui.screens.prompt import PromptScreen
 

@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid
 from textual.css.query import NoMatches
+from textual.events import Resize
 
 from alphapulse_tui.model.reading import Reading
 from alphapulse_tui.model.verdict import Verdict, judge
@@ -19,7 +20,7 @@ from alphapulse_tui.screens.base import CockpitScreen
 from alphapulse_tui.screens.commands import COCKPIT, EVERYWHERE, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.panels import alerts, incident, platform, pods, postgres, redis, truth, vault
-from alphapulse_tui.screens.topline import TopLine, VerdictLine
+from alphapulse_tui.screens.topline import SMALLEST, TooSmall, TopLine, VerdictLine
 from alphapulse_tui.session import BOARD_TARGETS
 from alphapulse_tui.widgets.lines import Line, line
 from alphapulse_tui.widgets.panel import ASCII, Panel
@@ -71,6 +72,7 @@ class Cockpit(CockpitScreen):
             for number, target in enumerate(BOARD_TARGETS, 1):
                 yield Panel(number, TITLES[target], id=f"panel-{target}")
             yield Panel(7, "Incident", id="panel-incident")
+        yield TooSmall()
         yield FooterLine(footer_text(COCKPIT, EVERYWHERE, keymap=self.session.profile.keys))
 
     def on_mount(self) -> None:
@@ -78,6 +80,13 @@ class Cockpit(CockpitScreen):
         self.query_one("#panel-alerts", Panel).focus()
         self._unsubscribe = self.session.board.subscribe(self._changed)
         self.set_interval(TICK, self.tick)
+        self.call_after_refresh(self.tick)
+
+    def on_resize(self, event: Resize) -> None:
+        """Where the panels do not fit, say so instead."""
+        fits = event.size.width >= SMALLEST[0] and event.size.height >= SMALLEST[1]
+        self.query_one("#panels").display = fits
+        self.query_one(TooSmall).display = not fits
         self.call_after_refresh(self.tick)
 
     def on_unmount(self) -> None:
@@ -104,6 +113,7 @@ class Cockpit(CockpitScreen):
     def _judge(self) -> None:
         self.verdict = judge(self.session.board.readings.values(), self.session.now)
         self.query_one(VerdictLine).show(self.verdict)
+        self.query_one(TooSmall).show(self.verdict)
 
     def _draw(self, target: str) -> None:
         try:

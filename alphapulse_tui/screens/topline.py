@@ -8,7 +8,7 @@ from alphapulse_tui.model.health import Health
 from alphapulse_tui.model.verdict import Verdict
 from alphapulse_tui.model.words import clock, utc
 from alphapulse_tui.screens.panels.truth import TONES
-from alphapulse_tui.widgets.lines import Line, LineWidget, line, spread
+from alphapulse_tui.widgets.lines import Line, LineWidget, line, spread, wrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +104,29 @@ class VerdictLine(LineWidget):
         sentence = verdict.sentence if len(verdict.sentence) <= room else verdict.sentence[: max(0, room - 1)] + "~"
         left = line((f" {head}", style), (sentence, style if finding else "ok"), (more, "dim"))
         return [spread(left, line((press, "focus")), width)]
+
+
+SMALLEST = (80, 24)
+"""Columns and rows from which the panels are drawn (design 4, rule 8)."""
+
+
+class TooSmall(LineWidget):
+    """Stands in for the panels where they do not fit: says so, and the worst thing all the same."""
+
+    DEFAULT_CSS = """
+    TooSmall { height: 1fr; display: none; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sentence = ""
+
+    def show(self, verdict: Verdict) -> None:
+        """Take the verdict."""
+        self._sentence = verdict.sentence
+        self.repaint()
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        """The verdict first, then what is needed."""
+        needed = f"{SMALLEST[0]}x{SMALLEST[1]} cells are needed for the panels; this is {self.app.size.width}x{self.app.size.height}."
+        return [*wrap(self._sentence, width, "strong"), *wrap(needed, width, "dim")][:height]

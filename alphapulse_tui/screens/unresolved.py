@@ -1,0 +1,167 @@
+"""Actions whose end is not known: an intent without an outcome, or an outcome that is unknown. Shown first at every start.
+
+Each was probed by itself; three keys settle it: verify (read the target again), done (with evidence), abandon. Until then its object is locked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+
+from alphapulse_tui.executor.protocol import ExecutorProblem, OpenRun, Resolution
+from alphapulse_tui.model.plan import Verdict, Verification
+from alphapulse_tui.model.words import utc
+from alphapulse_tui.screens.plan_lines import plan_lines, reading_lines
+from alphapulse_tui.screens.prompt import PromptScreen
+from alphapulse_tui.widgets.lines import Line, line, wrap
+from alphapulse_tui.widgets.panel import Panel
+
+if TYPE_CHECKING:
+    from alphapulse_tui.app import Cockpit
+
+VERDICT_STYLES = {
+    Verdict.VERIFIED: "ok",
+    Verdict.PENDING: "warning",
+    Verdict.CONTRADICTED: "critical",
+    Verdict.UNKNOWN: "unknown",
+}
+
+
+class UnresolvedScreen(ModalScreen[None]):
+    """One unresolved action after the other."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "later", id="unresolved.back"),
+        Binding(
+            "v", "verify", "verify", id="unresolved.verify", tooltip="Read the target again and record what it says."
+        ),
+        Binding("d", "done", "mark done", id="unresolved.done", tooltip="Say that it is done, with evidence."),
+        Binding(
+            "x",
+            "abandon",
+            "abandon",
+            id="unresolved.abandon",
+            tooltip="Give it up, with a reason; the object is free again.",
+        ),
+        Binding("right", "step(1)", "next", show=False, id="unresolved.next"),
+        Binding("left", "step(-1)", "previous", show=False, id="unresolved.previous"),
+    ]
+
+    DEFAULT_CSS = """
+    UnresolvedScreen { align: center middle; }
+    UnresolvedScreen Panel { width: 110; max-width: 100%; height: 90%; background: $surface; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runs: list[OpenRun] = []
+        self._probes: dict[str, Verification] = {}
+        self._place = 0
+
+    @property
+    def cockpit(self) -> Cockpit:
+        """The program."""
+        return cast("Cockpit", self.app)
+
+    def compose(self) -> ComposeResult:
+        """One panel."""
+        yield Panel(0, "Outcome not known", id="unresolved")
+
+    def on_mount(self) -> None:
+        """Ask what there is, and probe each."""
+        self.query_one(Panel).focus()
+        self.run_worker(self._load(), exclusive=True)
+
+    async def _load(self) -> None:
+        executor = self.cockpit.session.executor
+        if executor is None:
+            self._say(self.cockpit.session.executor_problem)
+            return
+        try:
+            self._runs = list(await executor.unresolved())
+            self._draw()
+            for run in self._runs:
+                if not run.under_way:
+                    self._probes[run.run] = await executor.probe(run.run)
+                    self._draw()
+        except ExecutorProblem as problem:
+            self._say(problem.sentence)
+
+    def _say(self, sentence: str) -> None:
+        panel = self.query_one(Panel)
+        panel.show(wrap(sentence, panel.inner_width, "warning"), line(("Esc back", "dim")))
+
+    def _draw(self) -> None:
+        panel = self.query_one(Panel)
+        if not self._runs:
+            panel.show(
+                [line(("Every action that was sent has an outcome that is known.", "ok"))], line(("Esc back", "dim"))
+            )
+            return
+        run = self._runs[self._place]
+        where = f"{self._place + 1} of {len(self._runs)}  arrows, Esc later" if len(self._runs) > 1 else "Esc later"
+        panel.show(self._lines(run, panel.inner_width), line((where, "dim")))
+
+    def _lines(self, run: OpenRun, width: int) -> list[Line]:
+        lines = [line((run.title, "strong"), "  ", (run.object, "dim"))]
+        lines += wrap(f"{run.actor} at {utc(run.began_at)}: {run.sentence}", width, "warning")
+        probe = self._probes.get(run.run)
+        if run.under_way:
+            lines.append(line(("its executor still works on it: wait for its outcome", "accent")))
+        elif probe is None:
+            lines.append(line(("reading the target", "dim")))
+        else:
+            lines += wrap(
+                f"the target now: {probe.verdict.value}: {probe.sentence}", width, VERDICT_STYLES[probe.verdict]
+            )
+            lines += reading_lines({}, probe.reading)
+        lines += [
+            Line(),
+            line(("v", "focus"), " verify   ", ("d", "focus"), " mark done   ", ("x", "focus"), " abandon"),
+            Line(),
+        ]
+        return lines + (plan_lines(run.plan, width) if run.plan is not None else [])
+
+    def action_step(self, by: int) -> None:
+        """Look at another one."""
+        self._place = max(0, min(len(self._runs) - 1, self._place + by))
+        self._draw()
+
+    def action_verify(self) -> None:
+        """Read the target again and record what it says."""
+        self._settle(Resolution.VERIFY, "")
+
+    def action_done(self) -> None:
+        """Say that it is done, with evidence."""
+        self._ask(Resolution.DONE, "How do you know? It is recorded as your evidence.")
+
+    def action_abandon(self) -> None:
+        """Give it up, with a reason."""
+        self._ask(Resolution.ABANDON, "Why is it given up? Its object is free again.")
+
+    def _ask(self, how: Resolution, question: str) -> None:
+        def answered(text: str | None) -> None:
+            if text:
+                self._settle(how, text)
+
+        self.app.push_screen(PromptScreen(how.value, question), answered)
+
+    def _settle(self, how: Resolution, evidence: str) -> None:
+        if self._runs:
+            self.run_worker(self._resolve(self._runs[self._place], how, evidence), exclusive=True)
+
+    async def _resolve(self, run: OpenRun, how: Resolution, evidence: str) -> None:
+        executor = self.cockpit.session.executor
+        assert executor is not None
+        try:
+            found = await executor.resolve(run.run, how, evidence)
+        except ExecutorProblem as problem:
+            self.app.notify(problem.sentence, title="Not settled", severity="warning")
+            return
+        if found is not None:
+            self.app.notify(found.sentence, title=found.verdict.value)
+        self._place = 0
+        await self._load()

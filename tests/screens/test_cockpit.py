@@ -1,0 +1,179 @@
+"""The cockpit: every size, every state of a source, hostile words, and the keys."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from alphapulse_tui.config.settings import Profile
+from alphapulse_tui.model.reading import Link
+from alphapulse_tui.screens.help import HelpScreen
+from alphapulse_tui.screens.panels import platform, postgres
+from alphapulse_tui.widgets.panel import ASCII, BOX, Panel
+from tests.screens.stage import HOSTILE, SEALED, post, quiet, snapshots, text_of
+
+SIZES = [(80, 24), (120, 40), (160, 45), (200, 60)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_panel_shows_its_worst_at_every_size(size: tuple[int, int]) -> None:
+    app, _ = quiet()
+    async with app.run_test(size=size) as pilot:
+        for target, snapshot in snapshots().items():
+            post(app, target, snapshot, *([SEALED] if target == "vault" else []))
+        await pilot.pause()
+        shown = text_of(app)
+    assert "P0 vault-1 is sealed" in shown and "p: vault-sealed" in shown
+    for said in (
+        "! P0 plain",
+        "CrashLoopBackOff",
+        "50/54",
+        "cluster ok",
+        "vault-1 SEALED",
+        "unseal 1/3",
+        "API answers 503",
+        "7 Incident",
+    ):
+        assert said in shown, f"{said!r} is not in view at {size}"
+    assert all(len(row) == size[0] for row in shown.split("\n"))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 5), (40, 10), (79, 23)])
+async def test_a_terminal_that_is_too_small_is_survived(size: tuple[int, int]) -> None:
+    app, _ = quiet()
+    async with app.run_test(size=size) as pilot:
+        for target, snapshot in snapshots().items():
+            post(app, target, snapshot)
+        await pilot.pause()
+        await pilot.press("2", "f", "escape", "question_mark", "escape")
+        assert app.is_running
+
+
+async def test_a_small_terminal_says_what_it_needs_and_the_worst_thing() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(40, 10)) as pilot:
+        post(app, "vault", snapshots()["vault"], SEALED)
+        await pilot.pause()
+        assert "80x24 cells are needed" in text_of(app) and "vault-1 is sealed" in text_of(app)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert "vault-1 SEALED" in text_of(app)
+
+
+async def test_hostile_words_are_shown_as_they_are_and_do_nothing() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(160, 45), notifications=True) as pilot:
+        for target, snapshot in snapshots(HOSTILE).items():
+            post(app, target, snapshot)
+        app.notify(HOSTILE, title=HOSTILE)
+        await pilot.pause()
+        shown = text_of(app)
+        assert HOSTILE in shown
+        for key in "1234567":
+            await pilot.press(key, "enter")
+            await pilot.pause()
+            if len(app.screen_stack) > 1:
+                await pilot.press("escape")
+        assert app.is_running
+
+
+async def test_old_numbers_are_dimmed_then_taken_away_and_never_green() -> None:
+    app, clock = quiet()
+    async with app.run_test(size=(160, 45)) as pilot:
+        post(app, "postgres", snapshots()["postgres"])
+        await pilot.pause()
+        assert "50/54" in text_of(app)
+        clock.now += 11
+        app.screen.tick()
+        await pilot.pause()
+        shown = text_of(app)
+        assert "STALE 11s old" in shown and "50/54" in shown
+        clock.now += 5
+        app.screen.tick()
+        await pilot.pause()
+        shown = text_of(app)
+        assert "50/54" not in shown and "not verified since" in shown
+        assert "NOT VERIFIED" in shown
+
+
+@pytest.mark.parametrize(
+    ("link", "word"),
+    [
+        (Link.DENIED, "DENIED"),
+        (Link.DOWN, "NO ANSWER"),
+        (Link.CONNECTING, "connecting"),
+        (Link.UNCONFIGURED, "not configured"),
+    ],
+)
+async def test_a_target_that_gives_nothing_says_why(link: Link, word: str) -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(120, 40)) as pilot:
+        post(app, "vault", None, link=link, problem="GRANT what is missing")
+        await pilot.pause()
+        shown = text_of(app)
+    assert word in shown
+    if link in (Link.DENIED, Link.DOWN):
+        assert "GRANT what is missing" in shown
+
+
+async def test_digits_focus_and_help_lists_the_keys_that_work() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(120, 60)) as pilot:
+        await pilot.press("3")
+        assert app.focused is not None and app.focused.id == "panel-postgres"
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(app.screen, HelpScreen)
+        shown = text_of(app)
+        for word in ("runbook", "incident", "declare", "Numbered fixes"):
+            assert word in shown
+        await pilot.press("escape")
+        assert not isinstance(app.screen, HelpScreen)
+
+
+async def test_a_key_of_the_users_own_replaces_ours() -> None:
+    app, _ = quiet(Profile(name="mine", keys={"help": "f1"}))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("question_mark")
+        assert not isinstance(app.screen, HelpScreen)
+        await pilot.press("f1")
+        assert isinstance(app.screen, HelpScreen)
+
+
+async def test_production_is_unmistakable_in_words_too() -> None:
+    app, _ = quiet(Profile(name="prod", environment="main", production=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        first = text_of(app).split("\n")[0]
+    assert "MAIN" in first and "READ-ONLY" in first
+    assert re.search(r"\d\d:\d\d:\d\dZ", first)
+
+
+async def test_ascii_draws_nothing_else() -> None:
+    Panel.frame = ASCII
+    try:
+        app, _ = quiet()
+        async with app.run_test(size=(120, 40)) as pilot:
+            for target, snapshot in snapshots().items():
+                post(app, target, snapshot)
+            await pilot.pause()
+            assert text_of(app).isascii()
+    finally:
+        Panel.frame = BOX
+
+
+def test_a_metric_without_data_says_so_instead_of_zero() -> None:
+    profile = Profile(name="x")
+    lines = platform.body(snapshots()["platform"], profile.thresholds, 60, False)
+    assert any("no data" in one.text for one in lines)
+
+
+def test_a_walsender_is_never_the_slowest_statement() -> None:
+    snapshot = snapshots()["postgres"]
+    lines = postgres.body(snapshot, Profile(name="x").thresholds, 2e9, 60)
+    assert any("slowest" in one.text for one in lines)
+    walsender = replace(snapshot.sessions[0], backend_type="walsender")
+    lines = postgres.body(replace(snapshot, sessions=(walsender,)), Profile(name="x").thresholds, 2e9, 60)
+    assert not any("slowest" in one.text for one in lines)

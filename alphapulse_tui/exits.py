@@ -38,6 +38,8 @@ class ExitCode(IntEnum):
     """SIGHUP: the terminal went away. Actions in flight go on in the executor."""
     INTERRUPTED = 130
     """SIGINT: Ctrl-C."""
+    QUIT = 131
+    """SIGQUIT: asked to leave, as by SIGTERM. Actions in flight go on in the executor."""
     BROKEN_PIPE = 141
     """SIGPIPE: the reader of our output went away, as ``head`` does."""
     TERMINATED = 143

@@ -73,9 +73,11 @@ class HeartbeatApp(TerminalApp[None]):
         if event.key == "r":
             self.worst, self.last = 0.0, time.monotonic()
         if event.key == "h":
-            time.sleep(30)  # a mistake of ours: the event loop stands still
+            threading.Event().wait(30)  # a mistake of ours: the event loop stands still
         if event.key == "t":
-            threading.Thread(target=time.sleep, args=[30]).start()  # nobody waits for it
+            threading.Thread(target=threading.Event().wait, args=[30]).start()  # nobody waits for it
+        if event.key == "d":
+            threading.Thread(target=int, args=["no number, token=swordfish"]).start()
         if event.key == "s":
             self.run_worker(self.lend_terminal(), exit_on_error=False)
 

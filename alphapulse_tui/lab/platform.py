@@ -1,7 +1,7 @@
 """The platform: what a target is, what all targets share, and how they come up side by side.
 
 A **target** is one panel's worth of servers. Its module offers ``TARGET``, an object with the three members of :class:`Target`, and is
-listed in :data:`TARGETS`; nothing else has to change to add one. All targets start at once, each in its own task; a target that fails
+listed under its name in :data:`TARGETS`; nothing else has to change to add one. All targets start at once, each in its own task; a target that fails
 says why and never stops the others. What a target needs of another it awaits with :meth:`Lab.ready` (the API's workloads await
 ``postgres``, ``redis`` and ``vault``; a target that failed makes its waiters fail with its sentence).
 
@@ -37,16 +37,17 @@ from alphapulse_tui.lab.errors import LabError, NotReadyError
 from alphapulse_tui.lab.process import Supervisor
 from alphapulse_tui.lab.spec import unprivileged_account
 
-TARGETS = (
-    "alphapulse_tui.lab.postgres",
-    "alphapulse_tui.lab.redis",
-    "alphapulse_tui.lab.vault",
-    "alphapulse_tui.lab.kubernetes.target",
-    "alphapulse_tui.lab.workloads.target",
-    "alphapulse_tui.lab.monitoring.prometheus",
-    "alphapulse_tui.lab.monitoring.alertmanager",
-)
-"""Modules with a ``TARGET``, in the order in which they are shown; imported by the daemon only."""
+TARGETS = {
+    "postgres": "alphapulse_tui.lab.postgres",
+    "redis": "alphapulse_tui.lab.redis",
+    "vault": "alphapulse_tui.lab.vault",
+    "kubernetes": "alphapulse_tui.lab.kubernetes.target",
+    "api": "alphapulse_tui.lab.workloads.target",
+    "prometheus": "alphapulse_tui.lab.monitoring.prometheus",
+    "alertmanager": "alphapulse_tui.lab.monitoring.alertmanager",
+}
+"""Each target's module, which has a ``TARGET``; in the order in which they are shown and started. Imported by the daemon only, one after
+the other: the first servers are starting while the modules of the next are still being read."""
 
 NAMESPACE = "alphapulse"
 
@@ -184,42 +185,39 @@ class Lab:
         return self._settled[name]
 
 
-def load_targets(only: Collection[str] = ()) -> list[Target]:
-    """The targets of this lab, imported now; those in ``only``, or all.
+def chosen_targets(only: Collection[str] = ()) -> list[str]:
+    """The names of a lab's targets; those in ``only``, or all.
 
     Raises:
         LabError: There is no target of such a name.
     """
-    targets: list[Target] = [importlib.import_module(module).TARGET for module in TARGETS]
-    names = [target.name for target in targets]
     for name in only:
-        if name not in names:
-            raise LabError(f"The lab has no target {name}; there are {', '.join(names)}.")
-    return [target for target in targets if not only or target.name in only]
+        if name not in TARGETS:
+            raise LabError(f"The lab has no target {name}; there are {', '.join(TARGETS)}.")
+    return [name for name in TARGETS if not only or name in only]
 
 
-def install(lab: Lab, targets: list[Target]) -> None:
-    """Give the lab its targets, all pending."""
-    for target in targets:
-        lab.targets[target.name] = target
-        lab.report(target.name, TargetState.PENDING, "waiting for its turn")
-
-
-async def bring_up(lab: Lab) -> None:
-    """Bring all targets up side by side; returns when each is ready or has failed, and raises for none of them.
+async def bring_up(lab: Lab, names: list[str]) -> None:
+    """Bring targets up side by side; returns when each is ready or has failed, and raises for none of them.
 
     Not a TaskGroup: there one target's failure would cancel the others.
     """
     tasks = []
-    for target in lab.targets.values():
-        task = asyncio.create_task(target.up(lab, functools.partial(lab.report, target.name)), name=f"up {target.name}")
-        task.add_done_callback(functools.partial(_settle, lab, target.name, time.monotonic()))
+    for name in names:
+        task = asyncio.create_task(_bring_up_one(lab, name), name=f"up {name}")
+        task.add_done_callback(functools.partial(_settle, lab, name, time.monotonic()))
         tasks.append(task)
     try:
         await asyncio.wait(tasks)
     finally:
         for task in tasks:
             task.cancel()
+
+
+async def _bring_up_one(lab: Lab, name: str) -> None:
+    target: Target = importlib.import_module(TARGETS[name]).TARGET
+    lab.targets[name] = target
+    await target.up(lab, functools.partial(lab.report, name))
 
 
 def _settle(lab: Lab, name: str, started: float, task: asyncio.Task[None]) -> None:

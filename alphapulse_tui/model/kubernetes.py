@@ -23,6 +23,8 @@ class Container:
     """Why the previous run ended: ``Error``, ``OOMKilled``, ``Completed``, or empty."""
     last_exit_code: int | None = None
     last_finished_at: float | None = None
+    init: bool = False
+    """An init container (listed only while it has not ended well) or a sidecar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Pod:
     owner: str
     """The workload's own name: the Deployment, not its ReplicaSet, where that is known."""
     containers: tuple[Container, ...]
+    restarted_at: tuple[float, ...] = ()
+    """Unix seconds of the last restarts that are known, newest last, at most five: seen by us, or told by the container's last end."""
 
     @property
     def key(self) -> str:
@@ -85,6 +89,8 @@ class Workload:
     deadline_exceeded: bool = False
     revisions: tuple[Revision, ...] = ()
     """Newest first; Deployments only."""
+    unavailable_since: float | None = None
+    """Unix seconds since when fewer replicas are available than must be; Deployments only."""
 
     @property
     def key(self) -> str:

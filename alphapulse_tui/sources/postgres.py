@@ -92,6 +92,7 @@ class PostgresSource(Source[PostgresSnapshot]):
             rows = await self._primary.primary_rows()
         except BaseException:
             asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
             raise
         answers = await asking
         totals = rows["connections"][0]

@@ -1,0 +1,136 @@
+"""What is wrong in the namespace: the API without a ready pod, stuck rollouts, crash loops (runbook 2.4 and 4.2, facts 2.4.1).
+
+Used by ``sources.kubernetes`` after every reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import takewhile
+
+from alphapulse_tui.model.health import Finding, Health, Severity
+from alphapulse_tui.model.kubernetes import KubernetesSnapshot, Pod, Workload
+from alphapulse_tui.model.rules import missing, span, worst_first
+from alphapulse_tui.model.thresholds import Thresholds
+
+TARGET = "kubernetes"
+CRASH = "api-crashloop"
+API = "api"
+"""The Deployment whose pods are *the API* (runbook 2.4: ``deployment/api``)."""
+
+SHOWN = 3
+"""Findings of one kind that are told one by one; the others are counted."""
+
+CRASHING = ("CrashLoopBackOff", "OOMKilled", "Error")
+"""What kubectl shows of a pod whose container keeps ending (with ``Init:`` before it: of an init container)."""
+
+STUCK = (
+    "ImagePullBackOff",
+    "ErrImagePull",
+    "InvalidImageName",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+)
+"""A pod that cannot start, whatever its program does."""
+
+
+def judge(snapshot: KubernetesSnapshot, thresholds: Thresholds, now: float) -> tuple[Finding, ...]:
+    """The findings, worst first. ``now`` is unix seconds."""
+    # Unhealthy pods come first in a snapshot: of 10,000 only those that matter are looked at.
+    unwell = list(takewhile(lambda pod: not pod.healthy, snapshot.pods))
+    return worst_first(
+        [
+            *[found for workload in snapshot.workloads for found in _workload(workload, thresholds, now)],
+            *_few(_pods(unwell)),
+            *_few(_restarts(snapshot.pods, unwell, thresholds, now)),
+            *missing(TARGET, snapshot.missing_grants, "facts 11.1"),
+        ]
+    )
+
+
+def _workload(workload: Workload, thresholds: Thresholds, now: float) -> list[Finding]:
+    def finding(
+        health: Health, sentence: str, severity: Severity | None = None, source: str = "facts 2.4.1"
+    ) -> Finding:
+        return Finding(
+            TARGET, health, sentence, f"{workload.kind.lower()}/{workload.name}", _procedure(workload), severity, source
+        )
+
+    what = f"{workload.kind} {workload.name}"
+    found = []
+    if workload.deadline_exceeded:
+        found.append(
+            finding(Health.CRITICAL, f"{what}: the rollout did not finish before its deadline", source="design 3")
+        )
+    if workload.desired == 0:
+        return found
+    if workload.ready == 0:
+        down = now - workload.unavailable_since if workload.unavailable_since is not None else 0.0
+        if workload.kind == "Deployment" and workload.name == API:
+            severity = Severity.P0 if down >= thresholds.api_no_ready_pod else Severity.P1
+            ago = f" for {span(down)}" if down >= 1 else ""
+            found.append(finding(Health.CRITICAL, f"no ready API pod{ago}", severity, "runbook 4.2"))
+        else:
+            found.append(finding(Health.CRITICAL, f"{what} has no ready pod of {workload.desired}"))
+    elif workload.ready < workload.desired:
+        found.append(finding(Health.WARNING, f"{what} has {workload.ready} of {workload.desired} pods ready"))
+    return found
+
+
+def _procedure(workload: Workload) -> str:
+    return CRASH if workload.kind == "Deployment" else ""
+
+
+def _pods(pods: Iterable[Pod]) -> list[Finding]:
+    found = []
+    for pod in pods:
+        reason = pod.status.removeprefix("Init:")
+        container = next((one for one in pod.containers if one.waiting or one.last_reason), None)
+        why = (
+            f" (last end: {container.last_reason}, code {container.last_exit_code})"
+            if container and container.last_reason
+            else ""
+        )
+        if reason in CRASHING or reason.startswith(("ExitCode:", "Signal:")):
+            found.append(
+                Finding(
+                    TARGET, Health.CRITICAL, f"{pod.name} is in {pod.status}{why}", pod.name, CRASH, None, "runbook 2.4"
+                )
+            )
+        elif reason in STUCK:
+            message = container.waiting_message[:120] if container and container.waiting_message else ""
+            sentence = f"{pod.name} is in {pod.status}" + (f": {message}" if message else "")
+            found.append(Finding(TARGET, Health.CRITICAL, sentence, pod.name, CRASH, None, "facts 2.4.1"))
+        elif reason in ("Unknown", "Evicted", "NodeLost", "Failed"):
+            found.append(
+                Finding(TARGET, Health.WARNING, f"{pod.name} is in {pod.status}", pod.name, CRASH, None, "facts 2.4.1")
+            )
+    return found
+
+
+def _restarts(pods: Iterable[Pod], unwell: list[Pod], thresholds: Thresholds, now: float) -> list[Finding]:
+    crashing = {pod.uid for pod in unwell if pod.status.removeprefix("Init:") in CRASHING}
+    found = []
+    for pod in pods:
+        if not pod.restarted_at or pod.uid in crashing:
+            continue
+        recent = sum(1 for moment in pod.restarted_at if now - moment < thresholds.pod_restart_window)
+        if recent < thresholds.pod_restarts_warning:
+            continue
+        health = Health.CRITICAL if recent >= thresholds.pod_restarts_critical else Health.WARNING
+        times = "once" if recent == 1 else f"{recent} times"
+        sentence = f"{pod.name} restarted {times} within {span(thresholds.pod_restart_window)}"
+        found.append(Finding(TARGET, health, sentence, pod.name, CRASH, None, "facts 2.4.1"))
+    return found
+
+
+def _few(found: list[Finding]) -> list[Finding]:
+    ordered = worst_first(found)
+    if len(ordered) <= SHOWN + 1:
+        return list(ordered)
+    rest = ordered[SHOWN]
+    more = Finding(
+        TARGET, rest.health, f"{len(ordered) - SHOWN} more pods are not well", "", rest.procedure, None, rest.source
+    )
+    return [*ordered[:SHOWN], more]

@@ -1,0 +1,59 @@
+"""One action at work: a call at a time, each with a deadline that holds even when the action ignores being cancelled.
+
+The executor keeps an instrument per action id, because its connection is warm: when a server's slots have run out, who is inside stays
+inside (design 2). A call that passes its deadline is left behind together with its instrument, and the next call gets a fresh one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from alphapulse_tui.actions.contract import Action
+
+R = TypeVar("R")
+
+UNWIND_SECONDS = 0.5
+"""What a cancelled call is given to let go of its connection."""
+
+
+class Instrument:
+    """An action with a lock; ``spoiled`` once a call had to be left behind."""
+
+    def __init__(self, action: Action) -> None:
+        self.action = action
+        self.spoiled = False
+        self._lock = asyncio.Lock()
+
+    async def call(self, work: Callable[[Action], Coroutine[Any, Any, R]], seconds: float) -> R:
+        """The result of ``work(action)``.
+
+        Raises:
+            TimeoutError: no answer within ``seconds``, the wait for the call before included.
+        """
+        async with asyncio.timeout(seconds) as limit:
+            await self._lock.acquire()
+        due = limit.when()
+        assert due is not None
+        task = asyncio.ensure_future(work(self.action))
+        try:
+            done, _ = await asyncio.wait({task}, timeout=max(0.0, due - asyncio.get_running_loop().time()))
+            if not done:
+                task.cancel()
+                done, _ = await asyncio.wait({task}, timeout=UNWIND_SECONDS)
+                self.spoiled = self.spoiled or not done
+                task.add_done_callback(_forget)
+                raise TimeoutError
+        finally:
+            if not task.done():  # We are cancelled ourselves, or it hangs: nobody waits for it any more.
+                task.cancel()
+                task.add_done_callback(_forget)
+            self._lock.release()
+        return task.result()
+
+
+def _forget(task: asyncio.Future[Any]) -> None:
+    """Look at what a call left behind raised, so that nobody is told of it twice."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,128 @@
+"""Events as the sentences of a timeline: panel 7, the incident screen and the postmortem show the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from alphapulse_tui.incident.events import Event, Kind
+from alphapulse_tui.incident.state import IncidentState
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a timeline."""
+
+    wall: float
+    """Unix seconds: when it happened; for what was read afterwards, when it began."""
+    sentence: str
+    kind: Kind
+    actor: str
+    event_id: str
+    read_afterwards: bool = False
+    pinned: bool = False
+
+
+QUIET = frozenset({Kind.CORRECTION, Kind.PIN, Kind.SENT, Kind.POSTMORTEM_FIELD, Kind.ARMED, Kind.DISARMED})
+"""Kinds that are kept but tell no story of their own."""
+
+
+def timeline(incident: IncidentState) -> list[Entry]:
+    """The incident's story, oldest first, corrections applied and marked."""
+    return entries(incident.events, incident.corrections, incident.pins)
+
+
+def entries(
+    events: Iterable[Event], corrections: dict[str, str] | None = None, pins: set[str] | None = None
+) -> list[Entry]:
+    """Events as entries in the order in which things happened."""
+    corrected, pinned = corrections or {}, pins or set()
+    found = []
+    for event in events:
+        if event.kind in QUIET:
+            continue
+        sentence = corrected.get(event.id)
+        said = f"{sentence} (corrected)" if sentence else describe(event)
+        late = bool(event.payload.get("read_afterwards"))
+        wall = float(event.payload.get("starts_at") or event.wall) if late else event.wall
+        found.append(Entry(wall, said, event.kind, event.actor, event.id, late, event.id in pinned))
+    return sorted(found, key=lambda entry: entry.wall)
+
+
+def describe(event: Event) -> str:
+    """One event in words."""
+    payload = event.payload
+    who = event.actor.partition("@")[0] or "somebody"
+    words = _PLATFORM.get(event.kind) or _PEOPLE.get(event.kind) or _ACTIONS.get(event.kind)
+    return words(payload, who) if words is not None else f"{event.kind.value.replace('_', ' ')}"
+
+
+def _text(payload: dict[str, Any], name: str) -> str:
+    return str(payload.get(name, "") or "")
+
+
+def _because(payload: dict[str, Any]) -> str:
+    reason = _text(payload, "reason")
+    return f": {reason}" if reason else ""
+
+
+def _fired(payload: dict[str, Any], who: str) -> str:  # noqa: ARG001 - one signature for all
+    severity = f" {_text(payload, 'severity')}" if payload.get("severity") else ""
+    summary = f": {_text(payload, 'summary')}" if payload.get("summary") else ""
+    return f"alert fired:{severity} {_text(payload, 'name')}{summary}"
+
+
+def _intent(payload: dict[str, Any], who: str) -> str:
+    plan = payload.get("plan") or {}
+    return f"{who} started: {plan.get('title', 'an action')} ({plan.get('object', '')}){_because(payload)}"
+
+
+def _verified(payload: dict[str, Any], who: str) -> str:  # noqa: ARG001 - one signature for all
+    before, after = payload.get("before") or {}, payload.get("after") or {}
+    changed = [f"{name} {before.get(name, '?')} -> {after[name]}" for name in after if before.get(name) != after[name]]
+    figures = f" ({'; '.join(changed)})" if changed else ""
+    return f"{_text(payload, 'verdict')}: {_text(payload, 'sentence')}{figures}"
+
+
+_PLATFORM = {
+    Kind.ALERT_FIRED: _fired,
+    Kind.ALERT_CLEARED: lambda payload, who: f"alert cleared: {_text(payload, 'name')}",  # noqa: ARG005
+    Kind.FLIP: lambda payload, who: _text(payload, "sentence"),  # noqa: ARG005
+}
+
+_PEOPLE = {
+    Kind.DECLARED: lambda payload, who: f"{who} declared {_text(payload, 'severity')}: {_text(payload, 'title')}",
+    Kind.ACKNOWLEDGED: lambda payload, who: f"{who} acknowledged {_text(payload, 'what') or 'the incident'}",
+    Kind.SEVERITY: lambda payload, who: (
+        f"{who} changed severity {_text(payload, 'before')} -> {_text(payload, 'after')}{_because(payload)}"
+    ),
+    Kind.PHASE: lambda payload, who: (
+        f"phase: {_text(payload, 'phase')}"
+        + (f", set by {who}" if payload.get("how") == "set" else f", by {_text(payload, 'why') or 'what was done'}")
+    ),
+    Kind.ROLE: lambda payload, who: f"{_text(payload, 'role')}: {_text(payload, 'name')}",  # noqa: ARG005
+    Kind.NOTE: lambda payload, who: f"{who}: {_text(payload, 'text')}",
+    Kind.MESSAGE: lambda payload, who: f"{who} {_text(payload, 'state')} a message for {_text(payload, 'channel')}",
+    Kind.ESCALATED: lambda payload, who: (
+        f"{who} escalated to {_text(payload, 'level')} {_text(payload, 'to')}{_because(payload)}"
+    ),
+    Kind.CLOCK: lambda payload, who: f"clock {_text(payload, 'clock')} {_text(payload, 'state')}{_because(payload)}",  # noqa: ARG005
+    Kind.RESOLVED: lambda payload, who: f"{who} resolved the incident{_because(payload)}",
+    Kind.REOPENED: lambda payload, who: f"{who} reopened the incident{_because(payload)}",
+    Kind.EXPORTED: lambda payload, who: f"{who} exported the postmortem to {_text(payload, 'path')}",
+}
+
+_ACTIONS = {
+    Kind.INTENT: _intent,
+    Kind.OUTCOME: lambda payload, who: f"{_text(payload, 'outcome')}: {_text(payload, 'sentence')}",  # noqa: ARG005
+    Kind.VERIFIED: _verified,
+    Kind.RECONCILED: lambda payload, who: f"{who} settled it ({_text(payload, 'how')}): {_text(payload, 'sentence')}",
+    Kind.PROCEDURE_STARTED: lambda payload, who: f"{who} opened procedure {_text(payload, 'procedure')}",
+    Kind.STEP: lambda payload, who: (
+        f"step {_text(payload, 'title') or _text(payload, 'step')}: {_text(payload, 'state')}: {_text(payload, 'sentence')}"
+    ),  # noqa: ARG005
+    Kind.PROCEDURE_FINISHED: lambda payload, who: (
+        f"procedure {_text(payload, 'procedure')} finished: {_text(payload, 'result')}"
+    ),  # noqa: ARG005
+}

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import http.server
-import json
 import signal
-import threading
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -13,6 +10,7 @@ from alphapulse_tui.actions.contract import ActionProblem
 from alphapulse_tui.actions.vault import ResetUnseal, Unseal
 from alphapulse_tui.config.settings import Profile, VaultNode, VaultTarget
 from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
+from tests.actions.recorded import recorded_nodes
 from tests.sources.servers import Vaults, free_port, stop
 from tests.waiting import until
 
@@ -34,14 +32,14 @@ def profile_of(addresses: list[str]) -> Profile:
 
 
 @pytest.fixture
-def sealed(bao: Vaults) -> Iterator[Vaults]:
-    """The cluster with its third node sealed, as after a restart of its pod; open again at the end."""
-    stop(bao.processes[2])
-    bao.restart(2)
-    yield bao
+def sealed(bao: Vaults) -> Vaults:
+    """The cluster with its third node sealed, as after a restart of its pod, and no share given."""
     if bao.call(2, "GET", "sys/seal-status")["sealed"]:
         bao.call(2, "PUT", "sys/unseal", {"reset": True})
-        bao.unseal(2)
+    else:
+        stop(bao.processes[2])
+        bao.restart(2)
+    return bao
 
 
 def give(bao: Vaults, share: int) -> None:
@@ -197,32 +195,6 @@ async def verdict(action: Unseal | ResetUnseal, plan: Plan) -> tuple[Verdict, st
 
 @pytest.fixture
 def recorded() -> Iterator[Callable[[dict[str, object]], str]]:
-    """A server that answers every GET with one recorded answer, and never a PUT."""
-    servers: list[http.server.ThreadingHTTPServer] = []
-    end = threading.Event()
-
-    def serve(status: dict[str, object]) -> str:
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = json.dumps(status).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def do_PUT(self) -> None:
-                end.wait(20)
-
-            def log_message(self, *args: object) -> None:
-                """Quiet."""
-
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield serve
-    end.set()
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    """A node that answers every GET with one recorded answer, and never a PUT."""
+    with recorded_nodes() as serve:
+        yield serve

@@ -99,6 +99,7 @@ class KubernetesSource(Source[KubernetesSnapshot]):
         self._listed.clear()
         self._refused.clear()
         self._changed.clear()
+        await self._link.open()
         works = [self._keep(resource) for resource in RESOURCES]
         await _until(asyncio.FIRST_COMPLETED, *works, self._heartbeat(publish), self._tell(publish))
 
@@ -122,6 +123,11 @@ class KubernetesSource(Source[KubernetesSnapshot]):
             missing_grants=tuple(self._refused[one.plural] for one in RESOURCES if one.plural in self._refused),
         )
 
+    @property
+    def _complete(self) -> bool:
+        """Whether everything has been asked for once; half a namespace is not shown."""
+        return len(self._listed) > len(RESOURCES)
+
     # -- the stream's life -----------------------------------------------------------------------------------------------------------
 
     async def _heartbeat(self, publish: Callable[[KubernetesSnapshot], None]) -> None:
@@ -133,7 +139,8 @@ class KubernetesSource(Source[KubernetesSnapshot]):
                     await self._ask_version()
             except TimeoutError:
                 raise Unreachable(f"the API server gave no answer within {self.deadline:g} s") from None
-            if len(self._listed) == len(RESOURCES):
+            self._listed.add("version")
+            if self._complete:
                 publish(self._snapshot())
             await asyncio.sleep(max(0.0, self.interval - (time.monotonic() - started)))
 
@@ -154,7 +161,7 @@ class KubernetesSource(Source[KubernetesSnapshot]):
         while True:
             await self._changed.wait()
             self._changed.clear()
-            if len(self._listed) == len(RESOURCES):
+            if self._complete:
                 publish(self._snapshot())
                 await asyncio.sleep(COALESCE)
 

@@ -45,7 +45,7 @@ class Container:
         self.spec = spec
         self.name: str = spec["name"]
         self._changed = changed
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._failures = 0
         self.state: Object = {"waiting": {"reason": "ContainerCreating"}}
         # An agent that comes back goes on counting where the API server's record stands.
@@ -96,19 +96,19 @@ class Container:
     async def run(self) -> None:
         """Live until stopped, or until the restart policy lets it rest."""
         policy = self._pod["spec"].get("restartPolicy", "Always")
-        while not self._stopping:
+        while not self._stopping.is_set():
             process = await self._start()
             if process is None:
                 continue
             code = await self._attend(process)
-            if self._stopping or policy == "Never" or (policy == "OnFailure" and code == 0):
+            if self._stopping.is_set() or policy == "Never" or (policy == "OnFailure" and code == 0):
                 return
             await self._back_off(time.time() - process.started)
             self.restarts += 1
 
     async def stop(self, grace: float) -> None:
         """End it for good: its stop signal, then SIGKILL after ``grace`` seconds."""
-        self._stopping = True
+        self._stopping.set()
         if self.process is not None and self.process.alive:
             await self._tell("Killing", f"Stopping container {self.name}")
             await self._services.supervisor.stop(self.process.name, grace)
@@ -152,10 +152,16 @@ class Container:
         """Say why there is no process, and wait before the next try."""
         self._set({"waiting": {"reason": first, "message": message}})
         await self._tell(event, message, warning=True)
-        await asyncio.sleep(_RETRY_SECONDS)
-        if then != first and not self._stopping:
+        await self._rest(_RETRY_SECONDS)
+        if then != first and not self._stopping.is_set():
             self._set({"waiting": {"reason": then, "message": f'Back-off pulling image "{self.spec["image"]}"'}})
-            await asyncio.sleep(_RETRY_SECONDS)
+            await self._rest(_RETRY_SECONDS)
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait, unless it is stopped meanwhile."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
     async def _attend(self, process: Process) -> int:
         """Probe the process and mark its log until it ends; notes how it ended and returns its exit code."""
@@ -170,7 +176,7 @@ class Container:
         self.log.mark(time.time())
         self.log.closed = True
         self.ready = False
-        failed = code != 0 and not self._stopping
+        failed = code != 0 and not self._stopping.is_set()
         self._set(
             {
                 "terminated": status.terminated(
@@ -206,7 +212,7 @@ class Container:
         await self._tell(
             "BackOff", f"Back-off restarting failed container {self.name} in pod {metadata['name']}", warning=True
         )
-        await asyncio.sleep(delay)
+        await self._rest(delay)
 
     # -- while it runs ------------------------------------------------------------------------------------------------------------
 

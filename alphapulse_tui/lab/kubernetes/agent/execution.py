@@ -36,7 +36,7 @@ async def execute(request: web.Request, environment: dict[str, str], directory: 
         process = _spawn(command, environment, directory, stdin="1" in request.query.getall("input", []))
     except OSError as error:
         program = command[0] if command else ""
-        await _end(socket, _failure(f'exec: "{program}": {os.strerror(error.errno or 0)}'))
+        await _end(socket, _failure(f'exec: "{program}": {error.strerror or error}'))
         return socket
     exited = _exit_event(process)
     try:

@@ -14,6 +14,7 @@ from alphapulse_tui.lab.kubernetes.agent.services import Services
 from alphapulse_tui.lab.kubernetes.client import ApiError, Object
 
 _RETRY_SECONDS = 1.0
+_LAST_WORD_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,8 @@ class PodWorker:
         try:
             await self._leaving.wait()
             await asyncio.gather(*(container.stop(self._grace) for container in self.containers))
+            # They end by themselves now and say how; one that is still asking the API server for a variable is not waited for.
+            await asyncio.wait(lives, timeout=_LAST_WORD_SECONDS)
         finally:
             for task in (*lives, publishing):
                 task.cancel()

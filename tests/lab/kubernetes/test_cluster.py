@@ -1,0 +1,158 @@
+"""The platform as kubectl sees it: pods are real processes, and what kubectl does to pods happens to processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from tests.kubectl import Kubectl
+from tests.lab_handle import LabHandle
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.lab
+
+APPS = {"api": 3, "agent-workers": 2, "redis-cluster": 6, "vault": 3, "postgres-replica": 1}
+
+
+def pid_of(lab: LabHandle, name: str) -> int:
+    """The living process behind a pod, as the supervisor knows it."""
+    return next((one.pid for one in lab.status().processes if one.name == name and one.state == "running"), 0)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def all_ready(kubectl: Kubectl, app: str) -> bool:
+    return len(kubectl.ready(app)) == len(kubectl.pods(app)) == APPS[app]
+
+
+def test_every_pod_is_ready_and_a_process(whole_lab: LabHandle, kubectl: Kubectl) -> None:
+    for app in APPS:
+        wait_until(lambda app=app: all_ready(kubectl, app), 30, f"all pods of {app}")  # type: ignore[misc]
+        for name in kubectl.ready(app):
+            os.kill(pid_of(whole_lab, name), 0)
+    assert {node["metadata"]["name"] for node in kubectl.get("nodes")["items"]} == {"lab-node-1"}
+
+
+def test_a_killed_process_is_a_restart(whole_lab: LabHandle, kubectl: Kubectl) -> None:
+    name = kubectl.ready("agent-workers")[0]
+    before = kubectl.container(name)["restartCount"]
+    os.kill(pid_of(whole_lab, name), signal.SIGKILL)
+    wait_until(lambda: kubectl.container(name)["restartCount"] == before + 1, 20, "the restart to be counted")
+    ended = kubectl.container(name)["lastState"]["terminated"]
+    assert (ended["exitCode"], ended["reason"]) == (137, "Error")
+    wait_until(lambda: name in kubectl.ready("agent-workers"), 30, "the pod to be ready again")
+    reasons = {
+        one["reason"] for one in kubectl.get("events", "--field-selector", f"involvedObject.name={name}")["items"]
+    }
+    assert "Started" in reasons
+
+
+def test_scaling_a_stateful_set_to_nothing_stops_the_real_server(whole_lab: LabHandle, kubectl: Kubectl) -> None:
+    port = whole_lab.ports["postgres-replica-0"]
+    assert listens(port)
+    try:
+        kubectl("scale", "statefulset/postgres-replica", "--replicas=0")
+        wait_until(lambda: not listens(port), 20, "the replica to be stopped")
+        wait_until(lambda: kubectl.get("pods", "-l", "app=postgres-replica")["items"] == [], 20, "the pod to be gone")
+        assert whole_lab.psql("SELECT count(*) FROM pg_stat_replication") == "0"
+    finally:
+        kubectl("scale", "statefulset/postgres-replica", "--replicas=1")
+    wait_until(lambda: all_ready(kubectl, "postgres-replica"), 30, "the replica to be back")
+    streaming = "SELECT application_name FROM pg_stat_replication WHERE state = 'streaming'"
+    wait_until(lambda: whole_lab.psql(streaming) == "postgres-replica-0", 30, "the replica to stream again")
+
+
+def test_a_restarted_vault_pod_comes_back_sealed(whole_lab: LabHandle, kubectl: Kubectl) -> None:
+    standby = next(
+        n
+        for n in range(3)
+        if '"is_self": true' not in whole_lab.bao(n, "status", "-format=json").stdout.replace('":true', '": true')
+    )
+    name = f"vault-{standby}"
+    uid = kubectl.get("pod", name)["metadata"]["uid"]
+    kubectl("delete", "pod", name)
+    wait_until(
+        lambda: name in [p["metadata"]["name"] for p in kubectl.pods("vault") if p["metadata"]["uid"] != uid],
+        30,
+        "a new pod",
+    )
+    wait_until(lambda: whole_lab.bao(standby, "status").returncode == 2, 30, "the node to be up and sealed")
+    assert name not in kubectl.ready("vault")
+    for share in whole_lab.shares()[:3]:
+        whole_lab.bao(standby, "operator", "unseal", share)
+    wait_until(lambda: all_ready(kubectl, "vault"), 30, "the unsealed pod to be ready")
+
+
+def test_exec_runs_in_the_containers_environment(kubectl: Kubectl, whole_lab: LabHandle) -> None:
+    pod = kubectl.ready("api")[0]
+    assert kubectl("exec", pod, "--", "sh", "-c", 'echo "$DATABASE_URL $POD_NAME"').endswith(f"/alphapulse_prod {pod}")
+    failed = kubectl.run("exec", pod, "--", "sh", "-c", "echo out; echo err >&2; exit 3")
+    assert (failed.returncode, failed.stdout) == (3, "out\n")
+    assert failed.stderr.startswith("err\n")
+    assert kubectl("exec", "-i", pod, "--", "wc", "-c", stdin="x" * 100_000) == "100000"
+    absent = kubectl.run("exec", pod, "--", "no-such-program")
+    assert absent.returncode != 0
+    assert "executable file not found" in absent.stderr
+    assert whole_lab.status().faults == []
+
+
+def test_logs_by_tail_and_timestamp(kubectl: Kubectl, whole_lab: LabHandle) -> None:
+    pod = kubectl.ready("api")[0]
+    lines = kubectl("logs", pod).splitlines()
+    assert any("serves on 127.0.0.1" in line for line in lines)
+    stamped = kubectl("logs", pod, "--tail=1", "--timestamps")
+    assert stamped[:2] == "20"
+    assert stamped.endswith(lines[-1])
+    assert kubectl("logs", "redis-cluster-0", "--tail=1")
+    nothing = kubectl.run("logs", pod, "--previous")
+    assert "previous terminated container" in nothing.stderr
+    assert whole_lab.status().faults == []
+
+
+def test_following_a_log_ends_with_its_pod(kubectl: Kubectl, whole_lab: LabHandle) -> None:
+    pod = kubectl.ready("agent-workers")[-1]
+    environment = {**os.environ, "KUBECONFIG": str(whole_lab.directory / "kubernetes" / "oncall.kubeconfig")}
+    with subprocess.Popen(
+        ["kubectl", "logs", "-f", pod], env=environment, stdout=subprocess.PIPE, text=True
+    ) as follower:
+        assert follower.stdout is not None
+        assert "dependencies open" in follower.stdout.readline()
+        kubectl("delete", "pod", pod, "--wait=false")
+        assert follower.wait(20) == 0
+    wait_until(lambda: all_ready(kubectl, "agent-workers"), 30, "the pod's successor")
+
+
+def test_an_evicted_pod_respects_the_budget(kubectl: Kubectl, whole_lab: LabHandle) -> None:
+    """PodDisruptionBudget of redis-cluster: at most one pod may be missing."""
+    budget = kubectl.get("pdb", "redis-cluster")["status"]
+    assert (budget["currentHealthy"], budget["desiredHealthy"], budget["disruptionsAllowed"]) == (6, 5, 1)
+    assert whole_lab.status().faults == []
+
+
+def test_rights_of_oncall_and_viewer(kubectl: Kubectl) -> None:
+    may = {
+        ("oncall", "patch", "deployments"): True,
+        ("oncall", "patch", "deployments/scale"): True,
+        ("oncall", "delete", "pods"): True,
+        ("oncall", "create", "pods/eviction"): True,
+        ("oncall", "create", "pods/exec"): True,
+        ("oncall", "get", "secrets"): False,
+        ("oncall", "create", "deployments"): False,
+        ("oncall", "delete", "deployments"): False,
+        ("viewer", "list", "pods"): True,
+        ("viewer", "get", "pods/log"): True,
+        ("viewer", "delete", "pods"): False,
+        ("viewer", "patch", "deployments"): False,
+    }
+    for (user, verb, resource), allowed in may.items():
+        kind, _, part = resource.partition("/")
+        said = kubectl.as_user(user).run("auth", "can-i", verb, kind, f"--subresource={part}").stdout.strip()
+        assert said == ("yes" if allowed else "no"), (user, verb, resource)

@@ -38,6 +38,11 @@ Url = Annotated[
 ]
 """An http or https address. A password in it would end up in messages, so it is refused."""
 
+Window = Annotated[
+    str, Meta(pattern=r"^[1-9][0-9]{0,4}[smh]$", extra={"says": 'a duration like "30s", "5m" or "1h"'})
+]
+"""A duration as PromQL writes it."""
+
 Text = Annotated[str, Meta(min_length=1, extra={"says": "a text that is not empty"})]
 """A text that must say something."""
 
@@ -136,6 +141,8 @@ class PrometheusTarget(Struct, frozen=True, forbid_unknown_fields=True):
 
     url: Url
     """Its base address."""
+    window: Window = "5m"
+    """Over how long rates are taken (runbook 4.1: 5 minutes); at least four scrapes long."""
 
 
 class AlertmanagerTarget(Struct, frozen=True, forbid_unknown_fields=True):

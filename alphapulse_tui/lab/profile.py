@@ -48,6 +48,7 @@ def _lines(lab: Lab) -> list[str]:
         "",
         "[profiles.lab.prometheus]",
         f'url = "http://127.0.0.1:{lab.ports["prometheus"]}"',
+        'window = "30s"',
         "",
         "[profiles.lab.alertmanager]",
         f'url = "http://127.0.0.1:{lab.ports["alertmanager"]}"',

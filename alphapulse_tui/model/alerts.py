@@ -19,6 +19,16 @@ ALERT_PROCEDURES: dict[str, str] = {
 }
 """Alert name to procedure id (runbook 4.2). A procedure that is not installed is said to be so."""
 
+ALERT_SEVERITIES: dict[str, Severity] = {
+    "APIDown": Severity.P0,
+    "HighLatency": Severity.P1,
+    "HighErrorRate": Severity.P1,
+    "DBConnectionPool": Severity.P1,
+    "RedisMemory": Severity.P2,
+    "VaultSealed": Severity.P0,
+}
+"""Alert name to severity (runbook 4.2), for a rule whose ``severity`` label is none of the runbook's words."""
+
 
 @dataclass(frozen=True, slots=True)
 class Alert:

@@ -13,7 +13,8 @@ class Metric:
     """One figure of the platform. ``value`` is none when the query answered nothing: *metric absent*, which is not zero."""
 
     id: str
-    """``p50``, ``p95``, ``p99``, ``error_percent``, ``requests``, ``hit_percent``, ``vault_ms``."""
+    """``p50``, ``p95``, ``p99``, ``error_percent``, ``requests``, ``hit_percent``, ``vault_ms``,
+    ``vault_contact_ms``."""
     title: str
     unit: str
     """``ms``, ``%``, ``/s``."""
@@ -39,6 +40,8 @@ class PlatformSnapshot:
 
     metrics: tuple[Metric, ...]
     edge: EdgeHealth | None
+    problem: str = ""
+    """Why Prometheus, which is configured, did not answer; then every value is none."""
 
     def metric(self, metric_id: str) -> Metric | None:
         """The metric of that id, or none if it is not asked for."""

@@ -159,7 +159,8 @@ def _platform(profile: Profile) -> Source[Any]:
 
     prometheus = profile.prometheus.url if profile.prometheus else ""
     health_url = profile.api.health_url if profile.api else ""
-    return platform.PlatformSource(prometheus, health_url, profile.thresholds)
+    window = profile.prometheus.window if profile.prometheus else "5m"
+    return platform.PlatformSource(prometheus, health_url, profile.thresholds, window)
 
 
 RECIPES = (

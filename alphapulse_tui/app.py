@@ -98,7 +98,7 @@ class Cockpit(TerminalApp[None]):
                 yield SystemCommand(command.title, command.help, call)
 
 
-def run(profile: Profile, *, read_only: bool = False, ascii_only: bool = False) -> int:
+def run(profile: Profile, *, config: str = "", read_only: bool = False, ascii_only: bool = False) -> int:
     """Open the cockpit on ``profile`` and stay until the engineer leaves. Called by ``cli.main``.
 
     Raises:
@@ -110,7 +110,7 @@ def run(profile: Profile, *, read_only: bool = False, ascii_only: bool = False) 
     check_keymap(profile.keys)
     if ascii_only:
         Panel.frame = ASCII
-    app = Cockpit(Session(profile, read_only=read_only))
+    app = Cockpit(Session(profile, config=config, read_only=read_only))
     return run_in_terminal(app)
 
 

@@ -60,19 +60,23 @@ class Session:
 
     async def open_desk(self) -> None:
         """Open this environment's journal and follow it; without one, viewing goes on and ``journal_problem`` says why."""
+        profile = self.profile
         desk = await asyncio.to_thread(_import_desk)
         try:
-            self.desk = await desk.Desk.open(self)
+            self.desk = await asyncio.to_thread(desk.Desk.at, profile.environment or profile.name)
         except desk.JournalUnavailable as problem:
             self.journal_problem = str(problem)
             return
+        recorder = desk.Recorder(self.board, self.desk.journal, self.desk.events)
+        self.desk.recorder = recorder
+        self.spawn(recorder.run(), "recorder")
         await self.desk.follow()
 
     async def start_executor(self) -> None:
         """Have the executor at hand, warm, before anybody presses a key."""
         client = await asyncio.to_thread(_import_executor)
         try:
-            self.executor = await client.ExecutorClient.start(self.profile, read_only=self.read_only)
+            self.executor = await client.ExecutorClient.start(self.profile, self.config, read_only=self.read_only)
         except client.ExecutorProblem as problem:
             self.executor_problem = str(problem)
 

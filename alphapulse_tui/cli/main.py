@@ -38,7 +38,7 @@ COMMANDS = {
 """Every command, where it is defined, and what the list says of it."""
 
 COCKPIT = "alphapulse_tui.app:run"
-"""Opens the screen: called with a profile, ``read_only`` and ``ascii_only``; returns an exit code."""
+"""Opens the screen: called with a profile, its file (``config``), ``read_only`` and ``ascii_only``; returns an exit code."""
 
 EPILOG = (
     "Exit codes: 0 healthy or done, 1 warning, 2 critical, 3 unknown, 64 usage, 65 bad data, 69 unavailable, 70 crash, "
@@ -110,7 +110,8 @@ def root(ctx: click.Context, profile: str, config: str, read_only: bool, ascii_o
     if ctx.invoked_subcommand is not None:
         return None
     chosen = ctx.obj.profile  # first: a wrong profile is told before a second is spent on importing the screen
-    code: int = load_attribute(COCKPIT)(chosen, read_only=read_only, ascii_only=ascii_only)
+    file = str(ctx.obj.loaded.file or "")
+    code: int = load_attribute(COCKPIT)(chosen, config=file, read_only=read_only, ascii_only=ascii_only)
     return code
 
 

@@ -150,9 +150,8 @@ class Engine:
 
     def look(self, step: Step) -> CheckResult | None:
         """What the step's check says now, without recording it; none for a step without a check."""
-        if not isinstance(step, CheckStep | WaitStep | BranchStep):
-            return None
-        return CHECKS[step.check](self.scene())
+        name = step.check if isinstance(step, CheckStep | WaitStep | BranchStep) else getattr(step, "until", "")
+        return CHECKS[name](self.scene()) if name else None
 
     def scene(self) -> Scene:
         """The moment, with this run's parameters."""
@@ -177,6 +176,25 @@ class Engine:
         state = StepState.FAILED if failed else StepState.PASSED
         await self.settle(step, state, result.sentence, evidence=[list(row) for row in result.rows])
         return result
+
+    async def acted(self, step: ActionStep, verified: bool) -> None:
+        """An action came back. One that is repeated until a check holds stays under way; see :meth:`watch_action`."""
+        if not verified:
+            return
+        if step.until and CHECKS[step.until](self.scene()).passed is not Passed.YES:
+            await self.settle(step, StepState.RUNNING, "done once and verified; again until it is enough")
+        else:
+            await self.settle(step, StepState.PASSED, "done and verified")
+
+    async def watch_action(self, step: ActionStep) -> bool:
+        """Whether a repeated action has become enough: its check holds now, which settles the step."""
+        if not step.until or self.step_record(step).state is not StepState.RUNNING:
+            return False
+        result = CHECKS[step.until](self.scene())
+        if result.passed is not Passed.YES:
+            return False
+        await self.settle(step, StepState.PASSED, result.sentence)
+        return True
 
     def wait_progress(self, step: WaitStep) -> tuple[StepState, float, CheckResult]:
         """Look once: the state so far, seconds that the check has held, and its result. Call it again until it is not running."""

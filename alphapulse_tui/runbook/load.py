@@ -177,6 +177,8 @@ def _check_references(file: Path, root: yaml.Node, procedure: Procedure) -> None
             if step.otherwise not in ids:
                 raise _mistake(file, root, [*here, "otherwise"], _unknown("step", step.otherwise, ids))
         if isinstance(step, ActionStep):
+            if step.until and step.until not in CHECKS:
+                raise _mistake(file, root, [*here, "until"], _unknown("check", step.until, CHECKS))
             if step.action not in ACTIONS:
                 raise _mistake(file, root, [*here, "action"], _unknown("action", step.action, ACTIONS))
             for name, value in step.params.items():

@@ -66,6 +66,8 @@ class ActionStep(StepBase, frozen=True, tag="action"):
     kind: ClassVar[str] = "action"
     action: str
     params: dict[str, str] = {}
+    until: str = ""
+    """A check that ends the step: until it holds, the action may be done again (one key share after the other). Empty: once is enough."""
 
 
 class WaitStep(StepBase, frozen=True, tag="wait"):

@@ -213,7 +213,7 @@ class ActionScreen(ModalScreen[bool]):
         incident = session.desk.open.id if session.desk is not None and session.desk.open is not None else ""
         try:
             if plan.needs_share:
-                await self._enter_share(plan, incident)
+                await self._enter_share(plan, confirmation, incident)
                 return
             async for progress in executor.execute(
                 plan, confirmation=confirmation, reason=self._reason, incident=incident
@@ -224,11 +224,11 @@ class ActionScreen(ModalScreen[bool]):
             self._redraw()
         self._finish()
 
-    async def _enter_share(self, plan: Plan, incident: str) -> None:
+    async def _enter_share(self, plan: Plan, confirmation: str, incident: str) -> None:
         """Hand the terminal to the helper that asks for the share; this process never sees it."""
         from alphapulse_tui.screens.share import enter_share
 
-        async for progress in enter_share(self.cockpit, plan, incident):
+        async for progress in enter_share(self.cockpit, plan, confirmation, self._reason, incident):
             self._tell(progress)
         self._finish()
 

@@ -155,6 +155,8 @@ class ProcedureScreen(CockpitScreen):
             for step in self.procedure.steps:
                 if isinstance(step, WaitStep) and step.id in self._waiting:
                     self.run_worker(self._wait(step), group=step.id, exclusive=True)
+                elif isinstance(step, ActionStep) and step.until:
+                    self.run_worker(self._watch(step), group=step.id, exclusive=True)
         self._draw()
 
     async def _wait(self, step: WaitStep) -> None:
@@ -169,6 +171,11 @@ class ProcedureScreen(CockpitScreen):
         )
         await self.engine.settle(step, state, sentence)
         self._onward(step)
+
+    async def _watch(self, step: ActionStep) -> None:
+        if await self.engine.watch_action(step):
+            self._onward(step)
+            self._draw()
 
     def _draw(self) -> None:
         if self._engine is None or not self.is_current:
@@ -248,8 +255,8 @@ class ProcedureScreen(CockpitScreen):
         )
 
     async def _acted(self, step: ActionStep, verified: bool) -> None:
-        if verified:
-            await self.engine.settle(step, StepState.PASSED, "done and verified")
+        await self.engine.acted(step, verified)
+        if self.engine.step_record(step).state.settled:
             self._onward(step)
         self._draw()
 

@@ -1,0 +1,188 @@
+"""The incident desk: the journal as this cockpit follows it, the open incident, and the commands that a person gives.
+
+Whatever is shown comes from events that are on disk: a command writes, and the screen changes when the event comes back from the journal,
+which is also how a second engineer's note appears. Called by screens and by the procedure engine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from alphapulse_tui.config.paths import journal_file
+from alphapulse_tui.incident.clocks import ClockState, clocks, next_clock
+from alphapulse_tui.incident.events import Event, Kind
+from alphapulse_tui.incident.journal import Journal, JournalUnavailable
+from alphapulse_tui.incident.recorder import Recorder
+from alphapulse_tui.incident.state import EARLIER_SECONDS, IncidentState, open_incident, project
+from alphapulse_tui.incident.timeline import Entry, entries, timeline
+from alphapulse_tui.model.health import Severity
+from alphapulse_tui.model.words import clock
+
+__all__ = ["Desk", "JournalUnavailable", "Recorder"]
+
+
+class Desk:
+    """One environment's journal and what it tells. Made by :meth:`open`."""
+
+    def __init__(self, journal: Journal, wall: Callable[[], float] = time.time) -> None:
+        self.journal = journal
+        self.events: list[Event] = []
+        """Every event, in the journal's order."""
+        self.incidents: dict[str, IncidentState] = {}
+        self.open: IncidentState | None = None
+        """The open incident that matters most, or none."""
+        self.timeline: list[Entry] = []
+        """The open incident's story; without one, what happened in the last quarter of an hour."""
+        self.recorder: Recorder | None = None
+        self._wall = wall
+        self._listeners: list[Callable[[], None]] = []
+
+    @classmethod
+    def at(cls, environment: str) -> Desk:
+        """The desk of ``environment``, with everything that its journal holds. Blocks: call it in a thread.
+
+        Raises:
+            JournalUnavailable: it can be neither read nor begun.
+        """
+        desk = cls(Journal.open(journal_file(environment)))
+        desk._take(desk.journal.events())
+        return desk
+
+    async def follow(self) -> None:
+        """Take in what is written from now on, by whomever, for ever."""
+        after = self.events[-1].sequence if self.events else 0
+        async for event in self.journal.follow(after):
+            self._take([event])
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have ``listener`` called when events have come; the returned function ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def _take(self, events: list[Event]) -> None:
+        known = self.events[-1].sequence if self.events else 0
+        fresh = [event for event in events if event.sequence > known]
+        if not fresh:
+            return
+        self.events.extend(fresh)
+        self.incidents = project(self.events)
+        self.open = open_incident(self.incidents)
+        self.timeline = timeline(self.open) if self.open is not None else entries(self._recent())
+        for listener in tuple(self._listeners):
+            listener()
+
+    def _recent(self) -> list[Event]:
+        """Events of the last quarter of an hour, without an incident."""
+        since = self._wall() - EARLIER_SECONDS
+        return [event for event in self.events if event.wall >= since and not event.incident]
+
+    async def record(self, kind: Kind, payload: Mapping[str, Any], incident: str | None = None) -> Event:
+        """Write an event of the open incident (or of ``incident``) and take it in at once.
+
+        Raises:
+            JournalUnavailable: not written; the sentence says why.
+        """
+        name = incident if incident is not None else self.open.id if self.open is not None else ""
+        event = await self.journal.record(kind, payload, name)
+        self._take(await self.journal.read(self.events[-1].sequence if self.events else 0))
+        return event
+
+    async def declare(self, title: str, severity: Severity, started_at: float | None = None) -> str:
+        """Declare an incident and answer its id. Two engineers who declare at once get two numbers: the first free one is looked up anew."""
+        number = 1 + max(
+            (int(name.rpartition("-")[2]) for name in self.incidents if name.rpartition("-")[2].isdigit()), default=0
+        )
+        incident = f"INC-{number:04}"
+        payload = {"title": title, "severity": severity.value, "started_at": started_at or self._wall()}
+        await self.record(Kind.DECLARED, payload, incident)
+        return incident
+
+    async def acknowledge(self) -> None:
+        """Acknowledge the open incident."""
+        if self.open is not None and self.open.acknowledged_at is None:
+            await self.record(Kind.ACKNOWLEDGED, {"what": self.open.id})
+
+    async def note(self, text: str) -> None:
+        """Write a note."""
+        await self.record(Kind.NOTE, {"text": text})
+
+    async def set_severity(self, severity: Severity, reason: str) -> None:
+        """Change the severity; what was missed stays missed."""
+        if self.open is not None and severity is not self.open.severity:
+            await self.record(
+                Kind.SEVERITY, {"before": self.open.severity.value, "after": severity.value, "reason": reason}
+            )
+
+    async def set_phase(self, phase: str) -> None:
+        """Set the phase by hand: ``assess``, ``investigate``, ``fix`` or ``mitigated``."""
+        await self.record(Kind.PHASE, {"phase": phase, "how": "set"})
+
+    async def set_role(self, role: str, name: str) -> None:
+        """Give a role; ``commander`` is the incident commander."""
+        await self.record(Kind.ROLE, {"role": role, "name": name})
+
+    async def escalate(self, level: str, to: str, reason: str) -> None:
+        """Record an escalation."""
+        await self.record(Kind.ESCALATED, {"level": level, "to": to, "reason": reason})
+
+    async def message(self, channel: str, state: str, text: str) -> None:
+        """Record an update: ``sent`` or ``copied``."""
+        await self.record(Kind.MESSAGE, {"channel": channel, "state": state, "text": text})
+
+    async def set_field(self, name: str, text: str) -> None:
+        """Enter a field of the postmortem."""
+        await self.record(Kind.POSTMORTEM_FIELD, {"field": name, "text": text})
+
+    async def add_action_item(self, item: str, owner: str, due: str, status: str) -> None:
+        """Add a row to the postmortem's action items."""
+        number = 1 + max(self.open.action_items, default=0) if self.open is not None else 1
+        row = {"field": "action_item", "number": number, "item": item, "owner": owner, "due": due, "status": status}
+        await self.record(Kind.POSTMORTEM_FIELD, row)
+
+    async def resolve(self, reason: str) -> None:
+        """Resolve the open incident, with a reason."""
+        await self.record(Kind.RESOLVED, {"reason": reason})
+
+    async def reopen(self, incident: str, reason: str) -> None:
+        """Reopen a resolved one."""
+        await self.record(Kind.REOPENED, {"reason": reason}, incident)
+
+    def headline(self, wall: float) -> str:
+        """The top line's words: ``P0 INC-0042 API down  ack 00:03  next update 21:04``; empty without an incident."""
+        incident = self.open
+        if incident is None:
+            return ""
+        if incident.acknowledged_at is None:
+            said = f"NOT ACKNOWLEDGED {clock(wall - incident.declared_at)}"
+        else:
+            said = f"ack {clock(incident.acknowledged_at - incident.declared_at)}"
+        following = next_clock(incident, wall)
+        due = (
+            f"  {following.name} {'overdue ' if following.left(wall) < 0 else ''}{clock(abs(following.left(wall)))}"
+            if following
+            else ""
+        )
+        return f"{incident.severity.value} {incident.id} {incident.title}  {said}{due}"
+
+    def clock_words(self, wall: float, width: int) -> str:
+        """The clocks that run, the next one first, as many as fit in ``width`` cells."""
+        if self.open is None:
+            return ""
+        words = ""
+        for each in clocks(self.open, wall):
+            if each.satisfied_at is not None:
+                continue
+            late = "OVERDUE " if each.state is ClockState.MISSED else ""
+            said = f"{each.name} {late}{clock(abs(each.left(wall)))}"
+            if len(words) + len(said) + 3 > width:
+                break
+            words += f"   {said}" if words else said
+        return words
+
+    def close(self) -> None:
+        """Stop recording and let go of the file."""
+        if self.recorder is not None:
+            self.recorder.close()
+        self.journal.close()

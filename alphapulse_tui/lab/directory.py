@@ -32,6 +32,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
+
 from alphapulse_tui.lab.errors import DirectoryBusyError, LabError
 from alphapulse_tui.lab.spec import Account
 
@@ -216,8 +218,8 @@ class Ports:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._ports: dict[str, int] = {}
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            self._ports = {str(name): int(port) for name, port in json.loads(file.read_text(encoding="utf-8")).items()}
+        with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
+            self._ports = msgspec.json.decode(file.read_bytes(), type=dict[str, int])
 
     def __getitem__(self, name: str) -> int:
         """The port of that name, allocated now if it has none."""

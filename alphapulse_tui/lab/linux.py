@@ -97,11 +97,27 @@ def send(pid: int, signum: int) -> None:
         os.kill(pid, signum)
 
 
+def freeze_tree(pid: int) -> list[int]:
+    """SIGSTOP a process and all its descendants, and return them; what a process forked while we counted is found in the next round."""
+    frozen: list[int] = []
+    fresh = [pid]
+    while fresh:
+        for one in fresh:
+            send(one, signal.SIGSTOP)
+        frozen += fresh
+        fresh = [one for one in descendants(pid) if one not in frozen]
+    return frozen
+
+
 def signal_tree(pid: int, signum: int) -> None:
-    """Signal a process and all its descendants, the parent first: a stopped parent forks no more while its children are counted."""
-    send(pid, signum)
-    for below in descendants(pid):
-        send(below, signum)
+    """Signal a process and all its descendants.
+
+    Before a SIGKILL the tree is frozen: the children of a parent that died first could not be told from strangers any more.
+    """
+    tree = freeze_tree(pid) if signum in (signal.SIGSTOP, signal.SIGKILL) else [pid, *descendants(pid)]
+    if signum != signal.SIGSTOP:
+        for one in tree:
+            send(one, signum)
 
 
 def sweep_children(deadline_seconds: float) -> bool:

@@ -1,0 +1,189 @@
+"""Nothing outlives a lab, whoever is killed, and an interrupted lab starts again.
+
+PostgreSQL is the hardest case and stands for all: its backends leave their postmaster's process group, run under another account, and are
+frozen here, so that neither a signal nor a parent's death would reach them by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from alphapulse_tui.lab.directory import LabDirectory
+from alphapulse_tui.lab.errors import DirectoryBusyError, LabError
+from alphapulse_tui.lab.launch import end, launch
+from tests.lab_handle import LabHandle, new_directory
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def place() -> Iterator[LabDirectory]:
+    directory = new_directory()
+    yield directory
+    with contextlib.suppress(LabError):
+        end(directory)
+    directory.remove()
+
+
+def start(place: LabDirectory, *, ephemeral: bool = False) -> tuple[LabHandle, subprocess.Popen[bytes]]:
+    """A lab of PostgreSQL alone, ready."""
+    warden = launch(place, only=["postgres"], ephemeral=ephemeral)
+    handle = LabHandle(place)
+    handle.wait("postgres")
+    return handle, warden
+
+
+def everything(handle: LabHandle) -> tuple[list[psutil.Process], list[int]]:
+    """Every process of the lab, and every port that one of them listens on."""
+    top = psutil.Process(handle.status().warden)
+    processes = [top, *top.children(recursive=True)]
+    ports = [port for process in processes for port in listening(process.net_connections("tcp"))]
+    assert len(processes) > 10
+    assert sorted(set(ports)) == sorted(handle.ports[name] for name in ("postgres-primary", "postgres-replica-0"))
+    return processes, ports
+
+
+def nothing_left(processes: list[psutil.Process], ports: list[int]) -> None:
+    """Fail unless all are gone soon. A zombie that only its parent (this test) can reap is gone."""
+    wait_until(lambda: not [one for one in processes if _lives(one)], 5, "every process of the lab to be gone")
+    assert not set(listening(psutil.net_connections("tcp"))) & set(ports)
+
+
+def listening(connections: Iterable[Any]) -> list[int]:
+    """The ports among psutil's connections that somebody listens on."""
+    return [one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN]
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_down_leaves_nothing_and_takes_under_five_seconds(place: LabDirectory) -> None:
+    handle, warden = start(place)
+    left = everything(handle)
+    started = time.monotonic()
+    end(place)
+    assert time.monotonic() - started < 5
+    nothing_left(*left)
+    assert warden.wait(5) == 0
+    assert not place.control_socket.exists()
+
+
+def test_the_daemon_killed_leaves_nothing_not_even_frozen_backends(place: LabDirectory) -> None:
+    handle, warden = start(place)
+    left = everything(handle)
+    handle.break_("target-hung", "postgres")
+    os.kill(handle.status().pid, signal.SIGKILL)
+    nothing_left(*left)
+    assert warden.wait(5) != 0
+    assert not place.is_locked()
+
+
+def test_the_warden_killed_leaves_nothing(place: LabDirectory) -> None:
+    handle, warden = start(place)
+    left = everything(handle)
+    handle.break_("target-hung", "postgres")
+    warden.kill()
+    assert warden.wait(5) == -signal.SIGKILL
+    nothing_left(*left)
+
+
+def test_a_tied_lab_dies_with_its_parent_killed_and_its_directory_goes(place: LabDirectory) -> None:
+    program = (
+        "import sys, time; from pathlib import Path; from alphapulse_tui.lab.directory import LabDirectory; "
+        "from alphapulse_tui.lab.launch import launch; "
+        f"launch(LabDirectory(Path({str(place.root)!r})), tied=True, ephemeral=True, only=['postgres']); print('up', flush=True); time.sleep(600)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == b"up\n"
+    parent.stdout.close()
+    handle = LabHandle(place)
+    handle.wait("postgres")
+    left = everything(handle)
+    parent.kill()
+    parent.wait(5)
+    nothing_left(*left)
+    wait_until(lambda: not place.root.exists(), 5, "the directory to be removed")
+
+
+def test_an_interrupted_lab_starts_again_on_its_ports(place: LabDirectory) -> None:
+    handle, warden = start(place)
+    ports = handle.ports
+    handle.psql("UPDATE tenants SET plan = 'free'", role="alphapulse_app")
+    os.kill(handle.status().pid, signal.SIGKILL)
+    warden.wait(10)
+    again, second = start(place)
+    assert again.ports == ports
+    assert again.psql("SELECT count(DISTINCT plan) FROM tenants", role="alphapulse_app") == "3"
+    end(place)
+    assert second.wait(5) == 0
+
+
+def test_a_second_lab_in_the_same_directory_gets_one_sentence(place: LabDirectory) -> None:
+    _, warden = start(place)
+    with pytest.raises(
+        DirectoryBusyError, match=rf"A lab lives in {place.root} \(process {warden.pid} since .*lab down"
+    ):
+        launch(place)
+    end(place)
+    assert warden.wait(5) == 0
+
+
+def test_two_labs_live_side_by_side(place: LabDirectory) -> None:
+    handle, warden = start(place)
+    other = new_directory()
+    neighbour, second = start(other, ephemeral=True)
+    assert set(handle.ports.values()).isdisjoint(neighbour.ports.values())
+    assert handle.psql("SELECT 1") == neighbour.psql("SELECT 1") == "1"
+    end(other)
+    assert second.wait(5) == 0
+    assert handle.psql("SELECT 1") == "1"
+    end(place)
+    assert warden.wait(5) == 0
+
+
+def test_a_crashed_server_is_started_again(place: LabDirectory) -> None:
+    handle, warden = start(place)
+    first = {one.name: one.pid for one in handle.status().processes}["postgres-replica-0"]
+    os.kill(first, signal.SIGKILL)
+
+    def back() -> bool:
+        line = {one.name: one for one in handle.status(with_health=True).processes}["postgres-replica-0"]
+        return line.pid != first and line.state == "running"
+
+    wait_until(back, 10, "the replica to be started again")
+    wait_until(lambda: handle.status(with_health=True).targets[0].health == "", 20, "the replica to stream")
+    end(place)
+    assert warden.wait(5) == 0
+
+
+def test_a_closed_directory_above_sends_postgres_beside_it(place: LabDirectory) -> None:
+    """Below a 0700 folder of root the account ``postgres`` could not reach its data; as an ordinary user there is nothing to evade."""
+    closed = Path(place.root, "closed")
+    place.root.mkdir(exist_ok=True)
+    closed.mkdir(mode=0o700)
+    inner = LabDirectory(closed / "lab")
+    handle, warden = start(inner)
+    assert handle.psql("SELECT count(*) FROM tenants", role="alphapulse_app") == "120"
+    assert (inner.root / "postgres").exists() == (os.geteuid() != 0)
+    end(inner)
+    assert warden.wait(5) == 0
+    inner.remove()
+    (place.root / ".alphapulse-lab").touch()
+    assert not list(Path("/tmp").glob(f"{inner.nickname}-*"))

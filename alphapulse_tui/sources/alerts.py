@@ -96,6 +96,8 @@ class AlertsSource(Source[AlertsSnapshot]):
 
     async def read(self) -> AlertsSnapshot:
         """Ask both; raises only when no configured side answers."""
+        if self._client is None:
+            self._client = await http.client(3.0)
         told, managed = await asyncio.gather(self._rules(), self._alerts(), return_exceptions=True)
         problems = []
         for side, answer in (("prometheus", told), ("alertmanager", managed)):
@@ -146,8 +148,7 @@ class AlertsSource(Source[AlertsSnapshot]):
             raise Unreachable("Alertmanager answers, but not as its alerts are written") from None
 
     async def _ask(self, url: str, what: str) -> bytes:
-        if self._client is None:
-            self._client = http.client(3.0)
+        assert self._client is not None  # ``read`` has made it.
         try:
             async with asyncio.timeout(4.0):
                 answer = await http.get(self._client, url, what)

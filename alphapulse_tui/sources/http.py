@@ -6,6 +6,7 @@ No proxy from the environment, no redirect followed (a standby's points at an ad
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from alphapulse_tui.sources.causes import causes, refused
 from alphapulse_tui.sources.contract import Unreachable
 from alphapulse_tui.text import clean
 
@@ -37,8 +39,15 @@ class Answer:
             raise Unreachable(f"{what} answers with code {self.code}, but not in JSON") from None
 
 
-def client(timeout: float, ca_file: str = "") -> httpx.AsyncClient:
-    """A client for one target; ``timeout`` is seconds for each phase. :class:`Unreachable` when the CA file cannot be used."""
+async def client(timeout: float, ca_file: str = "") -> httpx.AsyncClient:
+    """A client for one target; ``timeout`` is seconds for each phase. :class:`Unreachable` when the CA file cannot be used.
+
+    Made in a thread: reading the system's certificates takes longer than a frame.
+    """
+    return await asyncio.to_thread(_client, timeout, ca_file)
+
+
+def _client(timeout: float, ca_file: str) -> httpx.AsyncClient:
     try:
         verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca_file) if ca_file else True
     except (OSError, ssl.SSLError) as error:
@@ -71,24 +80,10 @@ async def get(asking: httpx.AsyncClient, url: str, what: str, params: Mapping[st
 def _said(error: Exception) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "gave no answer in time"
-    causes = _causes(error)
-    text = clean(causes[-1], 160) or type(causes[-1]).__name__
-    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+    under = causes(error)
+    text = clean(under[-1], 160) or type(under[-1]).__name__
+    if refused(error):
         return "refuses connections: is it running?"
     if isinstance(error, httpx.ConnectError):
         return f"cannot be reached: {text}"
     return f"broke off: {clean(error, 160) or text}"
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """``error`` and what lies under it, outermost first: httpx says "All connection attempts failed", the system call says why."""
-    found: list[BaseException] = []
-    waiting: list[BaseException | None] = [error]
-    while waiting and len(found) < 16:
-        one = waiting.pop(0)
-        if one is None or one in found:
-            continue
-        found.append(one)
-        waiting += one.exceptions if isinstance(one, BaseExceptionGroup) else []
-        waiting.append(one.__cause__ or one.__context__)
-    return found

@@ -94,7 +94,7 @@ class PlatformSource(Source[PlatformSnapshot]):
         if not self._health_url:
             return None
         if self._client is None:
-            self._client = http.client(self._thresholds.health_probe_timeout)
+            self._client = await http.client(self._thresholds.health_probe_timeout)
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._thresholds.health_probe_timeout):

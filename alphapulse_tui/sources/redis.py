@@ -22,6 +22,7 @@ from alphapulse_tui.model.health import Finding
 from alphapulse_tui.model.redis import RedisNode, RedisSnapshot
 from alphapulse_tui.model.rules import redis as rules
 from alphapulse_tui.model.thresholds import Thresholds
+from alphapulse_tui.sources.causes import refused
 from alphapulse_tui.sources.contract import Denied, Source, SourceProblem, Unreachable
 from alphapulse_tui.sources.node import Node
 from alphapulse_tui.sources.redis_decode import fields, members, myself, number, ratio
@@ -173,16 +174,18 @@ class _NodeLink:
             raise Unreachable(f"{self.name} is loading its data set into memory") from None
         except (RedisError, OSError) as error:
             await self.drop()
-            raise Unreachable(f"{self.name} cannot be reached: {clean(error, 200) or type(error).__name__}") from None
+            why = clean(error, 200) or type(error).__name__
+            said = "refuses connections: is it running?" if refused(error) else f"cannot be reached: {why}"
+            raise Unreachable(f"{self.name} {said}") from None
         except AlphaPulseError as error:
             raise Denied(error.sentence) from None
         return self._decoded(answers)
 
     def _decoded(self, answers: list[object]) -> _Answer:
-        texts, refused = [], []
+        texts, denied = [], []
         for answer, grant in zip(answers, ("+info", "+cluster|info", "+cluster|nodes"), strict=True):
             if isinstance(answer, NoPermissionError):
-                refused.append(grant)
+                denied.append(grant)
             elif isinstance(answer, BusyLoadingError):
                 raise Unreachable(f"{self.name} is loading its data set into memory")
             elif isinstance(answer, AuthenticationError) or (
@@ -198,9 +201,9 @@ class _NodeLink:
             view = members(texts[2])
         except ValueError as garbled:
             raise Unreachable(f"{self.name} answers, but {clean(garbled, 200)}") from None
-        if not fields(texts[0]) and "+info" not in refused:
+        if not fields(texts[0]) and "+info" not in denied:
             raise Unreachable(f"{self.name} answers, but not as Redis or Valkey does")
-        return self._answer(fields(texts[0]), fields(texts[1]), view, tuple(refused))
+        return self._answer(fields(texts[0]), fields(texts[1]), view, tuple(denied))
 
     def _answer(self, info: dict[str, str], cluster: dict[str, str], view: tuple, refused: tuple[str, ...]) -> _Answer:  # type: ignore[type-arg]
         me = myself(view)

@@ -70,11 +70,13 @@ class VaultSource(Source[VaultSnapshot]):
 
     async def read(self) -> VaultSnapshot:
         """Every node's answer and raft's; raises only when none of them answers."""
-        snapshot = VaultSnapshot(await self._ask_all())
+        if self._client is None:
+            self._client = await http.client(3.0, self._ca_file)
+        snapshot = VaultSnapshot(await self._ask_all(self.patience))
         if snapshot.active is None and self._no_active_since is None:
             now = self._clock()
             await asyncio.sleep(SECOND_LOOK)
-            snapshot = VaultSnapshot(await self._ask_all())
+            snapshot = VaultSnapshot(await self._ask_all(self.patience / 3))
             self._no_active_since = now
         active = snapshot.active
         if active is None:
@@ -95,8 +97,8 @@ class VaultSource(Source[VaultSnapshot]):
         if client is not None:
             await client.aclose()
 
-    async def _ask_all(self) -> tuple[VaultNode, ...]:
-        asked = await asyncio.gather(*(node.ask(self.patience) for node in self._nodes), return_exceptions=True)
+    async def _ask_all(self, patience: float) -> tuple[VaultNode, ...]:
+        asked = await asyncio.gather(*(node.ask(patience) for node in self._nodes), return_exceptions=True)
         answers: list[VaultNode] = []
         for node, answer in zip(self._addresses, asked, strict=True):
             if isinstance(answer, SourceProblem):
@@ -114,8 +116,7 @@ class VaultSource(Source[VaultSnapshot]):
         return tuple(answers)
 
     async def _ask(self, node: Address) -> VaultNode:
-        if self._client is None:
-            self._client = http.client(3.0, self._ca_file)
+        assert self._client is not None  # ``read`` has made it.
         paths = ("health", "seal-status", "leader")
         asking = self._client
         health, seal, leader = await asyncio.gather(

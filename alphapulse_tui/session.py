@@ -31,9 +31,16 @@ class Session:
     """What the screens of one run share."""
 
     def __init__(
-        self, profile: Profile, *, read_only: bool = False, clock: Callable[[], float] = time.monotonic
+        self,
+        profile: Profile,
+        *,
+        config: str = "",
+        read_only: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.profile = profile
+        self.config = config
+        """The file that the profile stands in, for the executor; empty for the user's own."""
         self.read_only = read_only
         self.board = Board(clock)
         self.desk: Desk | None = None

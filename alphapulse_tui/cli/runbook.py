@@ -86,7 +86,8 @@ def run_command(
         )
     from alphapulse_tui.runbook.dry_run import dry_run as walk
 
-    steps = asyncio.run(walk(invocation.profile, procedure, _values(procedure, params), time.time))
+    values = _values(procedure.defaults(invocation.profile.thresholds), params)
+    steps = asyncio.run(walk(invocation.profile, procedure, values, time.time))
     if as_json:
         click.echo(json.dumps({"procedure": procedure.id, "steps": steps}, indent=2))
     else:
@@ -94,9 +95,8 @@ def run_command(
     return ExitCode.UNKNOWN if any(step["verdict"] == "not verified" for step in steps) else ExitCode.OK
 
 
-def _values(procedure: Procedure, params: tuple[str, ...]) -> dict[str, str]:
+def _values(values: dict[str, str], params: tuple[str, ...]) -> dict[str, str]:
     """``NAME=VALUE`` pairs over the procedure's defaults."""
-    values = {parameter.name: parameter.default for parameter in procedure.parameters}
     for pair in params:
         name, equals, value = pair.partition("=")
         if not equals or name not in values:

@@ -138,20 +138,17 @@ def _updates(incident: IncidentState, severity: Severity, now: float) -> list[Cl
     """One clock for the next update, and one for each that was missed: a promise broken stays broken."""
     if severity not in UPDATE:
         return []
-    every = UPDATE[severity]
-    end = incident.resolved_at if incident.resolved_at is not None else now
-    sent = [wall for wall, _, _ in incident.messages]
-    due, missed = incident.declared_at + every, []
-    for wall in [*sent, end]:
-        if wall > due:
-            missed.append(_clock("update", due, wall, "send an update", "runbook 1.3", now))
-        due = wall + every
-    if incident.resolved_at is not None:
-        return missed
-    last = sent[-1] if sent else incident.declared_at
-    overdue = [clock for clock in missed if clock.satisfied_at == now]
-    kept = [clock for clock in missed if clock not in overdue]
-    return [*kept, _clock("next update", last + every, None, "send an update", "runbook 1.3", now)]
+    every, due = UPDATE[severity], incident.declared_at + UPDATE[severity]
+    found = []
+    for sent, _, _ in incident.messages:
+        if sent > due:
+            found.append(_clock("update", due, sent, "send an update", "runbook 1.3", now))
+        due = sent + every
+    if incident.resolved_at is None:
+        found.append(_clock("next update", due, None, "send an update", "runbook 1.3", now))
+    elif incident.resolved_at > due:
+        found.append(_clock("update", due, incident.resolved_at, "send an update", "runbook 1.3", now))
+    return found
 
 
 def _escalation(incident: IncidentState, severity: Severity, now: float) -> list[Clock]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,8 +54,8 @@ def describe(event: Event) -> str:
     """One event in words."""
     payload = event.payload
     who = event.actor.partition("@")[0] or "somebody"
-    words = _PLATFORM.get(event.kind) or _PEOPLE.get(event.kind) or _ACTIONS.get(event.kind)
-    return words(payload, who) if words is not None else f"{event.kind.value.replace('_', ' ')}"
+    words = {**_PLATFORM, **_PEOPLE, **_ACTIONS}.get(event.kind)
+    return words(payload, who) if words is not None else event.kind.value.replace("_", " ")
 
 
 def _text(payload: dict[str, Any], name: str) -> str:
@@ -85,13 +85,20 @@ def _verified(payload: dict[str, Any], who: str) -> str:  # noqa: ARG001 - one s
     return f"{_text(payload, 'verdict')}: {_text(payload, 'sentence')}{figures}"
 
 
-_PLATFORM = {
+def _step(payload: dict[str, Any], who: str) -> str:  # noqa: ARG001 - one signature for all
+    return f"step {_text(payload, 'title') or _text(payload, 'step')}: {_text(payload, 'state')}: {_text(payload, 'sentence')}"
+
+
+Words = Callable[[dict[str, Any], str], str]
+"""Says one event: its payload, and who did it."""
+
+_PLATFORM: dict[Kind, Words] = {
     Kind.ALERT_FIRED: _fired,
     Kind.ALERT_CLEARED: lambda payload, who: f"alert cleared: {_text(payload, 'name')}",  # noqa: ARG005
     Kind.FLIP: lambda payload, who: _text(payload, "sentence"),  # noqa: ARG005
 }
 
-_PEOPLE = {
+_PEOPLE: dict[Kind, Words] = {
     Kind.DECLARED: lambda payload, who: f"{who} declared {_text(payload, 'severity')}: {_text(payload, 'title')}",
     Kind.ACKNOWLEDGED: lambda payload, who: f"{who} acknowledged {_text(payload, 'what') or 'the incident'}",
     Kind.SEVERITY: lambda payload, who: (
@@ -113,7 +120,7 @@ _PEOPLE = {
     Kind.EXPORTED: lambda payload, who: f"{who} exported the postmortem to {_text(payload, 'path')}",
 }
 
-_ACTIONS = {
+_ACTIONS: dict[Kind, Words] = {
     Kind.INTENT: _intent,
     Kind.OUTCOME: lambda payload, who: f"{_text(payload, 'outcome')}: {_text(payload, 'sentence')}",  # noqa: ARG005
     Kind.VERIFIED: _verified,
@@ -121,8 +128,8 @@ _ACTIONS = {
     Kind.PROCEDURE_STARTED: lambda payload, who: f"{who} opened procedure {_text(payload, 'procedure')}",
     Kind.STEP: lambda payload, who: (
         f"step {_text(payload, 'title') or _text(payload, 'step')}: {_text(payload, 'state')}: {_text(payload, 'sentence')}"
-    ),  # noqa: ARG005
+    ),
     Kind.PROCEDURE_FINISHED: lambda payload, who: (
         f"procedure {_text(payload, 'procedure')} finished: {_text(payload, 'result')}"
-    ),  # noqa: ARG005
+    ),
 }

@@ -105,7 +105,7 @@ class Engine:
         self.procedure = procedure
         self._scene = scene
         self._record = record
-        self.params = {parameter.name: parameter.default for parameter in procedure.parameters}
+        self.params = procedure.defaults(scene().thresholds)
         if state is not None:
             self.params.update({name: value for name, value in state.params.items() if name in self.params})
         self.state = state

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import fields
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +20,7 @@ import yaml
 from alphapulse_tui.actions.registry import ACTIONS
 from alphapulse_tui.config.settings import Links
 from alphapulse_tui.errors import BadDataError, UsageError
+from alphapulse_tui.model.thresholds import Thresholds
 from alphapulse_tui.runbook.checks import CHECKS
 from alphapulse_tui.runbook.schema import ActionStep, BranchStep, CheckStep, LinkStep, Procedure, Step, WaitStep
 from alphapulse_tui.text import clean
@@ -160,6 +162,12 @@ def _check_references(file: Path, root: yaml.Node, procedure: Procedure) -> None
     """Names that must exist elsewhere: checks, actions, links, steps, parameters."""
     ids = [step.id for step in procedure.steps]
     parameters = {parameter.name for parameter in procedure.parameters}
+    known = [field.name for field in fields(Thresholds)]
+    for index, parameter in enumerate(procedure.parameters):
+        if parameter.threshold and parameter.threshold not in known:
+            raise _mistake(
+                file, root, ["parameters", index, "threshold"], _unknown("threshold", parameter.threshold, known)
+            )
     for index, step in enumerate(procedure.steps):
         here: list[str | int] = ["steps", index]
         if ids.index(step.id) != index:

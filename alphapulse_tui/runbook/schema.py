@@ -10,6 +10,8 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
+from alphapulse_tui.model.thresholds import Thresholds
+
 Identifier = Annotated[
     str, Meta(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", extra={"says": "words of a-z and 0-9 joined by dashes"})
 ]
@@ -25,6 +27,8 @@ class Parameter(Struct, frozen=True, forbid_unknown_fields=True):
     name: Identifier
     title: Sentence
     default: str = ""
+    threshold: str = ""
+    """A field of the profile's thresholds that gives the default instead; its own default is the runbook's."""
     source: str = ""
     """Where the default comes from: ``runbook 2.1``."""
 
@@ -144,6 +148,15 @@ class Procedure(Struct, frozen=True, forbid_unknown_fields=True):
     """What keeps it from happening again; suggested as action items of the postmortem."""
     links: tuple[str, ...] = ()
     """Fields of the profile's ``links`` that help here."""
+
+    def defaults(self, thresholds: Thresholds) -> dict[str, str]:
+        """Every parameter's value before anybody changed it."""
+        return {
+            parameter.name: f"{getattr(thresholds, parameter.threshold):g}"
+            if parameter.threshold
+            else parameter.default
+            for parameter in self.parameters
+        }
 
     def step(self, step_id: str) -> Step:
         """The step of that id.

@@ -39,7 +39,7 @@ ASCII = Frame("+", "+", "+", "+", "-", "|")
 
 
 class Panel(LineWidget, can_focus=True):
-    """Numbered, titled, framed. The owner sets :attr:`title`, :attr:`badge` and :attr:`body`, then calls ``repaint``."""
+    """Numbered (0 for none), titled, framed. The owner sets :attr:`title`, :attr:`badge` and :attr:`body`, then calls ``repaint``."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "cursor(-1)", "up", show=False, id="panel.up"),
@@ -162,7 +162,7 @@ class Panel(LineWidget, can_focus=True):
 
     def _head(self, width: int, tone: str) -> Line:
         style = "focus" if self.has_focus else "title"
-        label = f" {self.number} {self.title} "
+        label = f" {self.number} {self.title} " if self.number else f" {self.title} "
         badge = self.badge
         room = width - 3 - len(label)
         if badge.cells and badge.cells + 3 > room:

@@ -199,16 +199,24 @@ def demo(invocation: Invocation, directory: Path | None) -> ExitCode:
     from alphapulse_tui.cli.lazy import load_attribute
     from alphapulse_tui.cli.main import COCKPIT
     from alphapulse_tui.config.load import load_profile
+    from alphapulse_tui.lab.control import ask_status
     from alphapulse_tui.lab.launch import end, launch
 
     place = _at(directory)
     ours = not place.is_locked()
     if ours:
         launch(place, tied=True)
+    else:
+        ask_status(place)  # a lab that does not answer is told here, before the screen opens on it
     try:
-        profile = load_profile("lab", str(place.profile)).profile
-        code = load_attribute(COCKPIT)(profile, read_only=invocation.read_only, ascii_only=invocation.ascii_only)
+        file = str(place.profile)
+        code = load_attribute(COCKPIT)(
+            load_profile("lab", file).profile,
+            config=file,
+            read_only=invocation.read_only,
+            ascii_only=invocation.ascii_only,
+        )
     finally:
-        if ours:
+        if ours and place.is_locked():
             end(place)
     return ExitCode(code)

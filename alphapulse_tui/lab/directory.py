@@ -90,9 +90,15 @@ class LabDirectory:
     def short_socket(self, name: str) -> Path:
         """A path for a unix socket: in the directory, or below the temporary folder when that would be too long."""
         path = self.root / name
-        if len(os.fsencode(path)) < SOCKET_PATH_BYTES:
-            return path
-        return Path(tempfile.gettempdir()) / f"{self.nickname}-{name}"
+        return path if len(os.fsencode(path)) < SOCKET_PATH_BYTES else self.outside(name)
+
+    def outside(self, name: str, account: Account | None = None) -> Path:
+        """A path with a short name outside the directory, which ``account`` can get to; :meth:`clean` knows it again.
+
+        Raises:
+            LabError: None of the usual temporary folders will do.
+        """
+        return temporary_folder(account) / f"{self.nickname}-{name}"
 
     @property
     def nickname(self) -> str:
@@ -151,8 +157,8 @@ class LabDirectory:
         self._clean_outside()
 
     def _clean_outside(self) -> None:
-        """Remove our short-named sockets and folders below the temporary folder; a stranger's of the same name is left alone."""
-        for entry in Path(tempfile.gettempdir()).glob(f"{self.nickname}-*"):
+        """Remove our short-named sockets and folders below the temporary folders; a stranger's of the same name is left alone."""
+        for entry in (found for folder in _temporary_folders() for found in folder.glob(f"{self.nickname}-*")):
             if entry.lstat().st_uid != os.getuid():
                 continue
             if entry.is_dir() and not entry.is_symlink():
@@ -308,6 +314,26 @@ def reachable(path: Path, account: Account) -> bool:
 def passable(folder: Path, account: Account) -> bool:
     """Whether the account may pass through ``folder`` and every folder above it."""
     return all(_may(one, account, 0o1) for one in (folder, *folder.absolute().parents))
+
+
+def _temporary_folders() -> list[Path]:
+    """Where things may lie that cannot lie in the lab's directory; each once, those that exist."""
+    candidates = dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp"))
+    return [folder for folder in map(Path, candidates) if folder.is_dir()]
+
+
+def temporary_folder(account: Account | None) -> Path:
+    """The first temporary folder with a short path that ``account`` can get to (TMPDIR may be a closed folder of ours).
+
+    Raises:
+        LabError: There is none.
+    """
+    for folder in _temporary_folders():
+        short = len(os.fsencode(folder)) <= SOCKET_PATH_BYTES // 3
+        if short and (account is None or passable(folder, account)):
+            return folder
+    whom = account.name if account else "this user"
+    raise LabError(f"No temporary folder with a short path is open to {whom}: set TMPDIR to one, such as /tmp.")
 
 
 def _may(path: Path, account: Account, wanted: int) -> bool:

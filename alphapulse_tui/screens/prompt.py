@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from alphapulse_tui.widgets.lines import Line, line, wrap
+from alphapulse_tui.widgets.lines import line, wrap
 from alphapulse_tui.widgets.panel import Panel
 
 
@@ -69,4 +69,4 @@ class PromptScreen(ModalScreen[str | None]):
             self.dismiss(text)
             return
         panel = self.query_one(Panel)
-        panel.show([*panel.body[: len(panel.body)], Line()], line(("say something, or Esc", "warning")))
+        panel.show(panel.body, line(("say something, or Esc", "warning")))

@@ -1,0 +1,45 @@
+"""Pods die with the lab, whoever is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import psutil
+import pytest
+
+from alphapulse_tui.lab.launch import launch
+from tests.lab_handle import LabHandle, new_directory, processes_below
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+
+
+@pytest.mark.parametrize("victim", ["daemon", "warden"])
+def test_no_pod_outlives_a_killed_lab(victim: str) -> None:
+    directory = new_directory()
+    warden = launch(directory, tied=True)
+    lab = LabHandle(directory)
+    lab.wait("kubernetes", "api", timeout=90.0)
+    processes = processes_below(warden.pid)
+    ports = {
+        one.laddr.port
+        for process in processes
+        for one in process.net_connections("tcp")
+        if one.status == psutil.CONN_LISTEN
+    }
+    names = {one.name for one in lab.status().processes if one.state == "running"}
+    assert {"kube-apiserver", "redis-cluster-5", "vault-0", "edge"} <= names
+    assert sum(name.startswith("api-") for name in names) == 3
+    assert len(ports) > 25
+
+    os.kill(lab.status().pid if victim == "daemon" else warden.pid, signal.SIGKILL)
+    warden.wait(15)
+
+    def living() -> list[psutil.Process]:
+        return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+    wait_until(lambda: not living(), 10, "every process to be gone")
+    still = {one.laddr.port for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
+    assert not still & ports
+    directory.remove()

@@ -1,0 +1,114 @@
+"""Alerts fire from real faults and reach the real Alertmanager."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.kubectl import Kubectl
+from tests.lab_handle import LabHandle
+from tests.waiting import wait_until
+
+# An alert takes its rule's wait to come and the rate's window to go.
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+
+FIRES_SECONDS = 60.0
+"""Scrape, evaluation, the rule's own wait and a busy machine."""
+
+
+@pytest.fixture
+def monitored(whole_lab: LabHandle) -> LabHandle:
+    whole_lab.wait("api", "prometheus", "alertmanager", timeout=900.0)
+    wait_until(lambda: not firing(whole_lab), FIRES_SECONDS, "alerts of earlier tests to end")
+    return whole_lab
+
+
+def prometheus(lab: LabHandle, path: str) -> Any:
+    return httpx.get(f"http://127.0.0.1:{lab.ports['prometheus']}/api/v1/{path}", timeout=5).json()["data"]
+
+
+def firing(lab: LabHandle) -> dict[str, Any]:
+    """Alertmanager's active alerts by name and instance."""
+    alerts = httpx.get(f"http://127.0.0.1:{lab.ports['alertmanager']}/api/v2/alerts", timeout=5).json()
+    return {" ".join(filter(None, (one["labels"]["alertname"], one["labels"].get("instance")))): one for one in alerts}
+
+
+def fires(lab: LabHandle, name: str) -> Any:
+    """Wait until an alert is at Alertmanager, and return it."""
+    return wait_until(lambda: firing(lab).get(name), FIRES_SECONDS, f"{name} at Alertmanager", interval=0.3)
+
+
+def ends(lab: LabHandle, name: str) -> None:
+    wait_until(lambda: name not in firing(lab), FIRES_SECONDS, f"the end of {name}", interval=0.3)
+
+
+def test_all_rules_are_sound_and_all_targets_are_scraped(monitored: LabHandle) -> None:
+    rules = [rule for group in prometheus(monitored, "rules?type=alert")["groups"] for rule in group["rules"]]
+    assert {(rule["health"], rule.get("lastError")) for rule in rules} == {("ok", None)}
+    assert len(rules) == 6
+
+    def jobs() -> dict[str, int]:
+        found: dict[str, int] = {}
+        for target in prometheus(monitored, "targets?state=active")["activeTargets"]:
+            found[target["labels"]["job"]] = found.get(target["labels"]["job"], 0) + (target["health"] == "up")
+        return found
+
+    wanted = {"api": 3, "agent-workers": 2, "edge": 1, "exporter": 1, "prometheus": 1, "alertmanager": 1}
+    wait_until(lambda: jobs() == wanted, 40, "every target to be scraped")
+
+
+def test_a_sealed_vault_node(monitored: LabHandle) -> None:
+    node = monitored.break_("vault-sealed-one").split()[1]
+    alert = fires(monitored, f"VaultSealed {node}")
+    assert alert["labels"]["severity"] == "P0"
+    assert alert["annotations"] == {"summary": f"Vault node {node} is sealed", "procedure": "vault-sealed"}
+    monitored.mend()
+    ends(monitored, f"VaultSealed {node}")
+
+
+def test_a_connection_storm(monitored: LabHandle) -> None:
+    monitored.break_("connection-storm")
+    alert = fires(monitored, "DBConnectionPool")
+    assert alert["labels"]["severity"] == "P1"
+    assert "of the PostgreSQL connections are used (limit 80 %)" in alert["annotations"]["summary"]
+    monitored.mend()
+    ends(monitored, "DBConnectionPool")
+
+
+def test_no_api_pod_is_ready(monitored: LabHandle, kubectl: Kubectl) -> None:
+    health = f"http://127.0.0.1:{monitored.ports['api']}/health"
+    try:
+        kubectl("scale", "deployment/api", "--replicas=0")
+        wait_until(lambda: httpx.get(health, timeout=5).status_code == 503, 20, "the edge to have no pod")
+        assert httpx.get(health, timeout=5).json()["error"] == "no API pod is ready"
+        assert fires(monitored, "APIDown")["labels"]["severity"] == "P0"
+    finally:
+        kubectl("scale", "deployment/api", "--replicas=3")
+    wait_until(lambda: httpx.get(health, timeout=5).status_code == 200, 40, "the API to be healthy")
+    ends(monitored, "APIDown")
+
+
+def test_a_hung_database_is_slow_and_fails_requests(monitored: LabHandle) -> None:
+    monitored.break_("target-hung", "postgres")
+    assert fires(monitored, "HighLatency")["labels"]["severity"] == "P1"
+    assert fires(monitored, "HighErrorRate")["annotations"]["procedure"] == "api-errors"
+    monitored.mend()
+    ends(monitored, "HighErrorRate")
+    ends(monitored, "HighLatency")
+
+
+def test_a_redis_node_near_its_limit(monitored: LabHandle) -> None:
+    used = next(
+        line.split(":")[1]
+        for line in monitored.redis_cli(0, "info", "memory").splitlines()
+        if line.startswith("used_memory:")
+    )
+    before = monitored.redis_cli(0, "config", "get", "maxmemory").splitlines()[1]
+    try:
+        monitored.redis_cli(0, "config", "set", "maxmemory", used, user="admin")
+        assert fires(monitored, "RedisMemory redis-cluster-0")["labels"]["severity"] == "P2"
+    finally:
+        monitored.redis_cli(0, "config", "set", "maxmemory", before, user="admin")
+    ends(monitored, "RedisMemory redis-cluster-0")

@@ -279,3 +279,5 @@ async def catch_up(ledger: Ledger, journal: Journal) -> None:
         ledger.take(await journal.read(ledger.sequence, kinds=KINDS))
     except JournalUnavailable as problem:
         raise ExecutorProblem(f"nothing was sent: {problem.sentence}") from None
+    if journal.damage:
+        raise ExecutorProblem(f"nothing was sent, because what is locked cannot be known: {journal.damage}")

@@ -29,7 +29,14 @@ import msgspec
 from alphapulse_tui.incident.anchor import EVERY_EVENTS, anchor_line, to_syslog
 from alphapulse_tui.incident.chain import GENESIS, ChainFinding, ChainReport, Damage, Head, Row, check_chain, new_id
 from alphapulse_tui.incident.events import Event, Kind
-from alphapulse_tui.incident.journal_file import COLUMNS, SCHEMA_VERSION, JournalFile, JournalUnavailable, is_full
+from alphapulse_tui.incident.journal_file import (
+    COLUMNS,
+    SCHEMA_VERSION,
+    JournalFile,
+    JournalUnavailable,
+    is_damaged,
+    is_full,
+)
 from alphapulse_tui.redact import redact
 from alphapulse_tui.text import clean, clean_lines
 
@@ -77,6 +84,8 @@ class Journal:
         """A sentence about the disk, or empty: for a banner."""
         self.problem = ""
         """Why this journal cannot be written, or empty. Set at opening or by the last failed append."""
+        self.damage = ""
+        """Why the last reading ended early, or empty: what is locked is not known for certain then."""
         self._file = file
         self._clock, self._monotonic, self._anchor = clock, monotonic, anchor
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
@@ -86,7 +95,7 @@ class Journal:
         self._reader_connection: sqlite3.Connection | None = None
         self._head: Row | None = None
         self._doubtful: Row | None = None
-        self._too_new = ""
+        self._refusal = ""
         self._closed = False
 
     @classmethod
@@ -117,23 +126,35 @@ class Journal:
         return journal
 
     def _connect(self) -> None:
-        self._reader_connection = self._file.connect()
-        self._writer_connection = self._file.connect()
         try:
+            self._reader_connection = self._file.connect()
+            self._writer_connection = self._file.connect()
             version = self._file.create_schema(self._writer_connection)
+            # A connection that has seen no table yet says "no such table" while another process holds the lock.
+            self._reader_connection.execute("SELECT sequence FROM event LIMIT 1").fetchone()
         except sqlite3.Error as error:
-            self._reader_connection.execute(
-                "SELECT count(*) FROM event WHERE sequence < 0"
-            )  # No table: nothing to view.
             self.problem = self._file.sentence(error)
+            if is_damaged(error):
+                self._refusal = self.problem
+                self._reconnect_to_damaged()
+            if self._reader_connection is None:
+                raise
+            self._reader_connection.execute("SELECT sequence FROM event LIMIT 1")  # No table: nothing to view.
             return
         if version > SCHEMA_VERSION:
-            self._too_new = self.problem = (
+            self._refusal = self.problem = (
                 f"the journal {clean(self.path)} was written by a newer version (schema {version}, here {SCHEMA_VERSION}): "
                 "it is shown and not written to; update this program"
             )
         else:
             self.warning = self._file.lay_up_ballast()
+
+    def _reconnect_to_damaged(self) -> None:
+        for connection in (self._reader_connection, self._writer_connection):
+            if connection is not None:
+                connection.close()
+        self._reader_connection = self._file.connect_to_damaged()
+        self._writer_connection = self._file.connect_to_damaged()
 
     def append(self, kind: Kind, payload: Mapping[str, Any], incident: str = "") -> Event:
         """Write one event and return it once it is synced to disk. Blocks, at most 10 s for other writers; any thread may call it.
@@ -147,8 +168,8 @@ class Journal:
         with self._write_lock:
             if self._closed or self._writer_connection is None:
                 raise JournalUnavailable(f"the journal {clean(self.path)} is closed")
-            if self._too_new:
-                raise JournalUnavailable(self._too_new)
+            if self._refusal:
+                raise JournalUnavailable(self._refusal)
             try:
                 row = self._write(self._writer_connection, kind, text, clean(incident, 64))
             except sqlite3.Error as error:
@@ -175,9 +196,9 @@ class Journal:
         try:
             head = self._known_head(connection)
             issued = _issued(connection)
-            wall = self._clock()
+            wall = float(self._clock())
             row = Row(
-                issued + 1, new_id(wall), self.writer, head.writer_sequence + 1 if head else 1, wall, self._monotonic(),
+                issued + 1, new_id(wall), self.writer, head.writer_sequence + 1 if head else 1, wall, float(self._monotonic()),
                 self.actor, incident, kind.value, payload, head.hash if head else GENESIS, "",
             )  # fmt: skip
             row = row._replace(hash=row.digest())
@@ -210,7 +231,7 @@ class Journal:
         Of a damaged file, what can be read up to the damage; :meth:`verify` says what is wrong.
 
         Raises:
-            JournalUnavailable: nothing can be read: locked for more than 10 s, or closed.
+            JournalUnavailable: it cannot be read now: locked for more than 10 s, or closed.
         """
         where: list[str] = ["sequence > ?"]
         values: list[int | str] = [after]
@@ -220,8 +241,12 @@ class Journal:
             where, values = [*where, f"kind IN ({', '.join('?' * len(kinds))})"], [*values, *(k.value for k in kinds)]
         torn: list[sqlite3.Error] = []
         found = [_event(row) for row in self._rows(" AND ".join(where), values, torn)]
-        if torn and not found and torn[0].sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise JournalUnavailable(self._file.sentence(torn[0]))
+        if torn:
+            self.damage = self._file.sentence(torn[0])
+            if not is_damaged(torn[0]):  # Locked, for instance: an empty list would look like an empty journal.
+                raise JournalUnavailable(self.damage)
+        else:
+            self.damage = ""
         return found
 
     async def read(
@@ -271,21 +296,19 @@ class Journal:
                 known[self.writer] = Head(self._head.writer_sequence, self._head.hash)
         torn: list[sqlite3.Error] = []
         rows = list(self._rows("1", [], torn))
+        last = rows[-1] if rows else None
+        wrong = [f"it cannot be read {f'after {last.name()}' if last else 'at all'}: {clean(error)}" for error in torn]
         issued = 0
         with self._read_lock:
             try:
                 issued = _issued(self._reading())
+                wrong += self._file.check(self._reading())
             except sqlite3.Error as error:
-                torn.append(error)
+                wrong.append(clean(error))
         report = check_chain(rows, issued, known)
-        if not torn:
-            return report
-        last = rows[-1] if rows else None
-        place = f"after {last.name()}" if last else "from the start"
-        finding = ChainFinding(
-            Damage.UNREADABLE, f"the file cannot be read {place}: {clean(torn[0])}", last.sequence if last else 0
-        )
-        return msgspec.structs.replace(report, findings=(finding, *report.findings))
+        torn_at = last.sequence if last and torn else 0
+        findings = tuple(ChainFinding(Damage.UNREADABLE, f"the file is damaged: {said}", torn_at) for said in wrong)
+        return msgspec.structs.replace(report, findings=(*findings, *report.findings))
 
     def close(self) -> None:
         """Anchor the head and let go of the file. What :meth:`record` was asked before is written first."""

@@ -105,11 +105,26 @@ class JournalFile:
 
     def connect(self) -> sqlite3.Connection:
         """A connection with our settings; raises ``sqlite3.Error``. Locked by the caller: threads may share it."""
+        connection = self._open()
+        try:
+            connection.execute("PRAGMA synchronous = EXTRA")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def connect_to_damaged(self) -> sqlite3.Connection:
+        """A connection that reads a damaged file as far as it goes: one shorter than its header says is refused otherwise."""
+        connection = self._open()
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.text_factory = lambda data: data.decode(
             "utf-8", "replace"
         )  # A flipped byte must not end the reading.
-        connection.execute("PRAGMA synchronous = EXTRA")
         return connection
 
     def create_schema(self, connection: sqlite3.Connection) -> int:
@@ -127,6 +142,13 @@ class JournalFile:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         return SCHEMA_VERSION
+
+    def check(self, connection: sqlite3.Connection) -> list[str]:
+        """What SQLite's own check says is wrong, indexes included; raises ``sqlite3.Error`` where it cannot even look."""
+        page = int(connection.execute("PRAGMA page_size").fetchone()[0])
+        torn = ["its last page is torn"] if self.path.stat().st_size % page else []
+        said = [clean(row[0], 300) for row in connection.execute("PRAGMA integrity_check(3)")]
+        return torn + [sentence for sentence in said if sentence != "ok"]
 
     def lay_up_ballast(self) -> str:
         """Reserve the ballast if there is none; a sentence when that was not possible, else empty."""
@@ -178,6 +200,11 @@ def is_full(error: sqlite3.Error) -> bool:
     """Whether space is missing. A disk quota shows as a failed write (EDQUOT), not as a full disk."""
     code = getattr(error, "sqlite_errorcode", None) or 0
     return code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_WRITE
+
+
+def is_damaged(error: sqlite3.Error) -> bool:
+    """Whether the file's structure is broken, rather than its disk or its rights."""
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_CORRUPT
 
 
 def is_network(kind: str) -> bool:

@@ -19,7 +19,7 @@ ACTIONS: dict[str, str] = {
     "kubernetes.previous-log": "kubernetes_logs:PreviousLog",
     "kubernetes.restart": "kubernetes:Restart",
     "kubernetes.rollback": "kubernetes:RollBack",
-    "kubernetes.scale": "kubernetes:Scale",
+    "kubernetes.scale": "kubernetes_scale:Scale",
 }
 """Action id to ``module:class`` below ``alphapulse_tui.actions``."""
 

@@ -1,0 +1,195 @@
+"""Restart a workload, and roll a Deployment back (runbook 2.4 and 3.2).
+
+Each is one guarded JSON patch of the pod template: see ``kubernetes_workload``. A rollback takes the template from the revision's ReplicaSet as
+raw JSON, so that no field is lost that this program does not know.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from alphapulse_tui.actions.contract import ActionProblem, Parameter
+from alphapulse_tui.actions.kubernetes_link import Object, Operations
+from alphapulse_tui.actions.kubernetes_rollout import on_delete, wanted
+from alphapulse_tui.actions.kubernetes_workload import (
+    KIND,
+    NAME,
+    Change,
+    Workload,
+    WorkloadAction,
+    annotate,
+    owner_warnings,
+    status_command,
+    whoami,
+)
+from alphapulse_tui.model.plan import Plan
+from alphapulse_tui.text import clean
+
+RESTART = "alphapulse.io/restart"
+"""Annotation of the pod template; its value is the action's id, so that sending twice changes nothing (design 7)."""
+
+ACTION_ID = "<action id>"
+"""Stands for the id until the plan is sent: two plans of the same thing are equal but for their ids."""
+
+ACTOR = "alphapulse.io/actor"
+CHANGE_CAUSE = "kubernetes.io/change-cause"
+REVISION = "deployment.kubernetes.io/revision"
+
+
+class Restart(WorkloadAction):
+    """Replace every pod, one after another, by changing an annotation of the template."""
+
+    id = "kubernetes.restart"
+    title = "restart"
+    source = "runbook 2.1, 2.3"
+
+    async def change(self, workload: Workload, params: Mapping[str, str]) -> Change:  # noqa: ARG002
+        """An annotation in the template; the value is the plan's id, put in when it is sent."""
+        slow = on_delete(workload.raw["spec"])
+        warnings = (
+            *(
+                ("its pods are replaced only when they are deleted (OnDelete): this alone restarts nothing",)
+                if slow
+                else ()
+            ),
+            *_dangers(workload),
+            *owner_warnings(workload),
+        )
+        return Change(
+            title=f"restart {workload.name}",
+            sentence=f"Replaces the {wanted(workload.raw)} pods of {workload.short} one after another{_pace(workload)}.",
+            operations=annotate(workload.template, "/spec/template", {RESTART: ACTION_ID}),
+            what=f"add annotation {RESTART}: <this action's id> to the pod template",
+            shell=f"kubectl -n {workload.namespace} rollout restart {workload.short} && {status_command(workload)}",
+            warnings=warnings,
+            undo="none: the template before is the same but for the annotation",
+        )
+
+    def stamped(self, operations: Operations, plan: Plan) -> list[Mapping[str, Any]]:
+        """With the id of this action as the annotation's value."""
+        filled: list[Mapping[str, Any]] = json.loads(json.dumps(list(operations)).replace(ACTION_ID, plan.id))
+        return filled
+
+    def missing(self, workload: Workload, plan: Plan) -> str:
+        """The annotation is the proof that it was stored."""
+        found = (workload.template.get("metadata") or {}).get("annotations") or {}
+        if found.get(RESTART) != plan.id:
+            return super().missing(workload, plan) or f"{workload.short} does not carry this restart's annotation"
+        return super().missing(workload, plan)
+
+
+class RollBack(WorkloadAction):
+    """Put back the pod template of an earlier revision of a Deployment."""
+
+    id = "kubernetes.rollback"
+    title = "roll back"
+    source = "runbook 3.2"
+    parameters = (KIND, NAME, Parameter("revision", "revision number; without it the one before the current"))
+
+    async def change(self, workload: Workload, params: Mapping[str, str]) -> Change:
+        """The template of the chosen revision's ReplicaSet, as it is."""
+        if workload.kind != "Deployment":
+            raise ActionProblem(f"{workload.short} keeps no ReplicaSets: only a Deployment is rolled back")
+        revisions = await self._revisions(workload)
+        current = int((workload.raw["metadata"].get("annotations") or {}).get(REVISION) or 0)
+        chosen, refusal = _chosen(workload, revisions, current, params.get("revision", ""))
+        template = old_template(revisions[chosen]) if chosen else workload.template
+        if not refusal and digest(template) == digest(workload.template):
+            refusal = f"revision {chosen} has the template that runs now"
+        cause = f"rolled back from revision {current} to {chosen} by {whoami()}"
+        operations = [
+            {"op": "replace", "path": "/spec/template", "value": template},
+            *annotate(workload.raw, "", {CHANGE_CAUSE: cause, ACTOR: whoami()}),
+        ]
+        name = str(revisions[chosen]["metadata"].get("name", "")) if chosen else ""
+        return Change(
+            title=f"roll back {workload.name} to revision {chosen}" if chosen else self.title,
+            sentence=f"Gives {workload.short} the pod template of revision {chosen} again; it runs {current} now{_pace(workload)}.",
+            operations=operations,
+            what=f"replace /spec/template with that of ReplicaSet {clean(name, 128)}, set {CHANGE_CAUSE}",
+            shell=f"kubectl -n {workload.namespace} rollout undo {workload.short} --to-revision={chosen} && {status_command(workload)}",
+            preconditions={"template": digest(template)} if chosen else {},
+            warnings=(
+                "ConfigMaps, Secrets, the number of replicas and migrations of the database are not rolled back",
+                *owner_warnings(workload),
+            ),
+            undo=f"roll forward to revision {current}",
+            undo_action=self.id,
+            undo_params={"kind": workload.kind, "name": workload.name, "revision": str(current)},
+            refusal=refusal,
+        )
+
+    def missing(self, workload: Workload, plan: Plan) -> str:
+        """The template is the proof that it was stored."""
+        gone = super().missing(workload, plan)
+        if gone or digest(workload.template) == plan.preconditions["template"]:
+            return gone
+        return f"{workload.short} does not have the template of the revision that was planned"
+
+    async def _revisions(self, workload: Workload) -> dict[int, Object]:
+        """Its ReplicaSets by revision number."""
+        labels = (workload.raw["spec"].get("selector") or {}).get("matchLabels") or {}
+        selector = ",".join(f"{key}={value}" for key, value in labels.items())
+        listed = await self.link.read(
+            f"/apis/apps/v1/namespaces/{workload.namespace}/replicasets",
+            "apps replicasets [list]",
+            {"labelSelector": selector, "limit": "200"},
+        )
+        found: dict[int, Object] = {}
+        for one in listed.get("items") or []:
+            metadata = one.get("metadata") or {}
+            owners = [owner.get("uid") for owner in metadata.get("ownerReferences") or []]
+            number = str((metadata.get("annotations") or {}).get(REVISION, ""))
+            if workload.uid in owners and number.isdigit():
+                found[int(number)] = one
+        return found
+
+
+def _chosen(workload: Workload, revisions: Mapping[int, Object], current: int, asked: str) -> tuple[int, str]:
+    """The revision to go to (0: none) and why that is not possible."""
+    numbers = sorted(revisions, reverse=True)
+    there = ", ".join(map(str, numbers)) or "none"
+    if asked and not (asked.isascii() and asked.isdigit() and len(asked) < 10):
+        raise ActionProblem(f'"revision" must be a number, not "{clean(asked, 40)}"')
+    number = int(asked) if asked else next((one for one in numbers if one < current), 0)
+    if not asked and not number:
+        return 0, f"{workload.short} has no revision before {current}"
+    if number not in revisions:
+        return 0, f"{workload.short} has no revision {number} in its history; there are {there}"
+    if workload.raw["spec"].get("paused"):
+        return number, f"the rollout of {workload.short} is paused: resume it first (kubectl rollout resume)"
+    return number, f"revision {number} is the one that runs now" if number == current else ""
+
+
+def old_template(replica_set: Mapping[str, Any]) -> Object:
+    """A ReplicaSet's template as the Deployment had it: every field, without the hash that the controller adds."""
+    template: Object = json.loads(json.dumps(replica_set["spec"]["template"]))
+    labels = (template.get("metadata") or {}).get("labels")
+    if isinstance(labels, dict):
+        labels.pop("pod-template-hash", None)
+    return template
+
+
+def digest(template: Mapping[str, Any]) -> str:
+    """Names a template: equal digests, equal templates."""
+    plain = old_template({"spec": {"template": template}})
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _dangers(workload: Workload) -> tuple[str, ...]:
+    """What a restart means for the servers that keep state."""
+    if workload.name.startswith("vault"):
+        return ("a Vault node that restarts comes back sealed: have the holders of the key shares at hand",)
+    if workload.name.startswith("redis"):
+        return ("a master that restarts is failed over or takes its slots down: fail over gracefully first",)
+    return ()
+
+
+def _pace(workload: Workload) -> str:
+    rolling = ((workload.raw["spec"].get("strategy") or {}).get("rollingUpdate")) or {}
+    if workload.kind != "Deployment" or not rolling:
+        return ""
+    return f" (at most {rolling.get('maxUnavailable', 0)} unavailable, {rolling.get('maxSurge', 0)} more than wanted)"

@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from alphapulse_tui.actions.registry import action_class
+from alphapulse_tui.model.alerts import Alert, AlertsSnapshot
+from alphapulse_tui.model.fixes import Fix, fixes_for
+from alphapulse_tui.model.health import Finding, Health
+from alphapulse_tui.model.kubernetes import Container, KubernetesSnapshot, Pod, Revision, Workload
+from alphapulse_tui.model.postgres import PostgresSnapshot, Session
+from alphapulse_tui.model.reading import Link, Reading
+from alphapulse_tui.model.vault import VaultNode, VaultSnapshot
+
+NOW = 100.0
+
+
+def reading(
+    target: str, snapshot: Any, *findings: Finding, link: Link = Link.LIVE, taken_at: float = NOW
+) -> Reading[Any]:
+    return Reading(target, 5.0, link, 0.0, snapshot, taken_at, findings=findings)
+
+
+def fixes(target: str, key: str = "", **readings: Reading[Any]) -> tuple[Fix, ...]:
+    found = fixes_for(target, key, readings, NOW)
+    assert [fix.number for fix in found] == list(range(1, len(found) + 1))
+    assert sum(fix.suggested for fix in found) <= 1 and (not any(fix.suggested for fix in found) or found[0].suggested)
+    for fix in found:
+        known = {parameter.name for parameter in action_class(fix.action_id).parameters}
+        assert {name for name, _ in fix.params} <= known, fix
+    return found
+
+
+def ids(found: tuple[Fix, ...]) -> list[str]:
+    return [fix.action_id for fix in found]
+
+
+SESSION = Session(
+    4121, "2026-01-01T00:00:00.000000+00:00", "app", "db", "api", "", "client backend", "idle", "", None, None, 1.0, ""
+)
+
+
+def postgres(*sessions: Session) -> PostgresSnapshot:
+    return PostgresSnapshot(
+        server_version=170000, in_recovery=False, max_connections=100, superuser_reserved=3, reserved=0, clients=95, walsenders=0, active=1,
+        idle=1, idle_in_transaction=1, lock_waiting=0, sessions=sessions, groups=(), limits=(), standbys=(), replicas=(),
+    )  # fmt: skip
+
+
+def pg_finding(subject: str, health: Health = Health.CRITICAL) -> Finding:
+    return Finding("postgres", health, "said", subject, "pg-connections")
+
+
+@pytest.mark.parametrize(
+    ("findings", "first", "suggested"),
+    [
+        ((), "pg.terminate-idle-in-transaction", False),
+        ((pg_finding("connections"),), "pg.terminate-idle", True),
+        ((pg_finding("connections"), pg_finding("pid 7")), "pg.terminate-idle-in-transaction", True),
+        ((pg_finding("pid 7", Health.WARNING),), "pg.terminate-idle-in-transaction", False),
+    ],
+)
+def test_postgres_suggests_what_the_verdict_says(findings, first, suggested):
+    found = fixes("postgres", postgres=reading("postgres", postgres(), *findings))
+    assert sorted(ids(found)) == ["pg.terminate-idle", "pg.terminate-idle-in-transaction"]
+    assert (found[0].action_id, found[0].suggested) == (first, suggested)
+
+
+@pytest.mark.parametrize(
+    ("session", "action", "why_not"),
+    [
+        (SESSION, "pg.terminate-idle", ""),
+        (replace(SESSION, state="idle in transaction (aborted)"), "pg.terminate-idle-in-transaction", ""),
+        (replace(SESSION, state="active"), "pg.terminate-backend", ""),
+        (replace(SESSION, superuser=True), "pg.terminate-idle", "a superuser's session is never ended from here"),
+        (
+            replace(SESSION, backend_type="walsender", replication=True),
+            "pg.terminate-idle",
+            "a replication role's session is never ended from here",
+        ),
+        (
+            replace(SESSION, backend_type="autovacuum worker"),
+            "pg.terminate-idle",
+            "it is no client but a autovacuum worker",
+        ),
+    ],
+)
+def test_a_session_row_is_ended_by_its_identity(session, action, why_not):
+    first = fixes("postgres", session.key, postgres=reading("postgres", postgres(session)))[0]
+    assert (first.action_id, first.why_not, dict(first.params)["pids"]) == (action, why_not, session.key)
+
+
+def node(name: str, **fields: Any) -> VaultNode:
+    return VaultNode(name, f"http://{name}", **{"initialized": True, "seal_type": "shamir", "threshold": 3, **fields})
+
+
+def vault(*nodes: VaultNode, key: str = "") -> tuple[Fix, ...]:
+    return fixes("vault", key, vault=reading("vault", VaultSnapshot(nodes)))
+
+
+def test_one_sealed_node_is_the_next_one():
+    found = vault(node("vault-0"), node("vault-1", sealed=True, progress=1))
+    assert [(fix.title, fix.why_not) for fix in found] == [
+        ("unseal next node: vault-1 (1/3)", ""),
+        ("reset the unseal round of vault-1", ""),
+    ]
+    assert found[0].suggested and dict(found[0].params) == {"node": "next"}
+
+
+def test_several_sealed_nodes_get_one_share_each():
+    found = vault(node("vault-0", sealed=True), node("vault-1", sealed=True))
+    assert found[0].title == "give one share to all 2 sealed nodes" and found[0].suggested and found[0].params == ()
+    assert found[-1].why_not == "no round of shares is under way"
+    row = vault(node("vault-0", sealed=True), node("vault-1", sealed=True), key="vault-1")
+    assert row[0].suggested and dict(row[0].params) == {"node": "vault-1"}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words"),
+    [
+        ((node("vault-0"),), "no node is sealed"),
+        ((node("vault-0"), node("vault-1", problem="silent")), "no node that answers is sealed; vault-1: no answer"),
+        ((node("vault-0", sealed=True, seal_type="awskms"),), "opened by awskms, not by shares: mend the KMS"),
+    ],
+)
+def test_why_shares_do_not_help(nodes, words):
+    found = vault(*nodes)
+    assert words in found[0].why_not and not found[0].suggested
+
+
+def pod(name: str = "api-1", status: str = "Running", **container: Any) -> Pod:
+    made = Container(**{"name": "api", "image": "api:2", "ready": status == "Running", "restarts": 0, **container})
+    return Pod(
+        name, f"uid-{name}", status, int(made.ready), 1, made.restarts, 0.0, "node", "Deployment", "api", (made,)
+    )
+
+
+def workload(kind: str = "Deployment", name: str = "api", desired: int = 3, **fields: Any) -> Workload:
+    revisions = (
+        tuple(Revision(number, f"api:{number}", "", 0.0, 0, f"api-{number}") for number in (2, 1))
+        if kind == "Deployment"
+        else ()
+    )
+    counts = {"generation": 1, "observed_generation": 1, "updated": desired, "ready": desired, "available": desired}
+    return Workload(
+        kind, name, f"uid-{name}", desired=desired, image="api:2", **{"revisions": revisions, **counts, **fields}
+    )
+
+
+def pods(
+    *of: Pod, workloads: tuple[Workload, ...] = (workload(),), key: str = "", target: str = "kubernetes"
+) -> tuple[Fix, ...]:
+    snapshot = KubernetesSnapshot("alphapulse", "lab", "1.36", of, workloads)
+    return fixes(target, key, kubernetes=reading("kubernetes", snapshot))
+
+
+def test_a_crash_loop_suggests_the_previous_log():
+    crashing = pod("api-2", "CrashLoopBackOff", restarts=4, waiting="CrashLoopBackOff", last_reason="Error")
+    found = pods(crashing, pod("api-1"))
+    assert ids(found) == [
+        "kubernetes.previous-log",
+        "kubernetes.rollback",
+        "kubernetes.restart",
+        "kubernetes.scale",
+        "kubernetes.scale",
+    ]
+    assert found[0].suggested and dict(found[0].params) == {"pod": "api-2", "container": "api"}
+    assert dict(found[1].params) == {"kind": "Deployment", "name": "api", "revision": "1"}
+    assert [fix.title for fix in found[3:]] == ["scale api 3 -> 4", "scale api 3 -> 2"]
+
+
+def test_an_image_that_cannot_be_pulled_suggests_rolling_back():
+    found = pods(pod("api-2", "ImagePullBackOff", waiting="ImagePullBackOff"))
+    assert found[0].action_id == "kubernetes.rollback" and found[0].suggested
+    assert "no previous log" in next(fix for fix in found if fix.action_id == "kubernetes.previous-log").why_not
+
+
+def test_a_rollout_that_ran_out_of_time_suggests_rolling_back():
+    found = pods(workloads=(workload(deadline_exceeded=True, updated=1),))
+    assert found[0].action_id == "kubernetes.rollback" and found[0].suggested
+
+
+def test_what_was_scaled_to_nothing_suggests_scaling_up():
+    found = pods(workloads=(workload(desired=0),), target="platform")
+    assert found[0].title == "scale api 0 -> 1" and found[0].suggested
+
+
+def test_stateful_sets_with_procedures_of_their_own_are_not_scaled():
+    found = pods(workloads=(workload("StatefulSet", "vault"),), key="uid-vault")
+    scale = next(fix for fix in found if fix.action_id == "kubernetes.scale")
+    assert "open the Vault procedures" in scale.why_not and "kubernetes.rollback" not in ids(found)
+
+
+def test_nothing_to_roll_back_to_and_paused():
+    only = workload(revisions=(Revision(1, "api:1", "", 0.0, 3, "api-1"),))
+    assert pods(workloads=(only,), key=only.key)[0].why_not == "it has no earlier revision"
+    paused = workload(paused=True)
+    assert "paused" in pods(workloads=(paused,), key=paused.key)[0].why_not
+
+
+def test_a_healthy_namespace_suggests_nothing():
+    found = pods(pod("api-1"))
+    assert not any(fix.suggested for fix in found) and "kubernetes.restart" in ids(found)
+
+
+def alert(name: str, **labels: str) -> Alert:
+    return Alert(f"print-{name}", name, None, "firing", 0.0, "", tuple(labels.items()), ("prometheus",))
+
+
+def test_an_alert_offers_the_fixes_of_what_it_is_about():
+    sealed = reading("vault", VaultSnapshot((node("vault-1", sealed=True), node("vault-2", sealed=True))))
+    alerts = reading("alerts", AlertsSnapshot((alert("DBConnectionPool"), alert("VaultSealed", pod="vault-2"))))
+    postgres_reading = reading("postgres", postgres(), pg_finding("connections"))
+    both = {"alerts": alerts, "vault": sealed, "postgres": postgres_reading}
+    assert ids(fixes("alerts", **both))[0] == "pg.terminate-idle"
+    assert dict(fixes("alerts", "print-VaultSealed", **both)[0].params) == {"node": "vault-2"}
+    assert fixes("alerts", "print-VaultSealed", alerts=alerts) == ()
+
+
+def test_what_cannot_be_trusted_suggests_nothing_but_still_lists():
+    stale = reading("postgres", postgres(), pg_finding("connections"), taken_at=NOW - 60)
+    assert len(fixes("postgres", postgres=stale)) == 2 and not fixes("postgres", postgres=stale)[0].suggested
+    unknown = fixes("vault", vault=reading("vault", None, link=Link.UNCONFIGURED))
+    assert unknown[0].why_not == "vault is not configured in this profile"
+    assert fixes("redis", redis=reading("redis", None)) == () == fixes("nowhere") == fixes("vault")

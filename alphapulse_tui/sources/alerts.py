@@ -227,7 +227,7 @@ def fingerprint(labels: Mapping[str, str]) -> str:
     """The identity that Prometheus and Alertmanager give to a set of labels: FNV-1a over sorted names and values.
 
     >>> fingerprint({"alertname": "APIDown", "severity": "P0"})
-    '0466a76ef34f02cf'
+    '12ec6a2ddb85b99f'
     """
     value = 14695981039346656037
     for name in sorted(labels):

@@ -129,7 +129,10 @@ async def _run_helper(request: bytes, seconds: float) -> bytes:
 
 @contextlib.contextmanager
 def _terminal_kept() -> Iterator[None]:
-    """Give the terminal back as it was, also when the helper was killed before it could."""
+    """Give the terminal back as it was, also when the helper was killed before it could.
+
+    Echo is off from the first moment: the helper needs tenths of a second to start, and a share that is typed ahead must not be shown.
+    """
     try:
         tty = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
@@ -137,6 +140,9 @@ def _terminal_kept() -> Iterator[None]:
         return
     try:
         before = termios.tcgetattr(tty)
+        unseen = list(before)
+        unseen[3] &= ~(termios.ECHO | termios.ECHONL)
+        termios.tcsetattr(tty, termios.TCSAFLUSH, unseen)
         try:
             yield
         finally:

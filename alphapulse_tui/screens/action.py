@@ -81,7 +81,7 @@ class ActionScreen(ModalScreen[bool]):
     DEFAULT_CSS = """
     ActionScreen { align: center middle; }
     ActionScreen > Panel { width: 110; max-width: 100%; height: 1fr; background: $surface; }
-    ActionScreen > PromptLine { width: 110; max-width: 100%; }
+    ActionScreen > PromptLine { width: 100%; }
     ActionScreen > Input { width: 110; max-width: 100%; display: none; }
     ActionScreen.-typing > Input { display: block; }
     """

@@ -180,7 +180,7 @@ class Projection:
     def _flip(self, event: Event) -> None:
         payload = event.payload
         key = f"{read.text(payload, 'target')} {read.text(payload, 'subject')}"
-        health = read.health(payload, "health")
+        health = read.health(payload, "after")
         if health is Health.CRITICAL:
             if self._standing(key) is None:
                 target, sentence = read.text(payload, "target"), read.text(payload, "sentence")

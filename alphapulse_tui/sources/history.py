@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import TypeVar
 
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.model.alerts import AlertsSnapshot
 from alphapulse_tui.model.history import ClusterEvent, Crossing, History, PastAlert, Rollout
-from alphapulse_tui.sources.contract import SourceProblem
+from alphapulse_tui.sources.contract import SourceProblem, Unreachable
 from alphapulse_tui.text import clean
 
 DEADLINE = 5.0
@@ -23,7 +24,10 @@ Part = TypeVar("Part")
 
 
 async def read_history(profile: Profile, since: float, until: float, deadline: float = DEADLINE) -> History:
-    """What the targets of ``profile`` remember of ``since`` until ``until`` (Unix seconds), within ``deadline`` seconds. Never raises for a target."""
+    """What the targets of ``profile`` remember of ``since`` until ``until`` (Unix seconds), within ``deadline`` seconds in all.
+
+    A target that does not answer raises nothing: it is a sentence in ``missing``.
+    """
     missing: list[str] = []
     alerts, metrics, cluster = await asyncio.gather(
         _part("alerts", _firing(profile), deadline, missing),
@@ -36,6 +40,10 @@ async def read_history(profile: Profile, since: float, until: float, deadline: f
     missing += [f"the key figures of Prometheus are missing in part: {sentence}" for sentence in without]
     missing += [f"the events of Kubernetes are missing in part: {sentence}" for sentence in unread]
     missing += [f"the alerts are missing in part: {sentence}" for sentence in unheard]
+    if alerts is not None and not unheard:
+        # Both sides have told what fires now: what they do not name is over, however short ago.
+        now = {one.fingerprint for one in firing}
+        fired = [one if one.ended_at or one.fingerprint in now else replace(one, ended_at=until) for one in fired]
     return History(
         since, until, _joined(firing, fired), tuple(crossings), tuple(events), tuple(rollouts), tuple(missing)
     )
@@ -55,7 +63,7 @@ async def _part(what: str, reading: Awaitable[Part], deadline: float, missing: l
 
 async def _firing(profile: Profile) -> tuple[list[PastAlert], list[str]]:
     if profile.prometheus is None and profile.alertmanager is None:
-        return [], ["neither Prometheus nor Alertmanager is configured"]
+        raise Unreachable("neither Prometheus nor Alertmanager is configured")
     from alphapulse_tui.sources.alerts import AlertsSource
 
     source = AlertsSource(
@@ -79,7 +87,7 @@ def firing_of(snapshot: AlertsSnapshot) -> list[PastAlert]:
 
 async def _metrics(profile: Profile, since: float, until: float) -> tuple[list[Crossing], list[PastAlert], list[str]]:
     if profile.prometheus is None:
-        return [], [], ["it is not configured"]
+        raise Unreachable("it is not configured")
     from alphapulse_tui.sources.history_metrics import read_metrics
 
     return await read_metrics(profile.prometheus.url, profile.prometheus.window, profile.thresholds, since, until)
@@ -87,7 +95,7 @@ async def _metrics(profile: Profile, since: float, until: float) -> tuple[list[C
 
 async def _cluster(profile: Profile, since: float, until: float) -> tuple[list[ClusterEvent], list[Rollout], list[str]]:
     if profile.kubernetes is None:
-        return [], [], ["it is not configured"]
+        raise Unreachable("it is not configured")
     from alphapulse_tui.sources.history_cluster import read_cluster
 
     target = profile.kubernetes
@@ -97,4 +105,4 @@ async def _cluster(profile: Profile, since: float, until: float) -> tuple[list[C
 def _joined(firing: list[PastAlert], fired: list[PastAlert]) -> tuple[PastAlert, ...]:
     """What fires now, told best by the alerts themselves, and what Prometheus remembers besides."""
     now = {one.fingerprint for one in firing}
-    return tuple([*firing, *(one for one in fired if one.ended_at is not None or one.fingerprint not in now)])
+    return (*firing, *(one for one in fired if one.ended_at is not None or one.fingerprint not in now))

@@ -6,6 +6,7 @@ and shows as an old ReplicaSet that is scaled up again. Called by ``sources.hist
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
@@ -97,10 +98,12 @@ async def read_cluster(
         async def events(selector: str) -> list[RawEvent]:
             return await _pages(link, f"{core}/events", "events", namespace, _page_of_events, selector, missing)
 
-        warnings = await _or_missing(events("type=Warning"), missing)
-        scalings = await _or_missing(events("reason=ScalingReplicaSet"), missing)
-        sets = await _or_missing(
-            _pages(link, f"{apps}/replicasets", "replicasets", namespace, _page_of_sets, "", missing), missing
+        warnings, scalings, sets = await asyncio.gather(
+            _or_missing(events("type=Warning"), missing),
+            _or_missing(events("reason=ScalingReplicaSet"), missing),
+            _or_missing(
+                _pages(link, f"{apps}/replicasets", "replicasets", namespace, _page_of_sets, "", missing), missing
+            ),
         )
     finally:
         await link.close()

@@ -73,7 +73,7 @@ KEY_SERIES = (
         "redis", "memory", "redis-memory", "%", "100 * redis_memory_used_bytes / (redis_memory_max_bytes > 0)",
         lambda lines: lines.redis_memory_critical, "instance",
     ),
-    KeySeries("vault", "seal", "vault-sealed", "", "1 - vault_core_unsealed", lambda lines: 1.0, "instance"),
+    KeySeries("vault", "seal", "vault-sealed", "", "1 - vault_core_unsealed", lambda _: 1.0, "instance"),
 )  # fmt: skip
 """What is asked for; slots and memory as the alerts of runbook 4.2 have them, corrected (facts 2.1.1, 4.2)."""
 
@@ -198,7 +198,7 @@ def _fired(found: Iterable[Series], until: float) -> list[PastAlert]:
     for series in found:
         labels = {name: value for name, value in series.metric.items() if name not in ("__name__", "alertstate")}
         name = clean(labels.get("alertname", ""))
-        # An alert clears within one evaluation, so a longer silence ends it; the last point counts as long as a step.
+        # One that clears and fires again at once is the same firing: nobody was paged twice in between.
         for start, end in _spans([moment for moment, _ in series.values])[:MOST_CROSSINGS]:
             about = ", ".join(
                 f"{key} {value}" for key, value in sorted(labels.items()) if key not in ("alertname", "severity")
@@ -206,7 +206,7 @@ def _fired(found: Iterable[Series], until: float) -> list[PastAlert]:
             alerts.append(
                 PastAlert(
                     clean(fingerprint(labels)), name, _severity(labels.get("severity", ""), name), clean(about), start,
-                    ALERT_PROCEDURES.get(name, ""), end if until - end > CALM else None,
+                    ALERT_PROCEDURES.get(name, ""), end if until - end > 2 * STEP else None,
                 )
             )  # fmt: skip
     return alerts

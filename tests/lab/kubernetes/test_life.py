@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterable
+from typing import Any
 
 import psutil
 import pytest
@@ -22,12 +24,7 @@ def test_no_pod_outlives_a_killed_lab(victim: str) -> None:
     lab = LabHandle(directory)
     lab.wait("kubernetes", "api", timeout=90.0)
     processes = processes_below(warden.pid)
-    ports = {
-        one.laddr.port
-        for process in processes
-        for one in process.net_connections("tcp")
-        if one.status == psutil.CONN_LISTEN
-    }
+    ports = {port for process in processes for port in listening(process.net_connections("tcp"))}
     names = {one.name for one in lab.status().processes if one.state == "running"}
     assert {"kube-apiserver", "redis-cluster-5", "vault-0", "edge"} <= names
     assert sum(name.startswith("api-") for name in names) == 3
@@ -40,6 +37,10 @@ def test_no_pod_outlives_a_killed_lab(victim: str) -> None:
         return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
     wait_until(lambda: not living(), 10, "every process to be gone")
-    still = {one.laddr.port for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
-    assert not still & ports
+    assert not listening(psutil.net_connections("tcp")) & ports
     directory.remove()
+
+
+def listening(connections: Iterable[Any]) -> set[int]:
+    """The ports among psutil's connections that somebody listens on."""
+    return {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}

@@ -127,9 +127,7 @@ def client(lab: Lab, ordinal: int, holder: str = "") -> httpx.AsyncClient:
     import httpx
 
     headers = {"X-Vault-Token": token_file(lab, holder).read_text(encoding="utf-8").strip()} if holder else {}
-    return httpx.AsyncClient(
-        base_url=address(lab, ordinal), headers=headers, timeout=httpx.Timeout(10.0, connect=1.0), trust_env=False
-    )
+    return httpx.AsyncClient(base_url=address(lab, ordinal), headers=headers, timeout=10.0, trust_env=False)
 
 
 async def call(

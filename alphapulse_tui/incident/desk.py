@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from alphapulse_tui.config.paths import journal_file
+from alphapulse_tui.incident import commands
 from alphapulse_tui.incident.clocks import ClockState, clocks, next_clock
 from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.incident.journal import Journal, JournalUnavailable
@@ -89,15 +90,18 @@ class Desk:
         self._take(await self.journal.read(self.events[-1].sequence if self.events else 0))
         return event
 
-    async def declare(self, title: str, severity: Severity, started_at: float | None = None) -> str:
-        """Declare an incident and answer its id. Two engineers who declare at once get two numbers: the first free one is looked up anew."""
-        number = 1 + max(
-            (int(name.rpartition("-")[2]) for name in self.incidents if name.rpartition("-")[2].isdigit()), default=0
-        )
-        incident = f"INC-{number:04}"
-        payload = {"title": title, "severity": severity.value, "started_at": started_at or self._wall()}
-        await self.record(Kind.DECLARED, payload, incident)
-        return incident
+    async def declare(
+        self, title: str, severity: Severity, started_at: float | None = None, suggested_from: str = ""
+    ) -> str:
+        """Declare an incident and answer its id; two engineers who declare at once get two numbers.
+
+        Raises:
+            UsageError: the title is empty.
+            JournalUnavailable: not written.
+        """
+        event = await commands.declare(self.journal, title, severity, suggested_from, started_at)
+        self._take(await self.journal.read(self.events[-1].sequence if self.events else 0))
+        return event.incident
 
     async def acknowledge(self) -> None:
         """Acknowledge the open incident."""
@@ -131,15 +135,15 @@ class Desk:
         """Record an update: ``sent`` or ``copied``."""
         await self.record(Kind.MESSAGE, {"channel": channel, "state": state, "text": text})
 
-    async def set_field(self, name: str, text: str) -> None:
-        """Enter a field of the postmortem."""
-        await self.record(Kind.POSTMORTEM_FIELD, {"field": name, "text": text})
+    async def set_field(self, name: str, text: str, incident: str) -> None:
+        """Enter a field of the postmortem; also after the incident is over."""
+        await self.record(Kind.POSTMORTEM_FIELD, {"field": name, "text": text}, incident)
 
-    async def add_action_item(self, item: str, owner: str, due: str, status: str) -> None:
+    async def add_action_item(self, item: str, owner: str, due: str, status: str, incident: IncidentState) -> None:
         """Add a row to the postmortem's action items."""
-        number = 1 + max(self.open.action_items, default=0) if self.open is not None else 1
+        number = 1 + max(incident.action_items, default=0)
         row = {"field": "action_item", "number": number, "item": item, "owner": owner, "due": due, "status": status}
-        await self.record(Kind.POSTMORTEM_FIELD, row)
+        await self.record(Kind.POSTMORTEM_FIELD, row, incident.id)
 
     async def resolve(self, reason: str) -> None:
         """Resolve the open incident, with a reason."""

@@ -25,7 +25,7 @@ from alphapulse_tui.lab.faults.registry import Faults
 from alphapulse_tui.lab.platform import Lab, TargetState, bring_up, chosen_targets
 from alphapulse_tui.lab.profile import write_profile
 
-_STOP_SECONDS = 2.0
+_STOP_SECONDS = 1.5
 """What a server gets to end politely; its data is thrown away anyway, and ``lab down`` promises 5 s in all."""
 _SWEEP_SECONDS = 3.0
 

@@ -34,6 +34,7 @@ from pathlib import Path
 
 import msgspec
 
+from alphapulse_tui.lab import linux
 from alphapulse_tui.lab.errors import DirectoryBusyError, LabError
 from alphapulse_tui.lab.spec import Account
 
@@ -139,8 +140,17 @@ class LabDirectory:
         except OSError as error:
             raise LabError(f"{error.filename or self.root} is in the way of a new lab: {error.strerror}.") from error
 
+    def release_shared_memory(self) -> None:
+        """Give back what killed PostgreSQL servers of this lab left in the kernel; to be called when none of them lives."""
+        for folder in (self.root, *_temporary_folders()):
+            for lock_file in folder.glob(
+                "postgres/*/postmaster.pid" if folder == self.root else f"{self.nickname}-pg/*/postmaster.pid"
+            ):
+                linux.release_shared_memory(lock_file)
+
     def clean(self) -> None:
         """Remove what an earlier lab left, except its ports and secrets."""
+        self.release_shared_memory()
         for entry in self.root.iterdir():
             if entry.name in _KEPT:
                 continue
@@ -152,6 +162,7 @@ class LabDirectory:
 
     def remove(self) -> None:
         """Remove the directory with all that is in it (an ephemeral lab at its end)."""
+        self.release_shared_memory()
         if (self.root / _MARK).exists():
             shutil.rmtree(self.root)
         self._clean_outside()

@@ -16,7 +16,9 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 # Resolved at import: nothing may be looked up between fork and exec.
-_prctl = ctypes.CDLL(None, use_errno=True).prctl
+_libc = ctypes.CDLL(None, use_errno=True)
+_prctl = _libc.prctl
+_IPC_RMID = 0
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -118,6 +120,25 @@ def signal_tree(pid: int, signum: int) -> None:
     if signum != signal.SIGSTOP:
         for one in tree:
             send(one, signum)
+
+
+def release_shared_memory(lock_file: Path) -> None:
+    """Remove the System V segment that a killed PostgreSQL server left, as its ``postmaster.pid`` names it.
+
+    The kernel keeps such segments for ever. Only one that nobody is attached to and that still has the key of the lock file is removed:
+    identifiers are reused. A server that ended politely has removed segment and file itself.
+    """
+    try:
+        # Line 7 holds key and identifier (PostgreSQL's miscadmin.h, LOCK_FILE_LINE_SHMEM_KEY).
+        key, identifier = lock_file.read_text().splitlines()[6].split()
+        segments = Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
+    except (OSError, IndexError, ValueError):
+        return
+    for segment in segments:
+        fields = segment.split()
+        attached = int(fields[6])
+        if (fields[0], fields[1], attached) == (key, identifier, 0):
+            _libc.shmctl(int(identifier), _IPC_RMID, None)
 
 
 def sweep_children(deadline_seconds: float) -> bool:

@@ -50,6 +50,7 @@ password_encryption = scram-sha-256
 shared_buffers = 32MB
 fsync = off
 full_page_writes = off
+dynamic_shared_memory_type = mmap
 wal_level = replica
 max_wal_size = 256MB
 max_slot_wal_keep_size = 256MB

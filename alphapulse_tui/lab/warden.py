@@ -48,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
             directory.remove()
         else:
             directory.control_socket.unlink(missing_ok=True)
+            directory.release_shared_memory()
         os.close(lock)
 
 

@@ -61,6 +61,18 @@ def nothing_left(processes: list[psutil.Process], ports: list[int]) -> None:
     assert not set(listening(psutil.net_connections("tcp"))) & set(ports)
 
 
+def postgres_segment(place: LabDirectory, server: str) -> tuple[str, str]:
+    """Key and identifier of the System V segment that a server holds, by its lock file."""
+    key, identifier = (place.root / "postgres" / server / "postmaster.pid").read_text().splitlines()[6].split()
+    return key, identifier
+
+
+def shared_memory() -> set[tuple[str, str]]:
+    """Key and identifier of every System V segment of this machine."""
+    lines = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
+    return {(fields[0], fields[1]) for fields in lines}
+
+
 def listening(connections: Iterable[Any]) -> list[int]:
     """The ports among psutil's connections that somebody listens on."""
     return [one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN]
@@ -88,9 +100,12 @@ def test_the_daemon_killed_leaves_nothing_not_even_frozen_backends(place: LabDir
     handle, warden = start(place)
     left = everything(handle)
     handle.break_("target-hung", "postgres")
+    segments = [postgres_segment(place, server) for server in ("postgres-primary", "postgres-replica-0")]
+    assert set(segments) <= shared_memory()
     os.kill(handle.status().pid, signal.SIGKILL)
     nothing_left(*left)
     assert warden.wait(5) != 0
+    assert shared_memory().isdisjoint(segments)
     assert not place.is_locked()
 
 

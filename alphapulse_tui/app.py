@@ -5,7 +5,6 @@ Order of a start: paint the cockpit, then import clients and connect, so that th
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 from collections.abc import Iterable
@@ -20,7 +19,6 @@ from textual.screen import Screen
 
 from alphapulse_tui.config.paths import log_file
 from alphapulse_tui.config.settings import Profile
-from alphapulse_tui.errors import AlphaPulseError
 from alphapulse_tui.exits import ExitCode
 from alphapulse_tui.runbook.schema import Procedure
 from alphapulse_tui.screens.cockpit import Cockpit as CockpitScreen
@@ -79,7 +77,16 @@ class Cockpit(TerminalApp[None]):
         """Open the journal, start the executor, read the targets: each by itself, none waits for another."""
         self.session.spawn(self.session.start_sources(), "sources")
         self.session.spawn(self.session.open_desk(), "journal")
-        self.session.spawn(self.session.start_executor(), "executor")
+        self.session.spawn(self._start_executor(), "executor")
+
+    async def _start_executor(self) -> None:
+        """Have the executor at hand; what it finds unresolved is shown before anything else (design 7)."""
+        await self.session.start_executor()
+        executor = self.session.executor
+        if executor is not None and any(not run.under_way for run in await executor.unresolved()):
+            from alphapulse_tui.screens.unresolved import UnresolvedScreen
+
+            self.push_screen(UnresolvedScreen())
 
     async def action_quit(self) -> None:
         """Leave at once; the executor outlives us."""
@@ -102,7 +109,7 @@ def run(profile: Profile, *, config: str = "", read_only: bool = False, ascii_on
     """Open the cockpit on ``profile`` and stay until the engineer leaves. Called by ``cli.main``.
 
     Raises:
-        AlphaPulseError: a mistake in the settings that only the screen can find (keys).
+        ConfigError: a mistake in the settings that only the screen can find (keys).
     """
     unsuitable = unsuitable_terminal()
     if unsuitable is not None:
@@ -116,11 +123,7 @@ def run(profile: Profile, *, config: str = "", read_only: bool = False, ascii_on
 
 def _plain_report(profile: Profile, why: str) -> int:
     """One look at every target, as text: for a terminal that cannot show a screen."""
-    from alphapulse_tui.cli.status import report
+    from alphapulse_tui.cli.status import report_once
 
     sys.stderr.write(f"{why} Here is one look at every target instead.\n")
-    try:
-        return asyncio.run(report(profile))
-    except AlphaPulseError as error:
-        sys.stderr.write(f"{error.sentence}\n")
-        return error.exit_code
+    return report_once(profile)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alphapulse_tui.board import Board
@@ -19,12 +20,18 @@ from alphapulse_tui.model.reading import Link, Reading
 if TYPE_CHECKING:
     from alphapulse_tui.executor.client import ExecutorClient
     from alphapulse_tui.incident.desk import Desk
+    from alphapulse_tui.incident.records import IncidentState
+    from alphapulse_tui.model.health import Severity
     from alphapulse_tui.sources.contract import SourceLoop
 
 log = logging.getLogger(__name__)
 
 BOARD_TARGETS = ("alerts", "kubernetes", "postgres", "redis", "vault", "platform")
 """The board's keys, in the order of the panels 1 to 6."""
+
+
+HISTORY_SECONDS = 2 * 3600.0
+"""How far back the targets are asked when an incident is declared (design 5: the key series of the last 2 hours)."""
 
 
 class Session:
@@ -68,16 +75,16 @@ class Session:
     async def open_desk(self) -> None:
         """Open this environment's journal and follow it; without one, viewing goes on and ``journal_problem`` says why."""
         profile = self.profile
-        desk = await asyncio.to_thread(_import_desk)
+        module = await asyncio.to_thread(_import_desk)
         try:
-            self.desk = await asyncio.to_thread(desk.Desk.at, profile.environment or profile.name)
-        except desk.JournalUnavailable as problem:
+            desk: Desk = await asyncio.to_thread(module.Desk.at, profile.environment or profile.name)
+        except module.JournalUnavailable as problem:
             self.journal_problem = str(problem)
             return
-        recorder = desk.Recorder(self.board, self.desk.journal, self.desk.events)
-        self.desk.recorder = recorder
-        self.spawn(recorder.run(), "recorder")
-        await self.desk.follow()
+        desk.recorder = module.Recorder(self.board, desk.journal, desk.events)
+        self.desk = desk
+        self.spawn(desk.recorder.run(), "recorder")
+        await desk.follow()
 
     async def start_executor(self) -> None:
         """Have the executor at hand, warm, before anybody presses a key."""
@@ -86,6 +93,36 @@ class Session:
             self.executor = await client.ExecutorClient.start(self.profile, self.config, read_only=self.read_only)
         except client.ExecutorProblem as problem:
             self.executor_problem = str(problem)
+
+    async def declare(self, title: str, severity: Severity) -> None:
+        """Declare an incident, then fill in what no cockpit saw: what the targets themselves remember of the last two hours."""
+        from alphapulse_tui.incident.backfill import backfill
+        from alphapulse_tui.sources.history import read_history
+
+        assert self.desk is not None
+        incident = await self.desk.declare(title, severity)
+        now = time.time()
+        history = await read_history(self.profile, now - HISTORY_SECONDS, now)
+        for kind, payload in backfill(history, self.desk.events, now):
+            await self.desk.record(kind, payload, incident)
+
+    async def export(self, incident: IncidentState) -> Path:
+        """Write the incident's postmortem into the profile's folder and answer where.
+
+        Raises:
+            CannotCreateError: it cannot be written there.
+        """
+        from alphapulse_tui.config.paths import config_file
+        from alphapulse_tui.incident.export import export, preventions
+
+        assert self.desk is not None
+        folder = Path(self.profile.incident.postmortem_folder)
+        prevention = await asyncio.to_thread(preventions, config_file().parent / "procedures")
+        environment = self.profile.environment or self.profile.name
+        written = await asyncio.to_thread(
+            export, self.desk.journal, incident, environment, time.time(), prevention, folder
+        )
+        return written.path
 
     def follow(self, loop: SourceLoop[Any]) -> None:
         """Run a source's loop until :meth:`close`."""

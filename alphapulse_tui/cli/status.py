@@ -26,7 +26,7 @@ from alphapulse_tui.model.verdict import judge
 from alphapulse_tui.redact import redact
 from alphapulse_tui.sources.build import RECIPES, read_once
 
-DEADLINE = 3.5
+DEADLINE = 3.0
 """Seconds that a target may take; with start and goodbyes the command stays under five."""
 
 EXITS = {
@@ -91,7 +91,11 @@ def status(invocation: Invocation, as_json: bool) -> ExitCode:
 
     Exits 1 for a warning, 2 when something is critical, 3 when something could not be verified.
     """
-    profile = invocation.profile
+    return report_once(invocation.profile, as_json)
+
+
+def report_once(profile: Profile, as_json: bool = False) -> ExitCode:
+    """Look at every target once and print what was found; also what the cockpit does where it cannot draw a screen."""
     started = time.monotonic()
     board = asyncio.run(read_once(profile, DEADLINE))
     health, report = make_report(profile, board, time.monotonic() - started)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -30,7 +30,7 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen Panel { width: 76; max-width: 100%; height: 90%; background: $surface; }
     """
 
-    def __init__(self, below: Screen[object]) -> None:
+    def __init__(self, below: Screen[Any]) -> None:
         super().__init__()
         self._below = below
 

@@ -1,0 +1,90 @@
+"""Declare an incident: the runbook's four severities with their examples, the suggested one chosen, in doubt the higher."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from alphapulse_tui.incident.severities import LEVELS, Suggestion, suggest
+from alphapulse_tui.model.alerts import AlertsSnapshot
+from alphapulse_tui.model.health import Severity
+from alphapulse_tui.model.verdict import findings
+from alphapulse_tui.model.words import age
+from alphapulse_tui.widgets.lines import Line, line, wrap
+from alphapulse_tui.widgets.panel import Panel
+
+if TYPE_CHECKING:
+    from alphapulse_tui.app import Cockpit
+
+
+class DeclareScreen(ModalScreen[None]):
+    """Severity first, then the title; Enter declares."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "cancel", id="declare.cancel")]
+
+    DEFAULT_CSS = """
+    DeclareScreen { align: center middle; }
+    DeclareScreen Panel { width: 78; max-width: 100%; height: 18; max-height: 85%; background: $surface; }
+    DeclareScreen Input { width: 78; max-width: 100%; }
+    """
+
+    @property
+    def cockpit(self) -> Cockpit:
+        """The program."""
+        return cast("Cockpit", self.app)
+
+    def compose(self) -> ComposeResult:
+        """The four severities over the title."""
+        yield Panel(0, "Declare an incident", id="severities")
+        yield Input(placeholder="what is wrong, in a few words", id="title")
+
+    def on_mount(self) -> None:
+        """Choose what the platform suggests."""
+        suggestion = self._suggestion()
+        panel = self.query_one(Panel)
+        panel.cursor_key = suggestion.severity.value
+        self.query_one(Input).value = suggestion.title
+        panel.focus()
+        self.call_after_refresh(lambda: panel.show(self._lines(suggestion), line(("Enter: then the title", "dim"))))
+
+    def _suggestion(self) -> Suggestion:
+        session = self.cockpit.session
+        reading = session.board.get("alerts")
+        snapshot = reading.snapshot if reading is not None and reading.trusted(session.now) else None
+        alerts = snapshot.firing if isinstance(snapshot, AlertsSnapshot) else ()
+        return suggest(alerts, findings(session.board.readings.values(), session.now))
+
+    def _lines(self, suggestion: Suggestion) -> list[Line]:
+        width = self.query_one(Panel).inner_width
+        lines = wrap(f"Suggested: {suggestion.severity.value}, because {suggestion.because}", width, "accent")
+        for level in LEVELS:
+            name = level.severity.value
+            style = "critical" if level.severity.urgency >= 2 else "warning"
+            lines += [
+                Line(),
+                line((f"{name} {level.word}", style), f"  {level.definition}", key=name),
+                line((f"   answer within {age(level.response_seconds)}; {', '.join(level.examples)}", "dim")),
+            ]
+        return lines
+
+    def on_panel_opened(self, event: Panel.Opened) -> None:
+        """The severity is chosen: on to the title."""
+        event.stop()
+        self.query_one(Panel).show(
+            self.query_one(Panel).body, line((f"{event.key}: Enter declares, Esc cancels", "accent"))
+        )
+        self.query_one(Input).focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Declare."""
+        title = event.value.strip()
+        if not title:
+            self.query_one(Panel).show(self.query_one(Panel).body, line(("it needs a title", "warning")))
+            return
+        severity = Severity(self.query_one(Panel).chosen)
+        self.cockpit.session.spawn(self.cockpit.session.declare(title, severity), "declare")
+        self.dismiss()

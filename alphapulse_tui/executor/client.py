@@ -43,6 +43,13 @@ T = TypeVar("T")
 ANSWER_SECONDS = 3 * PLAN_SECONDS
 """Above everything that the executor allows itself for one answer: longer silence means that it hangs."""
 
+ONLY_READS = frozenset({"status", "plan", "unresolved", "probe"})
+"""Asked again by itself when the connection breaks; everything else is for a person to decide."""
+
+
+class ConnectionBroke(ExecutorGone):
+    """The executor went away while we waited."""
+
 
 class ExecutorClient:
     """A connection to this cockpit's executor. Made by :meth:`start`."""
@@ -157,11 +164,19 @@ class ExecutorClient:
 
     async def _one(self, kind: type[T], **fields: Any) -> T:
         """The one answer to a request."""
-        found: list[Any] = [answer.value async for answer in self._ask(ANSWER_SECONDS, fields) if not answer.last]
+        try:
+            found = await self._values(fields)
+        except ConnectionBroke:
+            if fields["what"] not in ONLY_READS:
+                raise
+            found = await self._values(fields)  # From the executor that has taken its place.
         try:
             return msgspec.convert(found[0] if found else None, kind)
         except msgspec.ValidationError as error:
             raise ExecutorGone(f"the executor is of another version: leave and start again ({error})") from None
+
+    async def _values(self, fields: Mapping[str, Any]) -> list[Any]:
+        return [answer.value async for answer in self._ask(ANSWER_SECONDS, fields) if not answer.last]
 
     async def _stream(self, patience: float, **fields: Any) -> AsyncIterator[Progress]:
         async for answer in self._ask(patience, fields):
@@ -183,7 +198,7 @@ class ExecutorClient:
                 async with asyncio.timeout(patience):
                     answer = await answers.get()
                 if answer is None:
-                    raise ExecutorGone(
+                    raise ConnectionBroke(
                         "the connection to the executor broke; what it had begun is in the journal: look into the unresolved actions"
                     )
                 if answer.problem:
@@ -195,7 +210,7 @@ class ExecutorClient:
                 f"the executor has said nothing for {patience:g} s; what it had begun is in the journal"
             ) from None
         except ConnectionError:
-            raise ExecutorGone("the connection to the executor broke before it was asked; try again") from None
+            raise ConnectionBroke("the connection to the executor broke before it was asked; try again") from None
         finally:
             self._waiting.pop(number, None)
 

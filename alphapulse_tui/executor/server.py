@@ -28,6 +28,9 @@ from alphapulse_tui.text import clean
 IDLE_SECONDS = 30.0
 """How long it stays without a client and without a run: long enough for a screen that lost its link to come back."""
 
+FIRST_CLIENT_SECONDS = 20.0
+"""How long it waits for the cockpit that has just started it."""
+
 
 class Server:
     """Serves one :class:`Executor` at one socket. ``idle_seconds`` without anybody, and it leaves."""
@@ -43,8 +46,10 @@ class Server:
     async def serve(self, ready: Callable[[], None] = lambda: None) -> None:
         """Listen, call ``ready``, serve until idle or told to leave; then finish what is in flight."""
         remove_dead_sockets(self.path.parent)
-        listening = await asyncio.start_unix_server(self._client, self.path, limit=LARGEST_LINE)
-        self.path.chmod(0o600)
+        unborn = self.path.with_suffix(".new")  # Between bind and listen it would look dead to another executor.
+        listening = await asyncio.start_unix_server(self._client, unborn, limit=LARGEST_LINE)
+        unborn.chmod(0o600)
+        unborn.rename(self.path)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._leave.set)
         idle = asyncio.create_task(self._leave_when_idle())
@@ -66,10 +71,12 @@ class Server:
         self._leave.set()
 
     async def _leave_when_idle(self) -> None:
+        patience = max(FIRST_CLIENT_SECONDS, self._idle_seconds)
         while True:
-            self._came.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._came.wait(), self._idle_seconds)
+                await asyncio.wait_for(self._came.wait(), patience)
+                self._came.clear()
+                patience = self._idle_seconds
                 continue
             if not self._clients and not self.executor.busy:
                 self._leave.set()

@@ -16,7 +16,7 @@ async def door(behaviour: Behaviour) -> AsyncIterator[int]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
             await behaviour(reader, writer)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)

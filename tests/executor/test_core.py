@@ -307,3 +307,51 @@ async def test_what_cannot_be_planned_is_one_sentence(executor: Executor, target
     target.process.wait()
     with pytest.raises(ExecutorProblem, match="the target does not answer: Connect call failed"):
         await executor.plan("test.set", {"value": "7"})
+
+
+async def test_an_intent_that_was_never_sent_is_told_as_such(
+    executor: Executor, profile: Profile, tmp_path: Any, target: Target
+) -> None:
+    plan = await executor.plan("test.set", {"value": "7"})
+    dead = Journal.open(tmp_path / "trial" / "journal.sqlite", actor="ben", anchor=lambda _: None)
+    dead.writer = "elsewhere:999999:1.1"  # Of an executor that died between intent and sending.
+    dead.append(Kind.INTENT, {"action_run": plan.id, "plan": plan, "digest": plan.digest(), "reason": ""})
+    dead.close()
+    (open_run,) = await executor.reconciler.unresolved()
+    assert (open_run.sent, open_run.under_way, open_run.actor) == (False, False, "ben")
+    assert open_run.sentence == "it ended before anything was sent"
+    refused = (await run(executor, await executor.plan("test.set", {"value": "8"})))[-1].result
+    assert refused is not None and "is locked: ben on elsewhere" in refused.sentence
+    found = await executor.reconciler.resolve(plan.id, Resolution.VERIFY)
+    assert found.verdict is Verdict.CONTRADICTED and "nothing was changed" in found.sentence
+    assert await executor.reconciler.unresolved() == [] and (await target.state())["sends"] == 0
+
+
+async def test_a_plan_of_a_newer_version_is_settled_by_hand(executor: Executor, tmp_path: Any) -> None:
+    newer = Journal.open(tmp_path / "trial" / "journal.sqlite", actor="ben", anchor=lambda _: None)
+    newer.writer = "elsewhere:999999:1.1"
+    newer.append(
+        Kind.INTENT, {"action_run": "r1", "plan": {"title": "reshape", "object": "test/number", "risk": "cosmic"}}
+    )
+    newer.append(Kind.SENT, {"action_run": "r1"})
+    newer.append(Kind.OUTCOME, {"action_run": "r1", "outcome": "superseded"})
+    newer.close()
+    (open_run,) = await executor.reconciler.unresolved()
+    assert (open_run.title, open_run.plan, open_run.outcome) == ("reshape", None, None)
+    with pytest.raises(ExecutorProblem, match="newer version"):
+        await executor.reconciler.resolve("r1", Resolution.VERIFY)
+    await executor.reconciler.resolve("r1", Resolution.DONE, "ben says so")
+    assert await executor.reconciler.unresolved() == []
+
+
+async def test_a_damaged_journal_refuses_actions(executor: Executor, journal: Journal, target: Target) -> None:
+    for number in range(60):
+        journal.append(Kind.SENT, {"action_run": f"r{number}", "text": "x" * 2000})
+    plan = await executor.plan("test.set", {"value": "7"})
+    journal.path.write_bytes(journal.path.read_bytes()[:40960])
+    steps = await run(executor, plan)
+    result = steps[-1].result
+    assert (
+        result is not None and result.outcome is Outcome.REFUSED and "what is locked cannot be known" in result.sentence
+    )
+    assert (await target.state())["sends"] == 0

@@ -104,7 +104,7 @@ def _fingerprint(payload: Mapping[str, Any]) -> str:
 
 
 def _of_crossing(crossing: Crossing, known: list[Event]) -> Iterator[tuple[float, Entry]]:
-    """When a figure went over its line, and when it came back; each unless it is told."""
+    """When a figure went over its line: a sign of the beginning, without an ``after``, because no flip would ever tell its end."""
     sealed = crossing.target == "vault"
     limit = figure(crossing.limit, crossing.unit)
     what = f"{crossing.subject}: sealed" if sealed else f"{crossing.subject} at or over {limit}"
@@ -114,7 +114,7 @@ def _of_crossing(crossing: Crossing, known: list[Event]) -> Iterator[tuple[float
     until = f" until {utc(crossing.ended_at)}" if crossing.ended_at is not None else ""
     subject = f"{crossing.subject} {crossing.procedure}".strip()
     onset = _flip(crossing.target, subject, f"{what}{peak}{until}", crossing.starts_at)
-    onset[1].update(before="ok", after="critical", sign=not crossing.from_before)
+    onset[1]["sign"] = not crossing.from_before
     if not _told_flip(onset[1], crossing.starts_at, known) and not _seen(crossing, known):
         yield crossing.starts_at, onset
 

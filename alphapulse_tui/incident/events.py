@@ -20,7 +20,7 @@ class Kind(Enum):
     ALERT_CLEARED = "alert_cleared"
     """fingerprint, name, severity."""
     FLIP = "flip"
-    """target, subject, before, after, sentence; read_afterwards."""
+    """target, subject, before, after, sentence; read_afterwards with starts_at, and sign (true: trouble began then)."""
     DECLARED = "declared"
     """title, severity, suggested_from, started_at (unix seconds: the earliest sign that is known)."""
     ACKNOWLEDGED = "acknowledged"

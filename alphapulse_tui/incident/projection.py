@@ -181,6 +181,8 @@ class Projection:
         payload = event.payload
         key = f"{read.text(payload, 'target')} {read.text(payload, 'subject')}"
         health = read.health(payload, "after")
+        if read.flag(payload, "sign"):  # Read afterwards: it says when trouble began; nobody would ever tell its end.
+            self._sign(read.when(event))
         if health is Health.CRITICAL:
             if self._standing(key) is None:
                 target, sentence = read.text(payload, "target"), read.text(payload, "sentence")

@@ -1,8 +1,9 @@
 """Writes what happens to the platform into the journal: alerts that fire and clear, findings that come and go, targets that fall silent.
 
-Listens to the board. The first reading of a target is its baseline: what is wrong then is written as found at the start. A subject that
-changes more than four times in a minute is *flapping*: that is written once, and its changes are not, until it has been calm for a minute.
-Two cockpits see the same; before writing, the journal's newest events are read, and what another has just written is not written again.
+Listens to the board. The first reading of a target is compared with what the journal last said of it, so a cockpit that starts again
+tells nothing twice. A subject that changes more than four times in a minute is *flapping*: that is written once, and its changes are not,
+until it has been calm for a minute. Two cockpits see the same; before writing, the journal's newest events are read, and what another has
+just written is not written again.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ CALM_SECONDS = 60.0
 SAME_SECONDS = 15.0
 """A fact that another cockpit wrote so recently is the same fact."""
 
+HEALTHS = frozenset(health.value for health in Health)
+"""A flip of a finding says its health; a flip of a link does not: silence is neither good nor bad."""
+
 LOOK_BACK = 200
 """Newest events that are compared with."""
 
@@ -42,6 +46,7 @@ class Recorder:
         self._journal = journal
         self._wall = wall
         self._findings: dict[str, dict[str, Finding]] = {}
+        self._written = _last_flips(known)
         self._links: dict[str, Link] = {}
         self._firing: dict[str, Alert] = {}
         self._told = _still_firing(known)
@@ -100,11 +105,17 @@ class Recorder:
         before = self._findings.get(target, {})
         for subject, finding in now.items():
             old = before.get(subject)
-            if old is None or old.health is not finding.health:
-                self._flip(target, subject, old.health.value if old else "ok", finding.health.value, finding.sentence)
+            health = finding.health.value
+            was = old.health.value if old is not None else self._written.get((target, subject), Health.OK.value)
+            if was != health:
+                self._flip(target, subject, was, health, finding.sentence)
         for subject, old in before.items():
             if subject not in now:
                 self._flip(target, subject, old.health.value, Health.OK.value, f"over: {old.sentence}")
+        for place, was in list(self._written.items()):
+            if place[0] == target and place[1] not in now and place[1] not in before and was != Health.OK.value:
+                self._flip(target, place[1], was, Health.OK.value, f"{place[1]}: over, seen when the cockpit started")
+        self._written = {place: was for place, was in self._written.items() if place[0] != target}
         self._findings[target] = now
 
     def _see_alerts(self, snapshot: AlertsSnapshot) -> None:
@@ -131,9 +142,10 @@ class Recorder:
                 "flapping",
                 f"{subject} is flapping: more than {FLAPPING_CHANGES} changes in a minute; last: {sentence}",
             )
-        self._queue.put_nowait(
-            (Kind.FLIP, {"target": target, "subject": subject, "before": before, "after": after, "sentence": sentence})
-        )
+        payload = {"target": target, "subject": subject, "before": before, "after": after, "sentence": sentence}
+        if after in HEALTHS:
+            payload["health"] = after
+        self._queue.put_nowait((Kind.FLIP, payload))
 
     async def _known(self, kind: Kind, payload: dict[str, Any]) -> bool:
         """Whether somebody else has just written the same."""
@@ -157,6 +169,15 @@ def _fired(alert: Alert) -> dict[str, Any]:
         "starts_at": alert.starts_at,
         "procedure": alert.procedure,
     }
+
+
+def _last_flips(events: list[Event]) -> dict[tuple[str, str], str]:
+    """Target and subject to the health that the journal last said: a cockpit that starts does not tell it again."""
+    told: dict[tuple[str, str], str] = {}
+    for event in events:
+        if event.kind is Kind.FLIP and event.payload.get("health") and not event.payload.get("read_afterwards"):
+            told[str(event.payload.get("target")), str(event.payload.get("subject"))] = str(event.payload["health"])
+    return told
 
 
 def _still_firing(events: list[Event]) -> dict[str, str]:

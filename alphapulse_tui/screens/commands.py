@@ -87,16 +87,18 @@ def bindings(*scopes: str, extra: tuple[Command, ...] = ()) -> list[BindingType]
     ]
 
 
+ALWAYS = ("help", "quit")
+"""Commands that the footer names before the other ones of every screen: on a narrow terminal the end is cut."""
+
+
 def footer_text(
     *scopes: str, extra: tuple[Command, ...] = (), keymap: Mapping[str, str] | None = None
 ) -> list[tuple[str, str]]:
-    """Pairs of key and word for the footer line, as the user's keymap has them."""
+    """Pairs of key and word for the footer line, as the user's keymap has them: the screen's own, help, then the rest."""
     changed = keymap or {}
-    return [
-        (shown(command, changed.get(command.id)), command.title)
-        for command in (*extra, *COMMANDS)
-        if command.scope in scopes and command.footer
-    ]
+    wanted = [command for command in (*extra, *COMMANDS) if command.scope in scopes and command.footer]
+    wanted.sort(key=lambda command: (command.scope == EVERYWHERE, command.id not in ALWAYS))
+    return [(shown(command, changed.get(command.id)), command.title) for command in wanted]
 
 
 def shown(command: Command, key: str | None = None) -> str:

@@ -27,7 +27,7 @@ def clock_lines(incident: IncidentState, now: float) -> list[Line]:
         else:
             said, style = left, "strong"
         lines.append(
-            line((f"{each.name:<22}", "plain"), (f"{said:<17}", style), (f"{utc(each.due)}  {each.by}", "dim"))
+            line((f"{each.name:<24}", "plain"), (f"{said:<17}", style), (f"{utc(each.due)}  {each.by}", "dim"))
         )
     return lines
 

@@ -9,6 +9,9 @@ from alphapulse_tui.widgets.panel import set_cells
 
 NOT_CONFIGURED = "No cluster: set [kubernetes] in the profile, or KUBECONFIG."
 
+WIDE = 56
+"""Cells from which restarts and age are shown beside name and status."""
+
 MAX_ROWS = 200
 """Lines made for the panel; the rest is in the detail screen. The panel shows at most a few dozen, unhealthy first."""
 
@@ -22,22 +25,24 @@ def body(snapshot: KubernetesSnapshot, wall: float, width: int, rows: int) -> li
     unfinished = [workload for workload in snapshot.workloads if not workload.rolled_out]
     lines = [head, *(_rollout(workload) for workload in unfinished)]
     lines += [line(("missing right: ", "warning"), grant) for grant in snapshot.missing_grants]
-    names = max(12, width - 36)
-    lines.append(line((f"{'NAME':<{names}} READY {'STATUS':<18} RST  AGE", "dim")))
-    lines += [_pod(pod, wall, names) for pod in snapshot.pods[:MAX_ROWS]]
+    wide = width >= WIDE
+    names = max(8, width - (36 if wide else 23))
+    lines.append(line((f"{'NAME':<{names}} READY {'STATUS':<18}{' RST  AGE' if wide else ''}", "dim")))
+    lines += [_pod(pod, wall, names, wide) for pod in snapshot.pods[:MAX_ROWS]]
     finished = [workload for workload in snapshot.workloads if workload.rolled_out]
     if len(lines) + len(finished) <= rows:
         lines += [_rollout(workload) for workload in finished]
     return lines
 
 
-def _pod(pod: Pod, wall: float, names: int) -> Line:
+def _pod(pod: Pod, wall: float, names: int, wide: bool) -> Line:
     style = "plain" if pod.healthy else "critical"
     name = set_cells(pod.name, names).ljust(names)
+    age_and_restarts = f" {pod.restarts:>3} {age(wall - pod.created_at):>4}" if wide else ""
     return line(
         (f"{name} {pod.ready:>2}/{pod.total:<2} ", style),
         (f"{set_cells(pod.status, 18):<18}", style),
-        (f" {pod.restarts:>3} {age(wall - pod.created_at):>4}", "dim" if pod.healthy else style),
+        (age_and_restarts, "dim" if pod.healthy else style),
         key=pod.key,
     )
 

@@ -30,10 +30,10 @@ def _cluster(snapshot: RedisSnapshot) -> Line:
     return line(
         "cluster ",
         (state, "ok" if agreed else "critical"),
+        "  nodes ",
+        (f"{len(answering)}/{len(snapshot.nodes)}", "plain" if len(answering) == len(snapshot.nodes) else "critical"),
         "  slots ",
         (f"{slots}/{CLUSTER_SLOTS}", "plain" if slots == CLUSTER_SLOTS else "critical"),
-        "  answer ",
-        (f"{len(answering)}/{len(snapshot.nodes)}", "plain" if len(answering) == len(snapshot.nodes) else "critical"),
     )
 
 

@@ -58,7 +58,7 @@ def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         named = all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in value)
         for index, item in enumerate(value):
             yield from _flat(item, f"{path}[{item['name'] if named else index}]")
-    else:
+    elif path:
         yield path, value
 
 

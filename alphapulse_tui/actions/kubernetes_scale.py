@@ -6,6 +6,8 @@ their data does not follow a number. An HPA that would put the number back is sa
 
 from __future__ import annotations
 
+import json
+import shlex
 import time
 import uuid
 from collections.abc import Mapping
@@ -51,8 +53,7 @@ class Scale(WorkloadAction):
             sentence=f"Sets the replicas of {workload.short} from {old} to {new}{_means(old, new)}.",
             operations=_operations(workload.uid, old, new),
             what=f"test the old number {old}, set {new}",
-            shell=f"kubectl -n {workload.namespace} scale {workload.short} --current-replicas={old} --replicas={new}"
-            f" && {status_command(workload)}",
+            shell=_shell(workload, old, new),
             warnings=(*hpa, *owner_warnings(workload)),
             undo=f"scale back to {old}",
             undo_action=self.id,
@@ -174,6 +175,13 @@ def _operations(uid: str, old: int, new: int) -> Operations:
         test,
         {"op": "add", "path": "/spec/replicas", "value": new},
     ]
+
+
+def _shell(workload: Workload, old: int, new: int) -> str:
+    """The same patch by kubectl: ``kubectl scale --current-replicas`` wants the right to update, which scaling does not need."""
+    patch = shlex.quote(json.dumps(_operations(workload.uid, old, new)))
+    command = f"kubectl -n {workload.namespace} patch {workload.short} --subresource=scale --type=json -p {patch}"
+    return f"{command} && {status_command(workload)}"
 
 
 def _refusal(workload: Workload, old: int, new: int) -> str:

@@ -36,6 +36,16 @@ BROKEN = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, OSError, ssl.
 """What a statement raises when its answer will not come: it may have run."""
 
 
+CUT = (
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    ConnectionError,
+)
+"""The server ended the connection, at once and not after a silence: a read may be tried again on a new one."""
+
+
 class Connection:
     """The primary's connection for one action."""
 
@@ -85,9 +95,26 @@ class Connection:
         Raises:
             ActionProblem: the server could not be asked, or refused.
         """
+        kept = self._open is not None
+        try:
+            return await self._fetch(text, arguments)
+        except CUT:
+            self.drop()
+            if not kept:
+                raise ActionProblem(f"{_name(self.server())} closed the connection") from None
+        # The server was restarted since the connection was opened: that is no reason to refuse what can be read now.
+        try:
+            return await self._fetch(text, arguments)
+        except CUT:
+            self.drop()
+            raise ActionProblem(f"{_name(self.server())} closes connections at once") from None
+
+    async def _fetch(self, text: str, arguments: tuple[Any, ...]) -> list[asyncpg.Record]:
         connection = await self.open()
         try:
             found: list[asyncpg.Record] = await connection.fetch(text, *arguments)
+        except CUT:
+            raise
         except (asyncpg.PostgresError, *BROKEN) as error:
             self.drop()
             raise ActionProblem(told(_name(self.server()), error)) from None

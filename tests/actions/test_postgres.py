@@ -314,6 +314,16 @@ async def test_a_server_that_hangs_after_sending_leaves_the_outcome_unknown(post
         os.kill(backend, signal.SIGCONT)
 
 
+async def test_a_connection_that_was_cut_since_is_opened_again(postgres, action):
+    terminate = action("pg.terminate-idle")
+    await terminate.plan(NOW)
+    ours = next(iter(postgres.alive()))
+    postgres.psql(f"SELECT pg_terminate_backend({ours})")
+    await until(lambda: ours not in postgres.alive(), 5, "our own backend gone")
+    victim = await postgres.sessions(1)
+    assert pids(await terminate.plan(NOW)) == set(victim)
+
+
 async def test_the_shell_form_does_the_same(postgres, action):
     victims = await postgres.sessions(2, "worker", "leaky")
     plan = await action("pg.terminate-idle").plan(NOW)

@@ -1,0 +1,423 @@
+"""Answers of an API server that the lab cannot be made to give, and the pure parts of the Kubernetes actions."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from alphapulse_tui.actions.contract import Action, ActionProblem, SentWithoutAnswer
+from alphapulse_tui.actions.kubernetes import digest, old_template
+from alphapulse_tui.actions.kubernetes_diff import MOST_LINES, differences
+from alphapulse_tui.actions.kubernetes_rollout import standing
+from alphapulse_tui.actions.registry import make_action
+from alphapulse_tui.config.settings import KubernetesTarget, Profile
+from alphapulse_tui.model.plan import Outcome, Risk, Verdict
+from tests.sources.doors import door
+
+NAMESPACE = "/apis/apps/v1/namespaces/alphapulse"
+HPAS = "/apis/autoscaling/v2/namespaces/alphapulse/horizontalpodautoscalers"
+PODS = "/api/v1/namespaces/alphapulse/pods"
+API = {"name": "api"}
+
+
+def deployment(**spec: Any) -> dict[str, Any]:
+    template = {"metadata": {"labels": {"app": "api"}}, "spec": {"containers": [{"name": "api", "image": "api:2"}]}}
+    return {
+        "kind": "Deployment",
+        "metadata": {
+            "name": "api",
+            "uid": "u1",
+            "generation": 4,
+            "annotations": {"deployment.kubernetes.io/revision": "2"},
+        },
+        "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "api"}}, "template": template, **spec},
+        "status": {
+            "observedGeneration": 4,
+            "replicas": 3,
+            "updatedReplicas": 3,
+            "readyReplicas": 3,
+            "availableReplicas": 3,
+        },
+    }
+
+
+def failure(code: int, message: str, **fields: Any) -> tuple[int, dict[str, Any]]:
+    return code, {"kind": "Status", "status": "Failure", "message": message, "code": code, **fields}
+
+
+class Server:
+    """Answers by method and beginning of the path; ``None`` is silence. ``stored`` is what a PATCH without dry run gets."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {
+            f"GET {NAMESPACE}/deployments/api": (200, deployment()),
+            f"GET {HPAS}": (200, {"items": []}),
+        }
+        self.dry: Any = (200, deployment())
+        self.stored: Any = (200, deployment())
+        self.asked: list[tuple[str, str, Any]] = []
+
+    async def behave(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                await self._answer(reader, writer)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        method, path = head.split(" ")[:2]
+        length = next(
+            (int(line.split(":")[1]) for line in head.splitlines() if line.lower().startswith("content-length")), 0
+        )
+        body = await reader.readexactly(length)
+        self.asked.append((method, path, json.loads(body) if body else None))
+        if method == "PATCH":
+            answer = self.dry if "dryRun=All" in path else self.stored
+        else:
+            known = max((one for one in self.answers if f"{method} {path}".startswith(one)), key=len, default="")
+            answer = self.answers.get(known, failure(404, "not found"))
+        if answer is None:
+            await reader.read()  # until the other side gives up
+            return
+        code, content = answer
+        raw = content if isinstance(content, bytes) else json.dumps(content).encode()
+        writer.write(
+            f"HTTP/1.1 {code} X\r\nContent-Type: application/json\r\nContent-Length: {len(raw)}\r\n\r\n".encode() + raw
+        )
+        await writer.drain()
+
+
+@pytest.fixture
+async def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+async def action(server: Server, tmp_path: Path) -> AsyncIterator[Callable[[str], Action]]:
+    made: list[Action] = []
+    async with door(server.behave) as port:
+        kubeconfig = tmp_path / "kubeconfig"
+        named = {
+            "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+            "users": [{"name": "u", "user": {"token": "not-a-secret-of-anybody"}}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        }
+        kubeconfig.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", "current-context": "x", **named}))
+
+        def make(action_id: str) -> Action:
+            target = KubernetesTarget(kubeconfig=str(kubeconfig))
+            made.append(make_action(action_id, Profile(name="test", environment="lab", kubernetes=target)))
+            return made[-1]
+
+        yield make
+        for one in made:
+            await one.close()
+
+
+REFUSALS = [
+    (
+        failure(
+            403, 'deployments.apps "api" is forbidden: User "x" cannot patch resource "deployments" in API group "apps"'
+        ),
+        "its Role needs apps deployments [patch]",
+    ),
+    (
+        failure(403, 'pods "api" is forbidden: exceeded quota: small'),
+        'refused: pods "api" is forbidden: exceeded quota',
+    ),
+    (failure(401, "Unauthorized"), "does not accept our login"),
+    (failure(409, "the object has been modified"), "somebody changed it meanwhile: nothing was done, plan again"),
+    (failure(422, "the server rejected our request due to an error in our request"), "somebody changed it meanwhile"),
+    (
+        failure(422, "Deployment is invalid", details={"causes": [{"field": "spec.replicas", "message": "no"}]}),
+        "refused with code 422: Deployment is invalid",
+    ),
+    (failure(429, "too many requests"), "overloaded or a disruption budget forbids it, nothing was done"),
+    (failure(500, 'Internal error: failed calling webhook "x"'), "failed calling webhook"),
+    (failure(404, 'deployments.apps "api" not found'), 'deployments.apps "api" not found'),
+]
+
+
+@pytest.mark.parametrize(("answer", "words"), REFUSALS)
+async def test_a_refused_dry_run_is_the_plans_refusal(server, action, answer, words):
+    server.dry = answer
+    assert words in (await action("kubernetes.restart").plan(API)).refusal
+
+
+@pytest.mark.parametrize(("answer", "words"), REFUSALS)
+async def test_a_refused_patch_is_certain_to_have_changed_nothing(server, action, answer, words):
+    restart = action("kubernetes.restart")
+    plan = await restart.plan(API)
+    server.stored = answer
+    with pytest.raises(ActionProblem) as told:
+        await restart.execute(plan)
+    assert words in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [failure(500, "etcdserver: request timed out"), failure(504, "Timeout"), (502, b"<html>bad gateway</html>")],
+)
+async def test_an_answer_that_proves_nothing_is_unknown(server, action, answer):
+    restart = action("kubernetes.restart")
+    plan = await restart.plan(API)
+    server.stored = answer
+    with pytest.raises(SentWithoutAnswer, match="answers with code 50"):
+        await restart.execute(plan)
+    server.dry = answer
+    assert "trying it without storing failed" in (await restart.plan(API)).refusal
+
+
+async def test_silence_after_sending_is_unknown_and_before_is_not(server, action, monkeypatch):
+    monkeypatch.setattr("alphapulse_tui.actions.kubernetes_link.WRITE_SECONDS", 0.3)
+    monkeypatch.setattr("alphapulse_tui.actions.kubernetes_link.READ_SECONDS", 0.3)
+    restart = action("kubernetes.restart")
+    plan = await restart.plan(API)
+    server.stored = None
+    with pytest.raises(SentWithoutAnswer, match=r"gave no answer within 0\.3 s"):
+        await restart.execute(plan)
+    server.answers[f"GET {NAMESPACE}/deployments/api"] = None
+    with pytest.raises(ActionProblem, match="gave no answer"):
+        await restart.plan(API)
+
+
+async def test_the_patch_carries_its_preconditions_and_the_plans_id(server, action):
+    restart = action("kubernetes.restart")
+    plan = await restart.plan(API)
+    await restart.execute(plan)
+    method, path, operations = server.asked[-1]
+    assert method == "PATCH" and "fieldManager=alphapulse-tui" in path and "dryRun" not in path
+    assert operations[:2] == [
+        {"op": "test", "path": "/metadata/uid", "value": "u1"},
+        {"op": "test", "path": "/metadata/generation", "value": 4},
+    ]
+    assert operations[2] == {
+        "op": "add",
+        "path": "/spec/template/metadata/annotations",
+        "value": {"alphapulse.io/restart": plan.id},
+    }
+    again = await restart.plan(API)
+    assert again.digest() == plan.digest() and again.id != plan.id
+
+
+async def test_scaling_tests_the_old_number_even_if_it_is_nothing(server, action):
+    scale = action("kubernetes.scale")
+    await scale.execute(await scale.plan({**API, "replicas": "5"}))
+    assert server.asked[-1][1].startswith(f"{NAMESPACE}/deployments/api/scale")
+    assert server.asked[-1][2][1:] == [
+        {"op": "test", "path": "/spec/replicas", "value": 3},
+        {"op": "add", "path": "/spec/replicas", "value": 5},
+    ]
+    server.answers[f"GET {NAMESPACE}/deployments/api"] = (200, deployment(replicas=0))
+    await scale.execute(await scale.plan({**API, "replicas": "5"}))
+    assert server.asked[-1][2][1] == {"op": "test", "path": "/spec", "value": {}}
+
+
+def hpa(least: int = 2, most: int = 6, name: str = "api") -> dict[str, Any]:
+    spec = {"minReplicas": least, "maxReplicas": most, "scaleTargetRef": {"kind": "Deployment", "name": name}}
+    return {"metadata": {"name": "pilot"}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("answer", "replicas", "words"),
+    [
+        ((200, {"items": [hpa()]}), "30", "HPA pilot will set it to 6 within 15 s"),
+        ((200, {"items": [hpa()]}), "1", "HPA pilot will set it to 2 within 15 s"),
+        ((200, {"items": [hpa()]}), "4", "HPA pilot keeps it between 2 and 6"),
+        ((200, {"items": [hpa()]}), "0", "HPA pilot is switched off by 0 replicas"),
+        ((200, {"items": [hpa(name="other")]}), "4", ""),
+        (failure(404, "the server could not find the requested resource"), "4", ""),
+        (
+            failure(403, 'User "x" cannot list resource "horizontalpodautoscalers"'),
+            "4",
+            "its Role needs autoscaling horizontalpodautoscalers [list]",
+        ),
+    ],
+)
+async def test_an_hpa_is_said_before(server, action, answer, replicas, words):
+    server.answers[f"GET {HPAS}"] = answer
+    plan = await action("kubernetes.scale").plan({**API, "replicas": replicas})
+    assert plan.refusal == "" and (words in " ".join(plan.warnings) if words else plan.warnings == ())
+    assert plan.risk is {"0": Risk.DESTRUCTIVE, "1": Risk.DISRUPTIVE}.get(replicas, Risk.SAFE)
+
+
+async def test_who_else_deploys_it_is_said_before(server, action):
+    owned = deployment()
+    owned["metadata"]["annotations"]["argocd.argoproj.io/tracking-id"] = "x"
+    owned["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "Helm"}
+    server.answers[f"GET {NAMESPACE}/deployments/api"] = (200, owned)
+    plan = await action("kubernetes.restart").plan(API)
+    assert [warning.split(" deploys")[0] for warning in plan.warnings] == ["Argo CD", "Helm"]
+
+
+async def test_a_stateful_set_on_delete_and_a_vault_are_warned_of(server, action):
+    stateful = deployment(updateStrategy={"type": "OnDelete"})
+    stateful["kind"], stateful["metadata"]["name"] = "StatefulSet", "vault"
+    server.answers[f"GET {NAMESPACE}/statefulsets/vault"] = (200, stateful)
+    plan = await action("kubernetes.restart").plan({"kind": "statefulset", "name": "vault"})
+    assert "this alone restarts nothing" in plan.warnings[0] and "comes back sealed" in plan.warnings[1]
+
+
+async def test_an_impostor_is_not_an_api_server(server, action):
+    server.answers[f"GET {NAMESPACE}/deployments/api"] = (200, b"<html>welcome</html>")
+    with pytest.raises(ActionProblem, match="no API server"):
+        await action("kubernetes.restart").plan(API)
+    server.answers[f"GET {NAMESPACE}/deployments/api"] = (200, b"[" * 100_000)
+    with pytest.raises(ActionProblem, match="no API server"):
+        await action("kubernetes.restart").plan(API)
+
+
+async def test_no_cluster_and_no_kubeconfig(tmp_path, monkeypatch):
+    with pytest.raises(ActionProblem, match='profile "empty" has no cluster'):
+        await make_action("kubernetes.restart", Profile(name="empty")).plan(API)
+    gone = Profile(name="gone", kubernetes=KubernetesTarget(kubeconfig=str(tmp_path / "nowhere")))
+    with pytest.raises(ActionProblem, match="does not exist"):
+        await make_action("kubernetes.restart", gone).plan(API)
+
+
+async def test_previous_logs_are_clean_and_redacted(server, action):
+    ended = {"exitCode": 1, "reason": "Error", "message": "evil\x1b[2J", "finishedAt": "2026-01-01T00:00:00Z"}
+    states = [
+        {"name": "api", "restartCount": 4, "lastState": {"terminated": ended}},
+        {"name": "sidecar", "restartCount": 0, "lastState": {}},
+    ]
+    server.answers[f"GET {PODS}/api-1"] = (
+        200,
+        {"metadata": {"name": "api-1", "uid": "p1"}, "status": {"containerStatuses": states}},
+    )
+    log = b"starting\npassword=hunter2\n\x1b]52;c;evil\x07 [/x] \xff\n"
+    server.answers[f"GET {PODS}/api-1/log"] = (200, log)
+    previous = action("kubernetes.previous-log")
+    plan = await previous.plan({"pod": "api-1"})
+    assert [victim.key for victim in plan.victims] == ["api"] and "--previous" in plan.shell
+    result = await previous.execute(plan)
+    text = result.details["api"]
+    assert result.outcome is Outcome.DONE and text.startswith(
+        "Error, exit code 1 (an error of the application), evil\\x1b[2J, 4 restarts"
+    )
+    assert "hunter2" not in text and "\x1b" not in text and text.splitlines()[1] == "starting"
+    assert "container=api&previous=true&tailLines=200" in server.asked[-1][1]
+    assert (
+        "container sidecar of api-1 has not run before"
+        in (await previous.plan({"pod": "api-1", "container": "sidecar"})).refusal
+    )
+    server.answers[f"GET {PODS}/api-1/log"] = failure(403, 'User "x" cannot get resource "pods/log"')
+    refused = await previous.execute(plan)
+    assert refused.outcome is Outcome.FAILED and "its Role needs pods/log [get]" in refused.details["api"]
+
+
+async def test_a_rollback_needs_a_deployment_with_a_past(server, action):
+    roll_back = action("kubernetes.rollback")
+    server.answers[f"GET {NAMESPACE}/replicasets"] = (200, {"items": []})
+    assert (await roll_back.plan(API)).refusal == "deployment/api has no revision before 2"
+    with pytest.raises(ActionProblem, match='"revision" must be a number, not "two"'):
+        await roll_back.plan({**API, "revision": "two"})
+    server.answers[f"GET {NAMESPACE}/statefulsets/api"] = (200, deployment())
+    with pytest.raises(ActionProblem, match="only a Deployment is rolled back"):
+        await roll_back.plan({**API, "kind": "StatefulSet"})
+
+
+def replica_set(number: int, image: str, owner: str = "u1") -> dict[str, Any]:
+    labels = {"app": "api", "pod-template-hash": f"h{number}"}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [{"name": "api", "image": image}], "unknownField": number},
+    }
+    metadata = {
+        "name": f"api-h{number}",
+        "ownerReferences": [{"uid": owner}],
+        "annotations": {"deployment.kubernetes.io/revision": str(number)},
+    }
+    return {"metadata": metadata, "spec": {"template": template}}
+
+
+async def test_a_rollback_keeps_fields_that_nobody_here_knows(server, action):
+    server.answers[f"GET {NAMESPACE}/replicasets"] = (
+        200,
+        {"items": [replica_set(2, "api:2"), replica_set(1, "api:1"), replica_set(7, "stranger:1", owner="u2")]},
+    )
+    roll_back = action("kubernetes.rollback")
+    plan = await roll_back.plan(API)
+    assert plan.title == "roll back api to revision 1" and plan.undo_params["revision"] == "2"
+    await roll_back.execute(plan)
+    template = server.asked[-1][2][2]["value"]
+    assert template["spec"]["unknownField"] == 1 and template["metadata"]["labels"] == {"app": "api"}
+    server.answers[f"GET {NAMESPACE}/replicasets"] = (
+        200,
+        {"items": [replica_set(2, "api:2"), replica_set(1, "api:0")]},
+    )
+    with pytest.raises(ActionProblem, match="changed it meanwhile"):
+        await roll_back.execute(plan)
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "words"),
+    [
+        ({"observedGeneration": 3}, Verdict.PENDING, "has not seen the change yet"),
+        ({"updatedReplicas": None}, Verdict.PENDING, "0 of 3 pods are updated"),
+        ({"replicas": 5}, Verdict.PENDING, "2 old pods are still there"),
+        ({"availableReplicas": 1}, Verdict.PENDING, "1 of 3 updated pods are available"),
+        (
+            {"conditions": [{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}], "updatedReplicas": 1},
+            Verdict.CONTRADICTED,
+            "no progress for 600 s",
+        ),
+        ({"conditions": None}, Verdict.VERIFIED, "3 of 3 pods are updated and available"),
+    ],
+)
+def test_kubectls_rule_for_deployments(status, verdict, words):
+    found = deployment()
+    found["status"] |= status
+    assert standing(found)[0] is verdict and words in standing(found)[1]
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "verdict"),
+    [
+        ({}, {"currentRevision": "a", "updateRevision": "a"}, Verdict.VERIFIED),
+        ({}, {"currentRevision": "a", "updateRevision": "b"}, Verdict.PENDING),
+        ({}, {"readyReplicas": 1}, Verdict.PENDING),
+        ({}, {"replicas": 2}, Verdict.PENDING),
+        ({"updateStrategy": {"type": "OnDelete"}}, {"readyReplicas": 0}, Verdict.VERIFIED),
+        (
+            {"updateStrategy": {"rollingUpdate": {"partition": 2}}},
+            {"currentRevision": "a", "updateRevision": "b"},
+            Verdict.VERIFIED,
+        ),
+    ],
+)
+def test_kubectls_rule_for_stateful_sets(spec, status, verdict):
+    found = deployment(**spec)
+    found["kind"] = "StatefulSet"
+    found["status"] |= status
+    assert standing(found)[0] is verdict
+
+
+def test_values_of_variables_are_never_shown_and_long_differences_are_cut():
+    def template(**env: Any) -> dict[str, Any]:
+        return {"spec": {"containers": [{"name": "api", "env": [{"name": name, **how} for name, how in env.items()]}]}}
+
+    found = differences(
+        template(TOKEN={"value": "old-secret"}, GONE={"value": "x"}),
+        template(TOKEN={"value": "new-secret"}, NEW={"valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}),
+    )
+    assert found == {
+        "spec.containers[api].env[GONE]": "removed",
+        "spec.containers[api].env[NEW]": "added (its value is not shown)",
+        "spec.containers[api].env[TOKEN]": "changed (values are not shown)",
+    }
+    many = differences({}, {str(number): number for number in range(100)})
+    assert len(many) == MOST_LINES + 1 and many["..."] == "70 more differences"
+    hostile = differences({"a": "x\x1b[2J"}, {"a": "--password hunter2"})
+    assert "\x1b" not in hostile["a"] and "hunter2" not in hostile["a"]
+
+
+def test_a_template_is_the_same_with_and_without_the_controllers_hash():
+    assert digest(old_template(replica_set(2, "api:2"))) == digest(replica_set(2, "api:2")["spec"]["template"])
+    assert digest(old_template(replica_set(2, "api:2"))) != digest(old_template(replica_set(1, "api:1")))

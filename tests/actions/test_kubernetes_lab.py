@@ -1,0 +1,221 @@
+"""Restart, roll back, scale and the previous log on the lab's real control plane; kubectl is the independent witness."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from alphapulse_tui.actions.contract import Action, ActionProblem
+from alphapulse_tui.actions.kubernetes import RESTART
+from alphapulse_tui.actions.registry import make_action
+from alphapulse_tui.config.settings import KubernetesTarget, Profile
+from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict, Verification
+from tests.kubectl import Kubectl, kubectl
+from tests.lab_handle import LabHandle
+from tests.waiting import until, wait_until
+
+__all__ = ["kubectl"]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
+
+WORKERS = {"kind": "Deployment", "name": "agent-workers"}
+API = {"kind": "Deployment", "name": "api"}
+
+
+@pytest.fixture
+async def action(lab: LabHandle, kubectl: Kubectl) -> AsyncIterator[Callable[..., Action]]:
+    made: list[Action] = []
+
+    def make(action_id: str, user: str = "oncall") -> Action:
+        target = KubernetesTarget(kubeconfig=str(lab.directory / "kubernetes" / f"{user}.kubeconfig"))
+        made.append(make_action(action_id, Profile(name="lab", environment="lab", kubernetes=target)))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()
+
+
+async def proven(action: Action, plan: Plan, seconds: float = 60) -> Verification:
+    async def verified() -> Verification | None:
+        found = await action.verify(plan)
+        assert found.verdict is not Verdict.CONTRADICTED, found.sentence
+        return found if found.verdict is Verdict.VERIFIED else None
+
+    found = await until(verified, seconds, f"{plan.title} verified", interval=0.3)
+    assert isinstance(found, Verification)
+    return found
+
+
+def annotation(deployment: Any) -> str:
+    return str(deployment["spec"]["template"]["metadata"].get("annotations", {}).get(RESTART, ""))
+
+
+async def test_a_restart_replaces_every_pod_once(action, kubectl):
+    before = {pod["metadata"]["uid"] for pod in kubectl.pods("agent-workers")}
+    restart = action("kubernetes.restart")
+    plan = await restart.plan(WORKERS)
+    assert plan.refusal == "" and plan.risk is Risk.DISRUPTIVE and plan.object == "kubernetes/deployment/agent-workers"
+    assert any(RESTART in path for path in plan.victims[0].facts), "the dry run shows what would change"
+    assert annotation(kubectl.get("deployment", "agent-workers")) != plan.id, "a dry run stores nothing"
+    assert (await restart.verify(plan)).verdict is Verdict.CONTRADICTED
+
+    result = await restart.execute(plan)
+    assert result.outcome is Outcome.DONE
+    found = await proven(restart, plan)
+    assert found.reading["available"] == "2 of 2"
+    assert annotation(kubectl.get("deployment", "agent-workers")) == plan.id
+    assert not before & {pod["metadata"]["uid"] for pod in kubectl.pods("agent-workers")}
+
+    with pytest.raises(ActionProblem, match="changed it meanwhile"):
+        await restart.execute(plan)
+    assert annotation(kubectl.get("deployment", "agent-workers")) == plan.id
+
+
+async def test_scaling_up_and_the_undo_of_it(action, kubectl):
+    scale = action("kubernetes.scale")
+    plan = await scale.plan({**WORKERS, "replicas": "3"})
+    assert plan.refusal == "" and plan.risk is Risk.SAFE and plan.preconditions["replicas"] == "2"
+    assert (await scale.verify(plan)).verdict is Verdict.CONTRADICTED
+    assert (await scale.execute(plan)).outcome is Outcome.DONE
+    assert (await proven(scale, plan)).reading["replicas"] == "3"
+    assert len(kubectl.ready("agent-workers")) == 3
+
+    back = await action(plan.undo_action).plan(plan.undo_params)
+    assert back.risk is Risk.DISRUPTIVE
+    await scale.execute(back)
+    await proven(scale, back)
+    assert len(kubectl.pods("agent-workers")) == 2
+
+
+async def test_to_nothing_is_destructive_and_back_again(action, kubectl):
+    scale = action("kubernetes.scale")
+    plan = await scale.plan({**WORKERS, "replicas": "0"})
+    assert (
+        plan.risk is Risk.DESTRUCTIVE and plan.confirm_word == "agent-workers" and "it stops serving" in plan.sentence
+    )
+    try:
+        await scale.execute(plan)
+        assert "no pod is left" in (await proven(scale, plan)).sentence
+        assert kubectl.get("pods", "-l", "app=agent-workers")["items"] == []
+        up = await scale.plan({**WORKERS, "replicas": "2"})
+        assert up.refusal == "" and up.preconditions["replicas"] == "0"
+        await scale.execute(up)
+        await proven(scale, up)
+    finally:
+        kubectl("scale", "deployment/agent-workers", "--replicas=2")
+
+
+async def test_a_number_that_changed_meanwhile_is_not_overwritten(action, kubectl):
+    scale = action("kubernetes.scale")
+    plan = await scale.plan({**WORKERS, "replicas": "4"})
+    kubectl("scale", "deployment/agent-workers", "--replicas=3")
+    try:
+        with pytest.raises(ActionProblem, match="changed it meanwhile"):
+            await scale.execute(plan)
+        assert kubectl.get("deployment", "agent-workers")["spec"]["replicas"] == 3
+    finally:
+        kubectl("scale", "deployment/agent-workers", "--replicas=2")
+
+
+async def test_what_is_not_scaled_from_here(action):
+    scale = action("kubernetes.scale")
+    vault = await scale.plan({"kind": "StatefulSet", "name": "vault", "replicas": "5"})
+    assert "open the Vault procedures" in vault.refusal
+    same = await scale.plan({**WORKERS, "replicas": "2"})
+    assert same.refusal == "deployment/agent-workers is to have 2 replicas already"
+
+
+async def test_a_rollback_shows_the_difference_and_rolls_forward_again(action, kubectl):
+    roll_back = action("kubernetes.rollback")
+    before = kubectl.get("deployment", "api")
+    running = before["spec"]["template"]["spec"]["containers"][0]["image"]
+    plan = await roll_back.plan(API)
+    assert plan.refusal == "", plan.refusal
+    facts = plan.victims[0].facts
+    image = next(text for path, text in facts.items() if path.endswith("containers[api].image"))
+    assert image.startswith(f"{running} -> ")
+    assert plan.undo_action == "kubernetes.rollback" and not any("pod-template-hash" in path for path in facts)
+
+    assert (await roll_back.execute(plan)).outcome is Outcome.DONE
+    await proven(roll_back, plan)
+    after = kubectl.get("deployment", "api")
+    assert f"{running} -> {after['spec']['template']['spec']['containers'][0]['image']}" == image
+    assert "rolled back from revision" in after["metadata"]["annotations"]["kubernetes.io/change-cause"]
+
+    forward = await roll_back.plan(plan.undo_params)
+    await roll_back.execute(forward)
+    await proven(roll_back, forward)
+    template = kubectl.get("deployment", "api")["spec"]["template"]
+    assert template == before["spec"]["template"], "no field was lost on the way"
+
+
+async def test_revisions_that_are_not_there(action, kubectl):
+    roll_back = action("kubernetes.rollback")
+    assert "has no revision 99 in its history; there are" in (await roll_back.plan({**API, "revision": "99"})).refusal
+    current = kubectl.get("deployment", "api")["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
+    assert "is the one that runs now" in (await roll_back.plan({**API, "revision": current})).refusal
+    kubectl("rollout", "pause", "deployment/api")
+    try:
+        assert "is paused: resume it first" in (await roll_back.plan(API)).refusal
+    finally:
+        kubectl("rollout", "resume", "deployment/api")
+
+
+async def test_a_viewer_is_told_the_missing_right_at_planning(action):
+    restart = await action("kubernetes.restart", "viewer").plan(WORKERS)
+    assert "its Role needs apps deployments [patch]" in restart.refusal
+    scale = await action("kubernetes.scale", "viewer").plan({**WORKERS, "replicas": "3"})
+    assert "its Role needs apps deployments/scale [patch]" in scale.refusal
+
+
+async def test_the_previous_log_of_a_killed_worker(action, kubectl, whole_lab):
+    name = kubectl.ready("agent-workers")[0]
+    nothing = await action("kubernetes.previous-log").plan({"pod": name})
+    restarts = kubectl.container(name)["restartCount"]
+    if not restarts:
+        assert "run before: there is no previous log" in nothing.refusal
+    pid = next(one.pid for one in whole_lab.status().processes if one.name == name and one.state == "running")
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: kubectl.container(name)["restartCount"] > restarts, 30, "the restart to be counted")
+    previous = action("kubernetes.previous-log")
+    plan = await previous.plan({"pod": name})
+    assert plan.refusal == "" and not plan.changes
+    result = await previous.execute(plan)
+    assert result.outcome is Outcome.DONE
+    text = next(iter(result.details.values()))
+    assert text.splitlines()[0].startswith("Error, exit code 137 (SIGKILL") and len(text.splitlines()) > 1
+    told = kubectl("logs", name, "--previous", "--tail=1")
+    assert told in text
+    wait_until(lambda: name in kubectl.ready("agent-workers"), 60, "the pod to be ready again")
+
+
+async def test_what_does_not_exist_and_names_that_are_none(action):
+    for params, words in (
+        ({"name": "nobody"}, 'deployments.apps "nobody" not found'),
+        ({"name": "../secrets"}, '"name" must name the Deployment'),
+        ({"kind": "Pod", "name": "api"}, '"kind" must be Deployment or StatefulSet, not "Pod"'),
+    ):
+        with pytest.raises(ActionProblem, match=words):
+            await action("kubernetes.restart").plan(params)
+    with pytest.raises(ActionProblem, match='"replicas" must be a number from 0 to 1000, not "-1"'):
+        await action("kubernetes.scale").plan({**WORKERS, "replicas": "-1"})
+    with pytest.raises(ActionProblem, match='"pod" must name a pod'):
+        await action("kubernetes.previous-log").plan({"pod": "x/../y"})
+
+
+@pytest.mark.parametrize(
+    ("action_id", "params", "said"),
+    [
+        ("kubernetes.scale", {**WORKERS, "replicas": "3"}, "patched"),
+        ("kubernetes.rollback", API, "rolled back"),
+    ],
+)
+async def test_the_shell_forms_do_the_same(action, kubectl, action_id, params, said):
+    plan = await action(action_id).plan(params)
+    program, *words = shlex.split(plan.shell.split(" && ")[0])
+    assert program == "kubectl" and said in kubectl(*words, "--dry-run=server")

@@ -262,9 +262,9 @@ class Executor:
             await run.begin()
         except ExecutorProblem as problem:
             self._shelve_again(run)
-            run.tell(
-                Progress(run.id, Stage.OUTCOME, problem.sentence, result=Result(Outcome.REFUSED, problem.sentence))
-            )
+            if not run.written:  # Otherwise its outcome is in the journal, and told from there.
+                refused = Result(Outcome.REFUSED, problem.sentence)
+                run.tell(Progress(run.id, Stage.OUTCOME, problem.sentence, result=refused))
             return
         await self._end(run, await run.send())
 

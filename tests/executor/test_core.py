@@ -169,7 +169,9 @@ async def test_what_changed_since_stops_the_action(
 ) -> None:
     plan = await executor.plan("test.stop", {})
     await target.set(workers=now)
-    result = (await run(executor, plan))[-1].result
+    steps = await run(executor, plan)
+    assert [step.stage for step in steps] == [Stage.CHECKING, Stage.INTENT, Stage.OUTCOME]
+    result = steps[-1].result
     assert result is not None and result.outcome is Outcome.REFUSED and said in result.sentence
     assert (await target.state())["sends"] == 0 and kinds(journal) == [Kind.INTENT, Kind.OUTCOME]
     assert await executor.reconciler.unresolved() == []

@@ -19,7 +19,9 @@ from alphapulse_tui.config.load import load_profile
 from alphapulse_tui.config.paths import journal_file, runtime_folder
 from alphapulse_tui.executor.client import ExecutorClient, ExecutorGone, ExecutorProblem
 from alphapulse_tui.executor.confirm import required_confirmation
+from alphapulse_tui.executor.core import Executor
 from alphapulse_tui.executor.protocol import OpenRun, Progress, Resolution, Stage
+from alphapulse_tui.executor.server import Server
 from alphapulse_tui.incident.events import Kind
 from alphapulse_tui.incident.journal import Journal
 from alphapulse_tui.model.plan import Outcome, Plan, Verdict
@@ -255,3 +257,41 @@ async def test_why_it_does_not_start_is_its_own_sentence(state: Path, monkeypatc
         await ExecutorClient.start(profile, str(state), command=("/nonexistent/python",))
     with pytest.raises(ExecutorGone, match="ended without a word"):
         await ExecutorClient.start(profile, str(state), command=("true",))
+
+
+async def test_two_processes_racing_for_one_object_send_once(start: Start, target: Target) -> None:
+    clients = [await start(), await start()]
+    for number in range(1, 9):
+        plans = [await client.plan("test.set", {"value": str(number + 1)}) for client in clients]
+        both = await asyncio.gather(*(run(client, plan) for client, plan in zip(clients, plans, strict=True)))
+        outcomes = sorted(step.result.outcome.value for steps in both for step in steps if step.result is not None)
+        assert outcomes == ["done", "refused"]
+        assert (await target.state())["sends"] == number
+    assert journal_kinds().count(Kind.SENT) == 8
+
+
+async def test_another_users_connection_is_not_served(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The socket's mode keeps other users out; the kernel's word on the peer is the second wall."""
+    client = await start()
+    script = (
+        "import os, socket, sys\n"
+        "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
+        's.sendall(b\'{"number":1,"what":"status"}\\n\'); print(len(s.recv(100)))\n'
+    )
+    assert client.socket is not None
+    own = await asyncio.create_subprocess_exec(sys.executable, "-c", script, client.socket, stdout=subprocess.PIPE)
+    assert int((await own.communicate())[0]) > 0
+    monkeypatch.setattr("alphapulse_tui.executor.server.getuid", lambda: os.getuid() + 1)
+    served = asyncio.Event()
+    server = Server(Executor(client.profile, _journal(client)), client.socket.with_name("executor-other.sock"))
+    task = asyncio.create_task(server.serve(served.set))
+    await served.wait()
+    other = await asyncio.create_subprocess_exec(sys.executable, "-c", script, server.path, stdout=subprocess.PIPE)
+    assert (await other.communicate())[0].strip() in (b"0", b"")
+    server.stop()
+    await task
+    server.executor.journal.close()
+
+
+def _journal(client: ExecutorClient) -> Journal:
+    return Journal.open(journal_file(client.profile.environment), anchor=lambda _: None)

@@ -89,6 +89,10 @@ def _step(payload: dict[str, Any], who: str) -> str:  # noqa: ARG001 - one signa
     return f"step {_text(payload, 'title') or _text(payload, 'step')}: {_text(payload, 'state')}: {_text(payload, 'sentence')}"
 
 
+def _finished(payload: dict[str, Any], who: str) -> str:  # noqa: ARG001 - one signature for all
+    return f"procedure {_text(payload, 'procedure')} finished: {_text(payload, 'result')}"
+
+
 Words = Callable[[dict[str, Any], str], str]
 """Says one event: its payload, and who did it."""
 
@@ -126,10 +130,6 @@ _ACTIONS: dict[Kind, Words] = {
     Kind.VERIFIED: _verified,
     Kind.RECONCILED: lambda payload, who: f"{who} settled it ({_text(payload, 'how')}): {_text(payload, 'sentence')}",
     Kind.PROCEDURE_STARTED: lambda payload, who: f"{who} opened procedure {_text(payload, 'procedure')}",
-    Kind.STEP: lambda payload, who: (
-        f"step {_text(payload, 'title') or _text(payload, 'step')}: {_text(payload, 'state')}: {_text(payload, 'sentence')}"
-    ),
-    Kind.PROCEDURE_FINISHED: lambda payload, who: (
-        f"procedure {_text(payload, 'procedure')} finished: {_text(payload, 'result')}"
-    ),
+    Kind.STEP: _step,
+    Kind.PROCEDURE_FINISHED: _finished,
 }

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from enum import Enum
 from pathlib import Path
@@ -193,6 +194,7 @@ def test_a_full_disk_gets_the_ballast_back_once_and_loses_nothing(path: Path) ->
 
 SMALL_DISK = """
 import sys
+import tempfile
 from pathlib import Path
 from alphapulse_tui.incident.events import Kind
 from alphapulse_tui.incident.journal import Journal, JournalUnavailable
@@ -246,7 +248,7 @@ print(journal.problem)
 
 def test_a_read_only_journal_is_shown_and_not_written(tmp_path: Path) -> None:
     """As another user: root may write whatever the mode says."""
-    folder = Path("/tmp") / f"alphapulse-test-{os.getpid()}"
+    folder = Path(tempfile.gettempdir()) / f"alphapulse-test-{os.getpid()}"
     path = folder / "journal.sqlite"
     journal = open_journal(path)
     journal.append(Kind.NOTE, {"text": "x"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from alphapulse_tui.model.health import Health
@@ -38,7 +39,7 @@ class TopLine(LineWidget):
     def __init__(self, standing: Standing) -> None:
         super().__init__()
         self._standing = standing
-        self._wall = 0.0
+        self._wall = time.time()
         self.set_class(standing.production, "-production")
 
     def show(self, standing: Standing, wall: float) -> None:

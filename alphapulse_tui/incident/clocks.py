@@ -1,16 +1,18 @@
 """Every deadline of the runbook, derived from the journal with an injected now: no timer runs anywhere.
 
-Raising the severity re-bases the clocks on the incident's own start and keeps what was missed; lowering never erases a breach. Each clock
-names what satisfies it and the section that it comes from.
+Raising the severity re-bases a clock on the moment of raising (never later than it was due before); lowering takes it back to the declaring.
+Neither erases what was missed until then: a breach keeps a clock of its own. Each clock names what satisfies it and the section that it
+comes from. Snoozing needs a reason and is an event; it moves a clock that is not yet due, and none that is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from alphapulse_tui.incident.events import Kind
-from alphapulse_tui.incident.state import IncidentState
+from alphapulse_tui.incident.records import IncidentState
 from alphapulse_tui.model.health import Severity
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -22,17 +24,43 @@ RESPONSE = {P0: 15 * MINUTE, P1: HOUR, P2: 4 * HOUR, P3: 24 * HOUR}
 SECONDARY = {P0: 10 * MINUTE, P1: 10 * MINUTE}
 """Seconds without acknowledgement until the secondary on-call is due (runbook 7.1)."""
 
-PHASES = {P0: (15 * MINUTE, 30 * MINUTE, 60 * MINUTE), P1: (15 * MINUTE, 45 * MINUTE, 60 * MINUTE)}
-"""Seconds from declaring until assessing, investigating and fixing should have ended (runbook 1.2, 1.3)."""
+ASSESS = {P0: 15 * MINUTE, P1: 15 * MINUTE}
+"""Seconds until assessing should have ended (runbook 1.2, 1.3)."""
+
+INVESTIGATE = {P0: 30 * MINUTE, P1: 45 * MINUTE}
+"""Seconds until investigating should have ended (runbook 1.2, 1.3)."""
+
+FIX = {P0: 60 * MINUTE, P1: 60 * MINUTE}
+"""Seconds until fixing should have ended (runbook 1.2, 1.3)."""
 
 UPDATE = {P0: 30 * MINUTE, P1: 30 * MINUTE}
-"""Seconds between two updates (runbook 1.3; P0 owes at least as much)."""
+"""Seconds between two updates (runbook 1.3; it names none for P0, which owes at least as much)."""
 
 WATCH = {P0: HOUR, P1: HOUR}
 """Seconds to watch after mitigation (runbook 1.3)."""
 
-WRITTEN = {P0: 24 * HOUR, P1: 48 * HOUR}
-"""Seconds after resolving until the postmortem is due (runbook 1.2, 1.3: for P1 if the issue recurs)."""
+AT_ONCE = 5 * MINUTE
+"""Seconds within which "immediately" (runbook 1.1, 1.2) is kept: somebody has to type it."""
+
+ESCALATE_L2 = {P0: AT_ONCE, P1: RESPONSE[P1]}
+"""Seconds until the Tech Lead: P0 at once (runbook 1.1), P1 when it is not mitigated within the response time (6.1)."""
+
+ESCALATE_L3 = {P0: HOUR}
+"""Seconds until engineering leadership (runbook 6.1); at once for a data breach."""
+
+ESCALATE_L4 = {P0: 2 * HOUR}
+"""Seconds until the CTO (runbook 6.1); at once for a data breach."""
+
+CTO_CONTRADICTION = (
+    "the runbook says both: at once (1.1, 1.2) and after 2 h (6.1); we notify at once and escalate at 2 h"
+)
+"""Shown with both of the CTO's clocks."""
+
+RTO = {"postgres": HOUR, "redis": 30 * MINUTE, "vault": HOUR, "kubernetes": 15 * MINUTE}
+"""Seconds until a service must be back in a P0 (runbook 5.1; the application stands for the pods)."""
+
+WRITTEN = {P0: 24 * HOUR, P1: 48 * HOUR, P2: 48 * HOUR, P3: 48 * HOUR}
+"""Seconds after resolving until the postmortem is due (runbook 1.2, 1.3); P1 only if it recurs, P2 and P3 only if it is systemic (1.4)."""
 
 MEETING = {P0: 48 * HOUR}
 """Seconds after resolving until the postmortem meeting (runbook 1.2)."""
@@ -45,6 +73,8 @@ class ClockState(Enum):
     SATISFIED = "satisfied"
     MISSED = "missed"
     """Its moment passed before anything satisfied it; it stays missed also when satisfied later."""
+    SNOOZED = "snoozed"
+    """Put off, with a reason; ``due`` is the new moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,40 +86,44 @@ class Clock:
     """Unix seconds."""
     state: ClockState
     satisfied_at: float | None
-    """When it was satisfied, in time or late; none while it was not."""
+    """When it was satisfied (in time or late) or called off; none while it was not."""
     by: str
     """What satisfies it, in words."""
     source: str
     """``runbook 1.1``."""
+    note: str = ""
+    """What else there is to say: a contradiction of the runbook, why it was snoozed, what broke it."""
 
     def left(self, now: float) -> float:
         """Seconds until it is due; negative when overdue."""
         return self.due - now
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of design 5's table: how long for which severity, and what ends it."""
+
+    name: str
+    limits: Mapping[Severity, float]
+    """Seconds by severity; a severity without an entry does not owe it."""
+    by: str
+    source: str
+    note: str = ""
+
+
 def clocks(incident: IncidentState, now: float) -> tuple[Clock, ...]:
-    """Every clock that the incident's severity calls for, the next one due first; satisfied ones last."""
-    severity = incident.worst_severity
-    start = incident.declared_at
+    """Every clock that the incident's severities called for, the next one due first; satisfied ones last. ``now`` is Unix seconds."""
     found = [
-        _clock("response", start + RESPONSE[severity], incident.acknowledged_at, "acknowledge (a)", "runbook 1.1", now)
+        *_answer(incident, now),
+        *_phases(incident, now),
+        *_updates(incident, now),
+        *_watch(incident, now),
+        *_escalation(incident, now),
+        *_services(incident, now),
+        *_afterwards(incident, now),
     ]
-    if severity in SECONDARY:
-        found.append(
-            _clock(
-                "secondary on-call",
-                start + SECONDARY[severity],
-                incident.acknowledged_at,
-                "acknowledge (a)",
-                "runbook 7.1",
-                now,
-            )
-        )
-    found += _phases(incident, severity, now)
-    found += _updates(incident, severity, now)
-    found += _escalation(incident, severity, now)
-    found += _afterwards(incident, severity, now)
-    return tuple(sorted(found, key=lambda clock: (clock.satisfied_at is not None, clock.due)))
+    marked = [_marked(incident, clock, now) for clock in found]
+    return tuple(sorted(marked, key=lambda clock: (clock.satisfied_at is not None, clock.due, clock.name)))
 
 
 def next_clock(incident: IncidentState, now: float) -> Clock | None:
@@ -97,127 +131,193 @@ def next_clock(incident: IncidentState, now: float) -> Clock | None:
     return next((clock for clock in clocks(incident, now) if clock.satisfied_at is None), None)
 
 
-def _clock(name: str, due: float, satisfied_at: float | None, by: str, source: str, now: float) -> Clock:
+def _clock(rule: Rule, due: float, satisfied_at: float | None, now: float) -> Clock:
     late = (satisfied_at if satisfied_at is not None else now) > due
     state = ClockState.MISSED if late else ClockState.SATISFIED if satisfied_at is not None else ClockState.RUNNING
-    return Clock(name, due, state, satisfied_at, by, source)
+    return Clock(rule.name, due, state, satisfied_at, rule.by, rule.source, rule.note)
 
 
-def _phases(incident: IncidentState, severity: Severity, now: float) -> list[Clock]:
-    """Assessing ends with the first procedure or the investigate phase, investigating with the first fix, fixing with mitigation."""
-    if severity not in PHASES:
-        return []
-    start = incident.declared_at
-    first = {
-        kind: next((event.wall for event in incident.events if event.kind is kind), None)
-        for kind in (Kind.PROCEDURE_STARTED, Kind.SENT)
-    }
-    entered = {phase: wall for wall, phase in reversed(incident.phases)}
-    ended = (
-        _earliest(
-            first[Kind.PROCEDURE_STARTED],
-            first[Kind.SENT],
-            entered.get("investigate"),
-            incident.mitigated_at,
-            incident.resolved_at,
-        ),
-        _earliest(first[Kind.SENT], entered.get("fix"), incident.mitigated_at, incident.resolved_at),
-        _earliest(incident.mitigated_at, incident.resolved_at),
-    )
-    by = ("open a procedure", "run a fix", "set the phase to mitigated")
-    section = "runbook 1.2" if severity is P0 else "runbook 1.3"
-    return [
-        _clock(f"phase {name}", start + seconds, moment, how, section, now)
-        for name, seconds, moment, how in zip(
-            ("assess", "investigate", "fix"), PHASES[severity], ended, by, strict=True
-        )
-    ]
+def _rebased(incident: IncidentState, rule: Rule, satisfied_at: float | None, now: float) -> Iterator[Clock]:
+    """The rule's clock through every change of severity, and one more for each breach before a change."""
+    base, due, before = incident.declared_at, None, None
+    for wall, severity in incident.severities:
+        if satisfied_at is not None and before is not None and satisfied_at < wall:
+            break
+        limit = rule.limits.get(severity)
+        if due is not None and wall > due:
+            missed = _clock(rule, due, wall, now)
+            yield replace(missed, note=f"missed as {before.value if before else ''}; the severity changed afterwards")
+            due = None
+        if limit is None:
+            due = None
+        elif before is None or severity.urgency < before.urgency:
+            due = base + limit
+        else:
+            due = wall + limit if due is None else min(due, wall + limit)
+        before = severity
+    if due is not None:
+        yield _clock(rule, due, satisfied_at, now)
 
 
-def _updates(incident: IncidentState, severity: Severity, now: float) -> list[Clock]:
+def _answer(incident: IncidentState, now: float) -> Iterator[Clock]:
+    for rule in (
+        Rule("response", RESPONSE, "acknowledge (a)", "runbook 1.1"),
+        Rule("secondary on-call", SECONDARY, "acknowledge (a)", "runbook 7.1"),
+    ):
+        yield from _rebased(incident, rule, incident.acknowledged_at, now)
+
+
+def _phases(incident: IncidentState, now: float) -> Iterator[Clock]:
+    """A phase has ended when the next one began, whatever it began by; resolving ends all."""
+    for phase, limits, following, by in (
+        ("assess", ASSESS, "investigate", "open a procedure"),
+        ("investigate", INVESTIGATE, "fix", "run a fix"),
+        ("fix", FIX, "mitigated", "mitigation: a fix verified and nothing wrong any more, or set by hand"),
+    ):
+        rule = Rule(f"phase {phase}", limits, by, "runbook 1.2 and 1.3")
+        yield from _rebased(incident, rule, _earliest(incident.reached(following), incident.resolved_at), now)
+
+
+def _updates(incident: IncidentState, now: float) -> Iterator[Clock]:
     """One clock for the next update, and one for each that was missed: a promise broken stays broken."""
-    if severity not in UPDATE:
-        return []
-    every, due = UPDATE[severity], incident.declared_at + UPDATE[severity]
-    found = []
-    for sent, _, _ in incident.messages:
-        if sent > due:
-            found.append(_clock("update", due, sent, "send an update", "runbook 1.3", now))
-        due = sent + every
-    if incident.resolved_at is None:
-        found.append(_clock("next update", due, None, "send an update", "runbook 1.3", now))
-    elif incident.resolved_at > due:
-        found.append(_clock("update", due, incident.resolved_at, "send an update", "runbook 1.3", now))
-    return found
+    missed = Rule("update", UPDATE, "send an update", "runbook 1.3")
+    for start, end, severity in _owing(incident):
+        every = UPDATE[severity]
+        due = start + every
+        for sent, _, _ in incident.messages:
+            if not start <= sent or (end is not None and sent > end):
+                continue
+            if sent > due:
+                yield _clock(missed, due, sent, now)
+            due = sent + every
+        if end is None:
+            yield _clock(replace(missed, name="next update"), due, None, now)
+        elif end > due:
+            yield _clock(missed, due, end, now)
 
 
-def _escalation(incident: IncidentState, severity: Severity, now: float) -> list[Clock]:
-    """L1 to L4 (runbook 6.1). The runbook tells the CTO of a P0 at once (1.1) *and* at two hours (6.1): both are kept."""
-    start = incident.declared_at
-    if severity is P0:
-        steps = [
-            ("escalate L2 Tech Lead", 0.0, "L2", "runbook 1.1: P0 at once, with the Security Lead"),
-            ("notify CTO", 0.0, "L4", "runbook 1.1 says at once, 6.1 after 2 h: we notify at once and escalate at 2 h"),
-            ("escalate L3 Leadership", HOUR, "L3", "runbook 6.1"),
-            ("escalate L4 CTO", 2 * HOUR, "L4", "runbook 6.1"),
-        ]
-    elif severity is P1:
-        steps = [("escalate L2 Tech Lead", RESPONSE[P1], "L2", "runbook 6.1: not resolved within the response time")]
+def _owing(incident: IncidentState) -> Iterator[tuple[float, float | None, Severity]]:
+    """Spans in which updates are owed: from, until (none: still), the severity that it began with."""
+    span: tuple[float, Severity] | None = None
+    for wall, severity in incident.severities:
+        if severity in UPDATE and span is None:
+            span = (wall, severity)
+        elif severity not in UPDATE and span is not None:
+            yield span[0], wall, span[1]
+            span = None
+    if span is not None:
+        yield span[0], incident.resolved_at, span[1]
+
+
+def _watch(incident: IncidentState, now: float) -> Iterator[Clock]:
+    """An hour in which nothing goes wrong; a breach starts it anew."""
+    window = WATCH.get(incident.severity)
+    if window is None or incident.mitigated_at is None:
+        return
+    end = incident.resolved_at if incident.resolved_at is not None else now
+    clock = Clock("watch window", end + window, ClockState.RUNNING, None, "checks hold; then resolve", "runbook 1.3")
+    if incident.watch_since is None:
+        last = incident.breaches[-1][1] if incident.breaches else "something is still wrong"
+        yield replace(
+            clock, satisfied_at=incident.resolved_at, note=f"broken: {last}; it starts anew when that is over"
+        )
+        return
+    due = incident.watch_since + window
+    if end >= due:
+        yield replace(clock, due=due, state=ClockState.SATISFIED, satisfied_at=due)
+    elif incident.resolved_at is not None:
+        note = f"resolved before it had passed: {incident.resolved_reason or 'no reason given'}"
+        yield replace(clock, due=due, state=ClockState.SATISFIED, satisfied_at=incident.resolved_at, note=note)
     else:
-        return []
-    return [_level(incident, name, start + after, level, source, now) for name, after, level, source in steps]
+        yield replace(clock, due=due)
 
 
-def _level(incident: IncidentState, name: str, due: float, level: str, source: str, now: float) -> Clock:
-    """Satisfied by escalating; one that was not yet due is called off by mitigation. At-once clocks have five minutes' grace."""
-    grace = due + 5 * MINUTE if due == incident.declared_at else due
-    told = next(
-        (wall for wall, to, _, _ in incident.escalations if to == level and (wall >= due or name.startswith("notify"))),
-        None,
-    )
-    calm = incident.mitigated_at or incident.resolved_at
-    satisfied = told if told is not None else calm if calm is not None and calm <= grace else None
-    return _clock(name, grace, satisfied, "escalate (e), or mitigate before", source, now)
+def _escalation(incident: IncidentState, now: float) -> Iterator[Clock]:
+    """L2 to L4 and the Security Lead (runbook 1.1, 6.1); mitigation calls off what is not yet due."""
+    by = "escalate (e), or mitigate before"
+    calm = _earliest(incident.mitigated_at, incident.resolved_at)
+    told = {
+        level: [wall for wall, to, _, _ in incident.escalations if to == level]
+        for level in ("L2", "security", "L3", "L4")
+    }
+    at_once = {P0: AT_ONCE}
+    for rule, moment in (
+        (Rule("escalate L2 Tech Lead", ESCALATE_L2, by, "runbook 1.1 and 6.1"), _first(told["L2"])),
+        (Rule("notify Security Lead", at_once, "escalate to security (e)", "runbook 1.1"), _first(told["security"])),
+        (Rule("notify CTO", at_once, "escalate to L4 (e)", "runbook 1.1", CTO_CONTRADICTION), _first(told["L4"])),
+        (Rule("escalate L3 Leadership", ESCALATE_L3, by, "runbook 6.1"), _first(told["L3"])),
+        (Rule("escalate L4 CTO", ESCALATE_L4, by, "runbook 6.1", CTO_CONTRADICTION), _second(incident, told["L4"])),
+    ):
+        yield from _rebased(incident, rule, _earliest(moment, calm), now)
+    breach = _entered(incident, "data_breach") if incident.says_yes("data_breach") else None
+    if breach is not None:
+        for level, name in (("L3", "escalate L3 Leadership"), ("L4", "escalate L4 CTO")):
+            rule = Rule(f"{name}: data breach", {}, "escalate (e)", "runbook 6.1", "a data breach waits for nobody")
+            yield _clock(rule, breach + AT_ONCE, _first([wall for wall in told[level] if wall >= breach]), now)
 
 
-def _afterwards(incident: IncidentState, severity: Severity, now: float) -> list[Clock]:
-    found = []
-    if severity in WATCH and incident.mitigated_at is not None and incident.resolved_at is None:
-        found.append(
-            Clock(
-                "watch window",
-                incident.mitigated_at + WATCH[severity],
-                ClockState.RUNNING,
-                None,
-                "checks hold; then resolve",
-                "runbook 1.3",
-            )
+def _second(incident: IncidentState, told: list[float]) -> float | None:
+    """The CTO is notified first and escalated to later: the second time counts, or a first one that came after it was due."""
+    due = incident.declared_at + ESCALATE_L4[P0]
+    return told[1] if len(told) > 1 else _first([wall for wall in told if wall >= due])
+
+
+def _services(incident: IncidentState, now: float) -> Iterator[Clock]:
+    """In a P0 each service that is down has its recovery time (runbook 5.1)."""
+    if incident.worst_severity is not P0:
+        return
+    for target, seconds in RTO.items():
+        down = [one for one in incident.troubles if one.target == target]
+        if down:
+            ends = [one.ended for one in down]
+            back = None if None in ends else max(end for end in ends if end is not None)
+            rule = Rule(f"RTO {target}", {}, "nothing of it is critical any more", "runbook 5.1")
+            yield _clock(rule, min(one.began for one in down) + seconds, _earliest(back, incident.resolved_at), now)
+
+
+def _afterwards(incident: IncidentState, now: float) -> Iterator[Clock]:
+    resolved, worst = incident.resolved_at, incident.worst_severity
+    if resolved is None:
+        return
+    owed = worst is P0 or (worst is P1 and incident.recurring) or incident.says_yes("systemic")
+    if owed:
+        why = "required: the same alert caused an incident in the last 30 days" if incident.recurring else ""
+        rule = Rule("postmortem written", WRITTEN, "export it (x)", "runbook 1.2 and 1.3", why)
+        yield _clock(
+            rule, resolved + WRITTEN[worst], _first([wall for wall in incident.exported_at if wall >= resolved]), now
         )
-    if incident.resolved_at is not None and severity in WRITTEN:
-        exported = next((event.wall for event in incident.events if event.kind is Kind.EXPORTED), None)
-        found.append(
-            _clock(
-                "postmortem written",
-                incident.resolved_at + WRITTEN[severity],
-                exported,
-                "export it (x)",
-                "runbook 1.2",
-                now,
-            )
-        )
-    if incident.resolved_at is not None and severity in MEETING:
-        found.append(
-            _clock(
-                "postmortem meeting",
-                incident.resolved_at + MEETING[severity],
-                None,
-                "hold it and note it",
-                "runbook 1.2",
-                now,
-            )
-        )
-    return found
+    if worst in MEETING:
+        rule = Rule("postmortem meeting", MEETING, "enter the field 'Postmortem meeting'", "runbook 1.2")
+        yield _clock(rule, resolved + MEETING[worst], _entered(incident, "meeting"), now)
+
+
+def _marked(incident: IncidentState, clock: Clock, now: float) -> Clock:
+    """What persons said of the clock: satisfied by something that the journal cannot see, or snoozed."""
+    for mark in incident.clock_marks:
+        if mark.clock != clock.name or clock.satisfied_at is not None:
+            continue
+        if mark.state == "satisfied":
+            state = ClockState.MISSED if mark.wall > clock.due else ClockState.SATISFIED
+            clock = replace(clock, state=state, satisfied_at=mark.wall, note=mark.reason)
+        elif mark.state == "snoozed" and mark.until is not None and mark.wall <= clock.due < mark.until:
+            state = ClockState.SNOOZED if now <= mark.until else ClockState.MISSED
+            clock = replace(clock, due=mark.until, state=state, note=f"snoozed by {mark.actor}: {mark.reason}")
+    return clock
+
+
+def _entered(incident: IncidentState, field: str) -> float | None:
+    """When that field was last entered, or none."""
+    walls = [
+        event.wall
+        for event in incident.events
+        if event.kind is Kind.POSTMORTEM_FIELD and event.payload.get("field") == field
+    ]
+    return walls[-1] if walls and incident.fields.get(field) else None
 
 
 def _earliest(*moments: float | None) -> float | None:
     return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _first(walls: list[float]) -> float | None:
+    return min(walls, default=None)

@@ -62,7 +62,7 @@ def _promises(state: IncidentState, now: float) -> Iterator[str]:
                 f"satisfied {words(clock.satisfied_at - clock.due)} late"
                 if clock.satisfied_at is not None
                 else "never satisfied"
-            )
+            ) + (f" ({clock.note})" if clock.note else "")
             yield f"Missed: {clock.name}, due at {utc(clock.due)} ({clock.source}), {late}."
     for place, (wall, severity) in enumerate(state.severities[1:]):
         raised = severity.urgency > state.severities[place][1].urgency

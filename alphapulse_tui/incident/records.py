@@ -209,6 +209,8 @@ class IncidentState:
     corrected_at: dict[str, float] = field(default_factory=dict)
     """Event id to its corrected moment."""
     pins: set[str] = field(default_factory=set)
+    recurring: bool = False
+    """Whether the same alert caused another incident in the 30 days before (runbook 1.3: then P1 needs a postmortem)."""
 
     @property
     def open(self) -> bool:

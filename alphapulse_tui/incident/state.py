@@ -21,6 +21,9 @@ __all__ = ["EARLIER_SECONDS", "IncidentState", "events_of", "open_incident", "op
 EARLIER_SECONDS = 900.0
 """Seconds before declaring whose events the incident takes in (design 5: 15 minutes)."""
 
+RECURRING_SECONDS = 30 * 86400.0
+"""Seconds within which the same alert makes an incident a recurring one (design 3: 30 days)."""
+
 MACHINE = frozenset({Kind.ALERT_FIRED, Kind.ALERT_CLEARED, Kind.FLIP})
 """What the platform did."""
 
@@ -40,8 +43,18 @@ def project(events: Iterable[Event]) -> dict[str, IncidentState]:
         projection = Projection(state)
         for event in state.events:
             projection.take(event)
+        state.recurring = any(_same_cause(state, earlier) for earlier in found.values())
         found[incident] = state
     return found
+
+
+def _same_cause(state: IncidentState, earlier: IncidentState) -> bool:
+    """Whether an alert of ``state`` had fired in an incident of the 30 days before."""
+    if not 0 <= state.declared_at - earlier.declared_at <= RECURRING_SECONDS:
+        return False
+    return bool(
+        {one.alert for one in state.troubles if one.alert} & {one.alert for one in earlier.troubles if one.alert}
+    )
 
 
 def open_incidents(incidents: Mapping[str, IncidentState]) -> list[IncidentState]:

@@ -62,19 +62,29 @@ def _client(timeout: float, ca_file: str) -> httpx.AsyncClient:
 
 
 async def get(asking: httpx.AsyncClient, url: str, what: str, params: Mapping[str, str] | None = None) -> Answer:
-    """The answer to a GET, whatever its code; :class:`Unreachable` with a sentence about ``what`` when there is none."""
+    """The answer to a GET, whatever its code; :class:`Unreachable` with a sentence about ``what`` when there is none.
+
+    A connection that was kept from the last poll may be closed by the server at the very moment of its use; then it is asked once more,
+    over a new one.
+    """
     try:
-        async with asking.stream("GET", url, params=params) as response:
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > BODY_LIMIT:
-                    raise Unreachable(
-                        f"{what} answers with more than {BODY_LIMIT // 1048576} MB: that is not what was asked for"
-                    )
-            return Answer(response.status_code, bytes(body), response.headers.get("location", ""))
+        try:
+            return await _get(asking, url, what, params)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            return await _get(asking, url, what, params)
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
         raise Unreachable(f"{what} {_said(error)}") from None
+
+
+async def _get(asking: httpx.AsyncClient, url: str, what: str, params: Mapping[str, str] | None) -> Answer:
+    async with asking.stream("GET", url, params=params) as response:
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > BODY_LIMIT:
+                limit = BODY_LIMIT // 1048576
+                raise Unreachable(f"{what} answers with more than {limit} MB: that is not what was asked for")
+        return Answer(response.status_code, bytes(body), response.headers.get("location", ""))
 
 
 def _said(error: Exception) -> str:
@@ -86,4 +96,6 @@ def _said(error: Exception) -> str:
         return "refuses connections: is it running?"
     if isinstance(error, httpx.ConnectError):
         return f"cannot be reached: {text}"
+    if any(isinstance(cause, (EOFError, IndexError)) or type(cause).__name__ == "EndOfStream" for cause in under):
+        return "closed the connection without an answer"
     return f"broke off: {clean(error, 160) or text}"

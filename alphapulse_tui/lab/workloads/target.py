@@ -59,13 +59,17 @@ class ApiTarget:
             raise LabError(f"the API is not healthy after {_READY_SECONDS:g} s: {answer}") from None
 
     async def healthy(self, lab: Lab) -> str:
-        """Ask the public ``/health``."""
+        """Whether an API pod answers the public ``/health``.
+
+        What that pod says of PostgreSQL, Redis and Vault is those targets' own complaint: with Vault sealed the API lives, and can be
+        mended by itself.
+        """
         try:
             async with httpx.AsyncClient(timeout=_HEALTH_SECONDS, trust_env=False) as client:
                 response = await client.get(f"http://127.0.0.1:{lab.ports['api']}/health")
         except httpx.HTTPError as error:
             return f"the edge does not answer ({type(error).__name__})"
-        return "" if response.status_code == 200 else f"/health answers {response.status_code}"
+        return "" if '"checks"' in response.text else f"no API pod answers ({response.status_code})"
 
 
 def edge_spec(lab: Lab) -> ProcessSpec:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,16 @@ def _environment(invocation: Invocation) -> str:
 
 
 def _find(journal: Journal | None, incident_id: str, environment: str) -> IncidentState:
-    """The incident of that id, in any case; raises ``UsageError`` naming those that exist."""
+    """The incident of that id, in any case; raises ``UsageError`` naming the nearest one and the last that exist."""
     known = project(journal.events()) if journal is not None else {}
     found = known.get(incident_id.upper())
     if found is None:
+        near = get_close_matches(incident_id.upper(), known, 1)
+        meant = f' did you mean "{near[0]}"?' if near else ""
         there = ", ".join(list(known)[-5:]) or "none yet"
-        raise UsageError(f'no incident "{clean(incident_id, 64)}" in environment {environment}; there are: {there}')
+        raise UsageError(
+            f'no incident "{clean(incident_id, 64)}" in environment {environment};{meant} there are: {there}'
+        )
     return found
 
 

@@ -122,7 +122,7 @@ class Journal:
             journal._connect()
         except sqlite3.Error as error:
             journal.close()
-            raise JournalUnavailable(file.sentence(error)) from None
+            raise file.unopened(error, damaged=bool(journal._refusal)) from None
         return journal
 
     def _connect(self) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 
 from alphapulse_tui.config.paths import STATE_VARIABLE, private_folder
 from alphapulse_tui.errors import CannotCreateError
+from alphapulse_tui.exits import ExitCode
 from alphapulse_tui.text import clean
 
 SCHEMA_VERSION: Final = 1
@@ -73,6 +74,12 @@ _LOCAL_FUSE: Final = frozenset(
 
 class JournalUnavailable(CannotCreateError):
     """The journal cannot be written (or not even opened); the sentence says why and what to do. Viewing may go on."""
+
+
+class JournalDamaged(JournalUnavailable):
+    """Nothing in the file can be read: it is no journal (any more)."""
+
+    exit_code = ExitCode.BAD_DATA
 
 
 class JournalFile:
@@ -175,6 +182,16 @@ class JournalFile:
         except OSError:
             return False
         return True
+
+    def unopened(self, error: sqlite3.Error, damaged: bool) -> JournalUnavailable:
+        """The error for a journal of which nothing can be read; ``damaged`` when that is known already."""
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+        if damaged or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return JournalDamaged(
+                f"the journal {clean(self.path)} is damaged ({clean(error)}) and nothing in it can be read: "
+                "move it away; a new one is begun"
+            )
+        return JournalUnavailable(self.sentence(error))
 
     def sentence(self, error: sqlite3.Error) -> str:
         """Why SQLite refused, and what to do."""

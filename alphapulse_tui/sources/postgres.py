@@ -100,14 +100,20 @@ class PostgresSource(Source[PostgresSnapshot]):
         self._note_clock(totals["server_time"] - now)
         if totals["written"] is not None:
             self._history.note(now, totals["written"])
-        replicas = [
-            self._replica(node.name, answer, now, totals["written"])
-            for node, answer in zip(self._nodes, answers, strict=True)
-        ]
         grants = set() if totals["sees_all"] else {grant(totals["role"])}
         grants |= {
             grant(answer["role"]) for answer in answers if isinstance(answer, asyncpg.Record) and not answer["sees_all"]
         }
+        replicas = tuple(
+            self._replica(node.name, answer, now, totals["written"])
+            for node, answer in zip(self._nodes, answers, strict=True)
+        )
+        return self._snapshot(rows, replicas, tuple(sorted(grants)))
+
+    def _snapshot(
+        self, rows: Mapping[str, list[asyncpg.Record]], replicas: tuple[ReplicaView, ...], grants: tuple[str, ...]
+    ) -> PostgresSnapshot:
+        totals = rows["connections"][0]
         blocked = {row["pid"]: tuple(sorted(set(row["blocked_by"]))) for row in rows["blockers"]}
         return PostgresSnapshot(
             server_version=totals["server_version"],
@@ -139,7 +145,7 @@ class PostgresSource(Source[PostgresSnapshot]):
                 )
                 for row in rows["standbys"]
             ),
-            replicas=tuple(replicas),
+            replicas=replicas,
             slots=tuple(
                 ReplicationSlot(
                     clean(row["name"]),
@@ -152,7 +158,7 @@ class PostgresSource(Source[PostgresSnapshot]):
                 for row in rows["slots"]
             ),
             clock_offset=self._offset,
-            missing_grants=tuple(sorted(grants)),
+            missing_grants=grants,
         )
 
     def judge(self, snapshot: PostgresSnapshot) -> tuple[Finding, ...]:

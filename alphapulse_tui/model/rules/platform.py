@@ -65,70 +65,26 @@ def _absent(snapshot: PlatformSnapshot) -> list[Finding]:
 
 
 def _over(snapshot: PlatformSnapshot, thresholds: Thresholds) -> list[Finding]:
-    """Figures that must stay below a number."""
+    """Figures that must stay below a number: warning, critical, procedure, severity, runbook section."""
+    p99 = thresholds.api_p99_warning, thresholds.api_p99_critical
+    # The error rate has no warning line of its own but a healed one, which is a limit to stay under (runbook 1.2 step 8).
+    errors = thresholds.api_error_rate_healed, thresholds.api_error_rate_critical
     vault = thresholds.vault_latency_warning, thresholds.vault_latency_critical
     contact = thresholds.vault_last_contact_warning, thresholds.vault_last_contact_critical
-    table: tuple[tuple[str, str, float | None, float, str, Severity | None, str], ...] = (
-        (
-            "p99",
-            "the API's p99 latency is {:.0f} ms",
-            thresholds.api_p99_warning,
-            thresholds.api_p99_critical,
-            "api-latency",
-            Severity.P1,
-            "4.2",
-        ),
-        (
-            "error_percent",
-            "{:.1f} % of the API's requests fail",
-            None,
-            thresholds.api_error_rate_critical,
-            "api-errors",
-            Severity.P1,
-            "4.2",
-        ),
-        (
-            "vault_ms",
-            "Vault's p99 latency is {:.0f} ms",
-            *vault,
-            "vault-latency",
-            None,
-            "2.3",
-        ),
-        (
-            "vault_contact_ms",
-            "raft followers last heard of the leader {:.0f} ms ago (p99)",
-            *contact,
-            "vault-latency",
-            None,
-            "2.3",
-        ),
+    table: tuple[tuple[str, str, float, float, str, Severity | None, str], ...] = (
+        ("p99", "the API's p99 latency is {:.0f} ms", *p99, "api-latency", Severity.P1, "4.2"),
+        ("error_percent", "{:.1f} % of the API's requests fail", *errors, "api-errors", Severity.P1, "4.2"),
+        ("vault_ms", "Vault's p99 latency is {:.0f} ms", *vault, "vault-latency", None, "2.3"),
+        ("vault_contact_ms", "raft's last contact is {:.0f} ms old (p99)", *contact, "vault-latency", None, "2.3"),
     )
     found = []
-    for metric_id, sentence, warning, critical, procedure, severity, section in table:
+    for metric_id, said, warning, critical, procedure, severity, section in table:
         value = _value(snapshot, metric_id)
-        if value is None:
+        if value is None or value < warning:
             continue
-        # The error rate has no warning line of its own but a healed one, which is a limit to stay under (runbook 1.2 step 8).
-        healed = warning is None and value >= thresholds.api_error_rate_healed
-        if value >= critical:
-            found.append(
-                Finding(
-                    TARGET,
-                    Health.CRITICAL,
-                    sentence.format(value),
-                    metric_id,
-                    procedure,
-                    severity,
-                    f"runbook {section}",
-                )
-            )
-        elif healed or (warning is not None and value >= warning):
-            found.append(
-                Finding(
-                    TARGET, Health.WARNING, sentence.format(value), metric_id, procedure, None, f"runbook {section}"
-                )
-            )
+        health, grade = (Health.CRITICAL, severity) if value >= critical else (Health.WARNING, None)
+        sentence = said.format(value)
+        found.append(Finding(TARGET, health, sentence, metric_id, procedure, grade, f"runbook {section}"))
     return found
 
 

@@ -10,6 +10,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +121,9 @@ def new_directory() -> LabDirectory:
     return LabDirectory(Path(tempfile.mkdtemp(prefix="aplab-")))
 
 
-@pytest.fixture(scope="session")
-def lab() -> Iterator[LabHandle]:
-    """A living lab whose core (PostgreSQL, Redis, Vault) is ready; ``lab.wait("kubernetes")`` for more."""
+@contextmanager
+def running_lab() -> Iterator[LabHandle]:
+    """A lab tied to this process whose core (PostgreSQL, Redis, Vault) is ready; it is gone without a trace at the end."""
     directory = new_directory()
     warden = launch(directory, tied=True, ephemeral=True)
     try:
@@ -133,6 +134,13 @@ def lab() -> Iterator[LabHandle]:
         end(directory)
         assert warden.wait(10) == 0
         assert not directory.root.exists()
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[LabHandle]:
+    """One lab for the session; ``lab.wait("kubernetes")`` for more than its core."""
+    with running_lab() as handle:
+        yield handle
 
 
 @pytest.fixture

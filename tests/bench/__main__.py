@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.bench.measure import Cost, Program, measure
-from tests.lab.handle import running_lab
+from tests.lab_handle import running_lab
 
 RUNS = 3
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "speed.md"
@@ -76,8 +76,9 @@ def main() -> None:
     """Measure everything and write the table."""
     table: dict[str, list[Cost]] = {}
     with running_lab() as lab, tempfile.TemporaryDirectory() as folder:
+        lab.wait()
         programs = [
-            cockpit(lab.profile_file, "cockpit, every target up", f"{folder}/up"),
+            cockpit(lab.profile, "cockpit, every target up", f"{folder}/up"),
             cockpit(dead_profile(Path(folder)), "cockpit, every target down", f"{folder}/down"),
             *peers(lab.directory / "kubernetes" / "admin.kubeconfig"),
         ]

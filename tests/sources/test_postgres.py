@@ -51,6 +51,11 @@ async def session(pair: PostgresPair, name: str = "app") -> AsyncIterator[asyncp
 
 async def test_reads_what_psql_reads(postgres: PostgresPair) -> None:
     async with source(postgres) as reader:
+
+        async def settled() -> bool:
+            return reader.judge(await reader.read()) == ()
+
+        await until(settled, 20, "the replica to have caught up with its own beginning")
         snapshot = await reader.read()
         assert str(snapshot.server_version) == postgres.psql("SHOW server_version_num")
         assert (snapshot.max_connections, snapshot.superuser_reserved, snapshot.usable) == (30, 3, 27)

@@ -25,6 +25,8 @@ NAMESPACE = "/apis/apps/v1/namespaces/alphapulse"
 HPAS = "/apis/autoscaling/v2/namespaces/alphapulse/horizontalpodautoscalers"
 PODS = "/api/v1/namespaces/alphapulse/pods"
 API = {"name": "api"}
+CUT = "cut"
+"""Instead of an answer: the connection is reset after the request."""
 
 
 def deployment(**spec: Any) -> dict[str, Any]:
@@ -84,6 +86,9 @@ class Server:
             answer = self.answers.get(known, failure(404, "not found"))
         if answer is None:
             await reader.read()  # until the other side gives up
+            return
+        if answer == CUT:
+            writer.transport.abort()
             return
         code, content = answer
         raw = content if isinstance(content, bytes) else json.dumps(content).encode()
@@ -185,6 +190,14 @@ async def test_silence_after_sending_is_unknown_and_before_is_not(server, action
     server.answers[f"GET {NAMESPACE}/deployments/api"] = None
     with pytest.raises(ActionProblem, match="gave no answer"):
         await restart.plan(API)
+
+
+async def test_a_connection_cut_after_sending_is_unknown(server, action):
+    restart = action("kubernetes.restart")
+    plan = await restart.plan(API)
+    server.stored = CUT
+    with pytest.raises(SentWithoutAnswer, match="broke off"):
+        await restart.execute(plan)
 
 
 async def test_the_patch_carries_its_preconditions_and_the_plans_id(server, action):

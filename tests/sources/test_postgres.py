@@ -53,7 +53,10 @@ async def test_reads_what_psql_reads(postgres: PostgresPair) -> None:
     async with source(postgres) as reader:
 
         async def settled() -> bool:
-            return reader.judge(await reader.read()) == ()
+            read = await reader.read()
+            return (
+                reader.judge(read) == () and read.replicas[0].lag_bytes == 0 and read.standbys[0].state == "streaming"
+            )
 
         await until(settled, 20, "the replica to have caught up with its own beginning")
         snapshot = await reader.read()

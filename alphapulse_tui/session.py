@@ -103,7 +103,7 @@ class Session:
         incident = await self.desk.declare(title, severity)
         now = time.time()
         history = await read_history(self.profile, now - HISTORY_SECONDS, now)
-        for kind, payload in backfill(history, self.desk.events, now):
+        for kind, payload in backfill(history, self.desk.incidents[incident].events, now):
             await self.desk.record(kind, payload, incident)
 
     async def export(self, incident: IncidentState) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 import httpx
@@ -67,5 +68,5 @@ def test_every_key_series_exists_on_the_real_platform(whole_lab: LabHandle) -> N
         promql = series.promql.replace("WINDOW", "30s")
         if series.target == "redis" and not value(whole_lab, "redis_memory_max_bytes > 0"):
             continue  # No node has a limit: the query is rightly empty.
-        answer: Any = wait_until(lambda promql=promql: value(whole_lab, promql), 60, series.subject)
+        answer: Any = wait_until(partial(value, whole_lab, promql), 60, series.subject)
         assert all(series.each in one["metric"] for one in answer if series.each)

@@ -72,14 +72,10 @@ async def sealed(pilot: Pilot[None], app: Cockpit) -> None:
 
 
 async def procedure(pilot: Pilot[None], app: Cockpit) -> None:
-    """The procedure's screen, two steps in."""
+    """The procedure's screen at its first step: live result, evidence, as written, as run, why."""
     await sealed(pilot, app)
     await pilot.press("p")
-    await pilot.pause(1.0)
-    await pilot.press("enter")
-    await pilot.pause(1.0)
-    await pilot.press("enter")
-    await pilot.pause(1.0)
+    await pilot.pause(2.0)
 
 
 async def victims(pilot: Pilot[None], app: Cockpit) -> None:

@@ -19,7 +19,9 @@ def wait_until(predicate: Callable[[], object], timeout: float, what: str, inter
         time.sleep(interval)
 
 
-async def until(predicate: Callable[[], object | Awaitable[object]], timeout: float, what: str, interval: float = 0.05) -> object:
+async def until(
+    predicate: Callable[[], object | Awaitable[object]], timeout: float, what: str, interval: float = 0.05
+) -> object:
     """Like :func:`wait_until` on the running loop; ``predicate`` may be a coroutine function."""
     deadline = time.monotonic() + timeout
     while True:

@@ -70,8 +70,19 @@ def post(
 def snapshots(words: str = "plain") -> dict[str, Any]:
     """One snapshot a target, ``words`` in every text that comes from outside."""
     wall = time.time()
-    pod = Pod(f"api-{words}", "uid-1", "CrashLoopBackOff", 0, 1, 14, wall - 540, "node", "Deployment", "api",
-              (Container("api", words, False, 14, "CrashLoopBackOff", words, "Error", 1, wall),))  # fmt: skip
+    pod = Pod(
+        f"api-{words}",
+        "uid-1",
+        "CrashLoopBackOff",
+        0,
+        1,
+        14,
+        wall - 540,
+        "node",
+        "Deployment",
+        "api",
+        (Container("api", words, False, 14, "CrashLoopBackOff", words, "Error", 1, wall),),
+    )
     backend = Backend(
         4121,
         "2026-01-01T00:00:00Z",
@@ -108,19 +119,68 @@ def snapshots(words: str = "plain") -> dict[str, Any]:
         shares=5,
         progress=1,
     )
-    node = RedisNode("redis-0", "127.0.0.1:7000", role="master", node_id="a" * 40, cluster_state="ok", slots_assigned=16384, used_memory=62,
-                     max_memory=100, hit_percent=84.1, view=(ClusterMember("a" * 40, "x", ("myself", "master"), "", 1, "connected", ((0, 5460),)),))  # fmt: skip
+    node = RedisNode(
+        "redis-0",
+        "127.0.0.1:7000",
+        role="master",
+        node_id="a" * 40,
+        cluster_state="ok",
+        slots_assigned=16384,
+        used_memory=62,
+        max_memory=100,
+        hit_percent=84.1,
+        view=(ClusterMember("a" * 40, "x", ("myself", "master"), "", 1, "connected", ((0, 5460),)),),
+    )
     return {
         "alerts": AlertsSnapshot((Alert("f1", words, Severity.P0, "firing", wall - 180, words, (), ("prometheus",)),)),
-        "kubernetes": KubernetesSnapshot("alphapulse", "lab", "v1.36", (pod,), (
-            Workload("Deployment", "api", "uid-2", 2, 2, 3, 3, 2, 2, words, revisions=(Revision(17, words, words, wall, 3, "rs"),)),)),
-        "postgres": PostgresSnapshot(170010, False, 60, 3, 3, 50, 1, 9, 20, 21, 4, (backend,), (SessionGroup(words, words, words, "idle", 20),), (), (),
-                                     (ReplicaView("replica-0", True, "not paused", "streaming", 0.4),)),
+        "kubernetes": KubernetesSnapshot(
+            "alphapulse",
+            "lab",
+            "v1.36",
+            (pod,),
+            (
+                Workload(
+                    "Deployment",
+                    "api",
+                    "uid-2",
+                    2,
+                    2,
+                    3,
+                    3,
+                    2,
+                    2,
+                    words,
+                    revisions=(Revision(17, words, words, wall, 3, "rs"),),
+                ),
+            ),
+        ),
+        "postgres": PostgresSnapshot(
+            170010,
+            False,
+            60,
+            3,
+            3,
+            50,
+            1,
+            9,
+            20,
+            21,
+            4,
+            (backend,),
+            (SessionGroup(words, words, words, "idle", 20),),
+            (),
+            (),
+            (ReplicaView("replica-0", True, "not paused", "streaming", 0.4),),
+        ),
         "redis": RedisSnapshot((node, RedisNode("redis-1", "127.0.0.1:7001", problem=words))),
-        "vault": VaultSnapshot((vault, sealed, VaultNode("vault-2", "http://v2", problem=words)), RaftHealth(True, 1, "vault-0", 3)),
-        "platform": PlatformSnapshot((Metric("p99", "p99", "ms", 812.0, (1.0, 2.0), words), Metric("error_percent", "errors", "%", None)),
-                                     EdgeHealth("http://api/health", 503, 12.0)),
-    }  # fmt: skip
+        "vault": VaultSnapshot(
+            (vault, sealed, VaultNode("vault-2", "http://v2", problem=words)), RaftHealth(True, 1, "vault-0", 3)
+        ),
+        "platform": PlatformSnapshot(
+            (Metric("p99", "p99", "ms", 812.0, (1.0, 2.0), words), Metric("error_percent", "errors", "%", None)),
+            EdgeHealth("http://api/health", 503, 12.0),
+        ),
+    }
 
 
 SEALED = Finding("vault", Health.CRITICAL, "vault-1 is sealed", "vault-1", "vault-sealed", Severity.P0)

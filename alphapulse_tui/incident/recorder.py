@@ -1,191 +1,194 @@
 """Writes what happens to the platform into the journal: alerts that fire and clear, findings that come and go, targets that fall silent.
 
-Listens to the board. The first reading of a target is compared with what the journal last said of it, so a cockpit that starts again
-tells nothing twice. A subject that changes more than four times in a minute is *flapping*: that is written once, and its changes are not,
-until it has been calm for a minute. Two cockpits see the same; before writing, the journal's newest events are read, and what another has
-just written is not written again.
+It keeps, for each subject, what the board shows and what the journal last said; when the two have differed for a second, it writes. So
+nothing is told twice: not by a cockpit that starts again, not by two of them (asking the journal and writing is one step under a lock), and
+nothing is lost while the journal cannot be written. More than four changes in a minute are *flapping*: that is written once, and how it came
+to rest when it has been calm for a minute.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from alphapulse_tui.board import Board
+from alphapulse_tui.incident import payload as read
+from alphapulse_tui.incident.commands import numbering
 from alphapulse_tui.incident.events import Event, Kind
+from alphapulse_tui.incident.facts import CALM, CLEARED, FIRING, Fact, Key, facts, kind_of, speaks_of
 from alphapulse_tui.incident.journal import Journal, JournalUnavailable
-from alphapulse_tui.model.alerts import Alert, AlertsSnapshot
-from alphapulse_tui.model.health import Finding, Health
-from alphapulse_tui.model.reading import Link, Reading
+from alphapulse_tui.model.health import Health
+from alphapulse_tui.model.reading import Reading
+from alphapulse_tui.text import clean
+
+SETTLE_SECONDS = 1.0
+"""Seconds that a change must last to be written: what is over before anybody could read it is noise."""
 
 FLAPPING_CHANGES = 4
 """More changes than this in a minute are flapping (design 7)."""
 
 CALM_SECONDS = 60.0
-"""Window for flapping, seconds."""
+"""Seconds over which changes are counted, and after which a flapping subject has come to rest."""
 
-SAME_SECONDS = 15.0
-"""A fact that another cockpit wrote so recently is the same fact."""
+FLAPPING = "flapping"
 
-HEALTHS = frozenset(health.value for health in Health)
-"""A flip of a finding says its health; a flip of a link does not: silence is neither good nor bad."""
+KINDS = (Kind.ALERT_FIRED, Kind.ALERT_CLEARED, Kind.FLIP)
+"""What a recorder writes, and what it reads of others."""
 
-LOOK_BACK = 200
-"""Newest events that are compared with."""
+
+@dataclass(slots=True)
+class _Subject:
+    """What the board shows of a subject."""
+
+    fact: Fact
+    since: float
+    """When it last changed, seconds of the board's clock."""
+    changes: deque[float] = field(default_factory=lambda: deque(maxlen=FLAPPING_CHANGES + 1))
 
 
 class Recorder:
-    """Turns changes of the board into events."""
+    """Turns changes of the board into events; ``known`` are the journal's events so far."""
 
-    def __init__(
-        self, board: Board, journal: Journal, known: list[Event], wall: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, board: Board, journal: Journal, known: Iterable[Event]) -> None:
+        self._board = board
         self._journal = journal
-        self._wall = wall
-        self._findings: dict[str, dict[str, Finding]] = {}
-        self._written = _last_flips(known)
-        self._links: dict[str, Link] = {}
-        self._firing: dict[str, Alert] = {}
-        self._told = _still_firing(known)
-        self._changes: dict[tuple[str, str], deque[float]] = {}
-        self._queue: asyncio.Queue[tuple[Kind, dict[str, Any]]] = asyncio.Queue()
+        self._subjects: dict[Key, _Subject] = {}
+        self._told: dict[Key, str] = {}
+        self._names: dict[str, str] = {}
+        self._sequence = 0
         self.problem = ""
-        """Why the last event could not be written, or empty."""
+        """Why the last event could not be written, or empty; it is tried again every second."""
+        self._take(event for event in known if event.kind in KINDS)
         self._unsubscribe = board.subscribe(self.seen)
         for reading in board.readings.values():
             self.seen(reading, None)
 
     async def run(self) -> None:
-        """Write what was seen, in order, for ever."""
+        """Write what has settled, for ever."""
         while True:
-            kind, payload = await self._queue.get()
-            try:
-                if not await self._known(kind, payload):
-                    await self._journal.record(kind, payload)
-                self.problem = ""
-            except JournalUnavailable as problem:
-                self.problem = str(problem)
+            await self.flush()
+            await asyncio.sleep(SETTLE_SECONDS / 2)
 
     def close(self) -> None:
         """Stop listening."""
         self._unsubscribe()
 
     def seen(self, reading: Reading[Any], before: Reading[Any] | None) -> None:  # noqa: ARG002 - a Listener's signature
-        """A reading changed: queue what that says."""
-        self._see_link(reading)
-        if reading.link is not Link.LIVE:
-            return
-        if isinstance(reading.snapshot, AlertsSnapshot):
-            self._see_alerts(reading.snapshot)
+        """A reading changed: keep what it says of each subject, and that the others are over."""
+        now = self._board.clock()
+        shown = facts(reading)
+        for key, fact in shown.items():
+            self._keep(key, fact, now)
+        for key in [*self._subjects, *self._told]:
+            if key not in shown and speaks_of(reading, key):
+                self._over(key, now)
+
+    def _keep(self, key: Key, fact: Fact, now: float) -> None:
+        subject = self._subjects.get(key)
+        if subject is None:
+            subject = self._subjects[key] = _Subject(fact, now)
+            if fact.after not in CALM:
+                subject.changes.append(now)
+            if key not in self._told and (
+                fact.after in CALM or not (fact.health or key[0] == "alert" or key[1] == "link")
+            ):
+                self._told[key] = fact.after  # At first sight nobody needs to hear that it is well, or who leads.
+        elif subject.fact.after != fact.after:
+            subject.changes.append(now)
+            subject.fact, subject.since = fact, now
         else:
-            self._see_findings(reading)
+            subject.fact = fact
 
-    def _see_link(self, reading: Reading[Any]) -> None:
-        target, link = reading.target, reading.link
-        if link in (Link.CONNECTING, Link.UNCONFIGURED):
-            return
-        before = self._links.get(target)
-        self._links[target] = link
-        if before is link or (before is None and link is Link.LIVE):
-            return
-        if link is Link.LIVE:
-            self._flip(target, target, before.value if before else "", link.value, f"{target} answers again")
-        else:
-            self._flip(target, target, before.value if before else "", link.value, f"{target}: {reading.problem}")
-
-    def _see_findings(self, reading: Reading[Any]) -> None:
-        """One flip for each subject whose worst finding came, changed its health, or went."""
-        target = reading.target
-        now: dict[str, Finding] = {}
-        for finding in reading.findings:
-            now.setdefault(f"{finding.subject or target} {finding.procedure}".strip(), finding)
-        before = self._findings.get(target, {})
-        for subject, finding in now.items():
-            old = before.get(subject)
-            health = finding.health.value
-            was = old.health.value if old is not None else self._written.get((target, subject), Health.OK.value)
-            if was != health:
-                self._flip(target, subject, was, health, finding.sentence)
-        for subject, old in before.items():
-            if subject not in now:
-                self._flip(target, subject, old.health.value, Health.OK.value, f"over: {old.sentence}")
-        for place, was in list(self._written.items()):
-            if place[0] == target and place[1] not in now and place[1] not in before and was != Health.OK.value:
-                self._flip(target, place[1], was, Health.OK.value, f"{place[1]}: over, seen when the cockpit started")
-        self._written = {place: was for place, was in self._written.items() if place[0] != target}
-        self._findings[target] = now
-
-    def _see_alerts(self, snapshot: AlertsSnapshot) -> None:
-        firing = {alert.fingerprint: alert for alert in snapshot.firing}
-        for fingerprint, alert in firing.items():
-            if fingerprint not in self._firing and fingerprint not in self._told:
-                self._queue.put_nowait((Kind.ALERT_FIRED, _fired(alert)))
-        for fingerprint in [*self._firing, *(each for each in self._told if each not in self._firing)]:
-            if fingerprint not in firing:
-                name = self._firing[fingerprint].name if fingerprint in self._firing else self._told[fingerprint]
-                self._queue.put_nowait((Kind.ALERT_CLEARED, {"fingerprint": fingerprint, "name": name}))
-        self._firing, self._told = firing, {}
-
-    def _flip(self, target: str, subject: str, before: str, after: str, sentence: str) -> None:
-        now = self._wall()
-        changes = self._changes.setdefault((target, subject), deque(maxlen=FLAPPING_CHANGES + 2))
-        changes.append(now)
-        recent = sum(1 for moment in changes if now - moment < CALM_SECONDS)
-        if recent > FLAPPING_CHANGES + 1:
-            return
-        if recent > FLAPPING_CHANGES:
-            before, after, sentence = (
-                "changing",
-                "flapping",
-                f"{subject} is flapping: more than {FLAPPING_CHANGES} changes in a minute; last: {sentence}",
+    def _over(self, key: Key, now: float) -> None:
+        """A finding that is not found any more, an alert that fires no more. What names a thing just goes with it."""
+        subject = self._subjects.get(key)
+        if subject is None:
+            bad = self._told[key] not in CALM and (
+                key[0] == "alert" or self._told[key] in {each.value for each in Health}
             )
-        payload = {"target": target, "subject": subject, "before": before, "after": after, "sentence": sentence}
-        if after in HEALTHS:
-            payload["health"] = after
-        self._queue.put_nowait((Kind.FLIP, payload))
+            if bad or self._told[key] == FLAPPING:
+                self._subjects[key] = _Subject(
+                    self._ended(key, f"{key[1]}: over, found so when the cockpit started"), now
+                )
+            return
+        if subject.fact.health or key[0] == "alert":
+            if subject.fact.after not in CALM:
+                self._keep(key, self._ended(key, f"over: {subject.fact.sentence}"), now)
+        elif key[1] != "link":
+            del self._subjects[key]
 
-    async def _known(self, kind: Kind, payload: dict[str, Any]) -> bool:
-        """Whether somebody else has just written the same."""
-        last = await asyncio.to_thread(self._journal.last_sequence)
-        same = {name: payload[name] for name in ("fingerprint", "target", "subject", "after") if name in payload}
-        recent = await self._journal.read(max(0, last - LOOK_BACK), kinds=(kind,))
-        return any(
-            event.writer != self._journal.writer
-            and self._wall() - event.wall < SAME_SECONDS
-            and all(event.payload.get(name) == value for name, value in same.items())
-            for event in recent
-        )
+    def _ended(self, key: Key, sentence: str) -> Fact:
+        if key[0] == "alert":
+            return Fact(CLEARED, sentence, details={"fingerprint": key[1], "name": self._names.get(key[1], "")})
+        return Fact(Health.OK.value, sentence, Health.OK.value)
 
+    async def flush(self) -> None:
+        """Write whatever has settled by now; what cannot be written stays for the next time."""
+        now = self._board.clock()
+        for key, subject in list(self._subjects.items()):
+            fact = self._settled(key, subject, now)
+            if fact is None:
+                continue
+            try:
+                await asyncio.to_thread(self._write, key, fact)
+                self.problem = ""
+            except JournalUnavailable as problem:
+                self.problem = str(problem)
+                return
 
-def _fired(alert: Alert) -> dict[str, Any]:
-    return {
-        "fingerprint": alert.fingerprint,
-        "name": alert.name,
-        "severity": alert.severity.value if alert.severity else "",
-        "summary": alert.summary,
-        "starts_at": alert.starts_at,
-        "procedure": alert.procedure,
-    }
+    def _settled(self, key: Key, subject: _Subject, now: float) -> Fact | None:
+        """What is to be written of a subject now, or none."""
+        fact = subject.fact
+        told = self._told.get(key, fact.after if fact.after in CALM else None)
+        recent = sum(1 for moment in subject.changes if now - moment < CALM_SECONDS)
+        if recent > FLAPPING_CHANGES and told != FLAPPING:
+            name = fact.details.get("name") or key[1]
+            last = f"{name} is flapping: more than {FLAPPING_CHANGES} changes in a minute; last: {fact.sentence}"
+            return Fact(FLAPPING, last, details=fact.details)
+        if told == FLAPPING:
+            return fact if now - subject.since >= CALM_SECONDS else None
+        return fact if fact.after != told and now - subject.since >= SETTLE_SECONDS else None
 
+    def _write(self, key: Key, fact: Fact) -> None:
+        """Ask the journal and write, as one step for all cockpits of this host."""
+        try:
+            with numbering(Path(self._journal.path)):
+                self._take(self._journal.events(self._sequence, kinds=KINDS))
+                if self._told.get(key) == fact.after:
+                    return
+                if key[0] == "alert" and fact.after != FLAPPING:
+                    event = self._journal.append(kind_of(key, fact), fact.details)
+                else:
+                    event = self._journal.append(Kind.FLIP, self._flip(key, fact))
+                self._take([event])
+        except OSError as error:
+            raise JournalUnavailable(f"the journal's lock cannot be had: {clean(error.strerror or error)}") from None
 
-def _last_flips(events: list[Event]) -> dict[tuple[str, str], str]:
-    """Target and subject to the health that the journal last said: a cockpit that starts does not tell it again."""
-    told: dict[tuple[str, str], str] = {}
-    for event in events:
-        if event.kind is Kind.FLIP and event.payload.get("health") and not event.payload.get("read_afterwards"):
-            told[str(event.payload.get("target")), str(event.payload.get("subject"))] = str(event.payload["health"])
-    return told
+    def _flip(self, key: Key, fact: Fact) -> dict[str, Any]:
+        payload = {
+            "target": key[0],
+            "subject": key[1],
+            "before": self._told.get(key, ""),
+            "after": fact.after,
+            "sentence": fact.sentence,
+        }
+        return payload | {"health": fact.health} if fact.health else payload
 
-
-def _still_firing(events: list[Event]) -> dict[str, str]:
-    """Fingerprint to name of the alerts that the journal last said fire: they are not told again."""
-    told: dict[str, str] = {}
-    for event in events:
-        if event.kind is Kind.ALERT_FIRED:
-            told[str(event.payload.get("fingerprint"))] = str(event.payload.get("name", ""))
-        elif event.kind is Kind.ALERT_CLEARED:
-            told.pop(str(event.payload.get("fingerprint")), None)
-    return told
+    def _take(self, events: Iterable[Event]) -> None:
+        """What the journal says last of each subject, whoever wrote it."""
+        for event in events:
+            payload = event.payload
+            self._sequence = max(self._sequence, event.sequence)
+            if event.kind is Kind.FLIP:
+                if not read.flag(payload, "read_afterwards"):
+                    self._told[read.text(payload, "target"), read.text(payload, "subject")] = read.text(
+                        payload, "after"
+                    )
+                continue
+            fingerprint = read.text(payload, "fingerprint")
+            self._names[fingerprint] = read.text(payload, "name") or self._names.get(fingerprint, "")
+            self._told["alert", fingerprint] = FIRING if event.kind is Kind.ALERT_FIRED else CLEARED

@@ -26,22 +26,23 @@ def body(snapshot: KubernetesSnapshot, wall: float, width: int, rows: int) -> li
     lines = [head, *(_rollout(workload) for workload in unfinished)]
     lines += [line(("missing right: ", "warning"), grant) for grant in snapshot.missing_grants]
     wide = width >= WIDE
+    status = 18 if wide else 16
     names = max(8, width - (36 if wide else 23))
-    lines.append(line((f"{'NAME':<{names}} READY {'STATUS':<18}{' RST  AGE' if wide else ''}", "dim")))
-    lines += [_pod(pod, wall, names, wide) for pod in snapshot.pods[:MAX_ROWS]]
+    lines.append(line((f"{'NAME':<{names}} READY {'STATUS':<{status}}{' RST  AGE' if wide else ''}", "dim")))
+    lines += [_pod(pod, wall, names, status, wide) for pod in snapshot.pods[:MAX_ROWS]]
     finished = [workload for workload in snapshot.workloads if workload.rolled_out]
     if len(lines) + len(finished) <= rows:
         lines += [_rollout(workload) for workload in finished]
     return lines
 
 
-def _pod(pod: Pod, wall: float, names: int, wide: bool) -> Line:
+def _pod(pod: Pod, wall: float, names: int, status: int, wide: bool) -> Line:
     style = "plain" if pod.healthy else "critical"
     name = set_cells(pod.name, names).ljust(names)
     age_and_restarts = f" {pod.restarts:>3} {age(wall - pod.created_at):>4}" if wide else ""
     return line(
         (f"{name} {pod.ready:>2}/{pod.total:<2} ", style),
-        (f"{set_cells(pod.status, 18):<18}", style),
+        (f"{set_cells(pod.status, status):<{status}}", style),
         (age_and_restarts, "dim" if pod.healthy else style),
         key=pod.key,
     )

@@ -9,7 +9,6 @@ import logging
 import sys
 from collections.abc import Iterable
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import ClassVar
 
@@ -32,8 +31,9 @@ log = logging.getLogger(__name__)
 
 def theme_folder() -> Path:
     """Where themes and style sheets lie: in the wheel beside the code, in a checkout at the top."""
-    shipped = Path(str(files("alphapulse_tui").joinpath("themes")))
-    return shipped if shipped.is_dir() else Path(__file__).resolve().parent.parent / "themes"
+    package = Path(__file__).resolve().parent
+    shipped = package / "themes"
+    return shipped if shipped.is_dir() else package.parent / "themes"
 
 
 class Cockpit(TerminalApp[None]):

@@ -38,9 +38,7 @@ Url = Annotated[
 ]
 """An http or https address. A password in it would end up in messages, so it is refused."""
 
-Window = Annotated[
-    str, Meta(pattern=r"^[1-9][0-9]{0,4}[smh]$", extra={"says": 'a duration like "30s", "5m" or "1h"'})
-]
+Window = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,4}[smh]$", extra={"says": 'a duration like "30s", "5m" or "1h"'})]
 """A duration as PromQL writes it."""
 
 Text = Annotated[str, Meta(min_length=1, extra={"says": "a text that is not empty"})]

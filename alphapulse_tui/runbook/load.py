@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import fields
 from difflib import get_close_matches
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
 
@@ -33,7 +32,7 @@ _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9-]*)\}")
 
 def shipped_folder() -> Path:
     """Where our own procedures lie."""
-    return Path(str(files("alphapulse_tui.runbook").joinpath("procedures")))
+    return Path(__file__).resolve().parent / "procedures"
 
 
 def load_procedures(*folders: Path) -> dict[str, Procedure]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from alphapulse_tui.board import Board
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.model.reading import Link, Reading
+from alphapulse_tui.sources.notices import Notices
 
 if TYPE_CHECKING:
     from alphapulse_tui.executor.client import ExecutorClient
@@ -55,6 +56,7 @@ class Session:
         self.journal_problem = ""
         self.executor: ExecutorClient | None = None
         self.executor_problem = "the executor is starting"
+        self._notices = Notices(profile.notices)
         self._loops: dict[str, SourceLoop[Any]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -128,6 +130,10 @@ class Session:
         """Run a source's loop until :meth:`close`."""
         self._loops[loop.source.target] = loop
         self.spawn(loop.run(), f"source {loop.source.target}")
+
+    def notice(self, target: str) -> str:
+        """What whoever starts ``target`` says of it, from the profile's ``notices`` file; empty when nothing is said."""
+        return self._notices.read().get(target, "")
 
     def refresh(self) -> None:
         """Ask every target that is being waited for again at once."""

@@ -217,6 +217,9 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Whether mistakes hurt customers: starts read-only and must be armed by hand."""
     colour: Colour = ""
     """Colour of the environment's name in the top line. Default: red for production, blue otherwise."""
+    notices: FilePath = ""
+    """A JSON file ``{panel: sentence}`` in which whoever starts the targets says how far that has come; a panel shows its sentence while
+    its target does not answer. The lab keeps one."""
     kubernetes: KubernetesTarget | None = None
     """The cluster, or none: not configured."""
     postgres: PostgresTarget | None = None

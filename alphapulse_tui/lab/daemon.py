@@ -22,6 +22,7 @@ from alphapulse_tui.lab.control import WITH_HEALTH, ControlServer, LabStatus, Pr
 from alphapulse_tui.lab.directory import LabDirectory
 from alphapulse_tui.lab.errors import LabError
 from alphapulse_tui.lab.faults.registry import Faults
+from alphapulse_tui.lab.notices import write_notices
 from alphapulse_tui.lab.platform import Lab, TargetState, bring_up, chosen_targets
 from alphapulse_tui.lab.profile import write_profile
 
@@ -52,6 +53,7 @@ class Daemon:
         self._lab = lab = Lab(self._directory)
         self._faults = Faults(lab)
         lab.ports.renew_taken()
+        lab.on_report = lambda: write_notices(self._directory.notices, lab.progress.values())
         names = chosen_targets(self._only)
         for name in names:
             lab.report(name, TargetState.PENDING, "waiting for its turn")

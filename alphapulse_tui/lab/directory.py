@@ -69,6 +69,11 @@ class LabDirectory:
         return self.root / "alphapulse.toml"
 
     @property
+    def notices(self) -> Path:
+        """What the cockpit shows while a target does not answer yet."""
+        return self.root / "notices.json"
+
+    @property
     def daemon_log(self) -> Path:
         """What the warden and the supervisor said."""
         return self.root / "daemon.log"

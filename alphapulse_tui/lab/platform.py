@@ -27,7 +27,7 @@ import functools
 import importlib
 import logging
 import time
-from collections.abc import Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -113,6 +113,8 @@ class Lab:
         self.supervisor = Supervisor(unprivileged_account(), home=directory.root)
         self.targets: dict[str, Target] = {}
         self.progress: dict[str, Progress] = {}
+        self.on_report: Callable[[], None] = lambda: None
+        """Called after every report; the daemon has the cockpit's notices written by it."""
         self._settled: dict[str, asyncio.Future[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
 
@@ -161,6 +163,7 @@ class Lab:
         before = self.progress.get(name)
         since = before.since if before and before.state is state else time.time()
         self.progress[name] = Progress(name, state, sentence, since)
+        self.on_report()
         settled = self._future(name)
         if not settled.done() and state is TargetState.READY:
             settled.set_result(None)

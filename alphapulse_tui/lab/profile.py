@@ -28,6 +28,7 @@ def _lines(lab: Lab) -> list[str]:
         'environment = "lab"',
         "production = false",
         'colour = "blue"',
+        f"notices = {_text(lab.directory.notices)}",
         "",
         "[profiles.lab.kubernetes]",
         f"kubeconfig = {_text(lab.directory.root / 'kubernetes' / 'oncall.kubeconfig')}",

@@ -124,7 +124,7 @@ class Cockpit(CockpitScreen):
         reading = self.session.board.get(target)
         body = self._body(target, reading, panel) if reading is not None and reading.snapshot is not None else []
         panel.show(
-            truth.truthful(reading, body, now, panel.inner_width, HOW[target]),
+            truth.truthful(reading, body, now, panel.inner_width, HOW[target], self.session.notice(target)),
             truth.badge(reading, now),
             truth.tone(reading, now),
         )

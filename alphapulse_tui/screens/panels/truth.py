@@ -45,8 +45,10 @@ def tone(reading: Reading[Any] | None, now: float) -> str:
     return TONES[health] if health in (Health.WARNING, Health.CRITICAL) else "frame"
 
 
-def truthful(reading: Reading[Any] | None, body: Sequence[Line], now: float, width: int, how: str) -> list[Line]:
-    """``body`` as its age deserves. ``how`` says how to configure the target when it is not."""
+def truthful(
+    reading: Reading[Any] | None, body: Sequence[Line], now: float, width: int, how: str, notice: str = ""
+) -> list[Line]:
+    """``body`` as its age deserves. ``how`` says how to configure the target when it is not; ``notice`` is what whoever starts it says."""
     if reading is None or reading.link is Link.UNCONFIGURED:
         return wrap(how, width, "dim")
     if reading.link_at(now) is Link.LIVE:
@@ -54,7 +56,8 @@ def truthful(reading: Reading[Any] | None, body: Sequence[Line], now: float, wid
     if reading.trusted(now):
         return [dimmed(one) for one in body]
     old = reading.age(now)
-    lines = wrap(reading.problem or _waiting(reading), width, "unknown")
+    told = wrap(notice, width, "accent")
+    lines = told + wrap(reading.problem or _waiting(reading), width, "unknown")
     if old is not None:
         lines.append(line((f"last answer {age(old)} ago: not verified since", "unknown")))
     if reading.attempts:

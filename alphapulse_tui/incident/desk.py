@@ -105,53 +105,30 @@ class Desk:
 
     async def acknowledge(self) -> None:
         """Acknowledge the open incident."""
-        if self.open is not None and self.open.acknowledged_at is None:
-            await self.record(Kind.ACKNOWLEDGED, {"what": self.open.id})
+        if self.open is not None:
+            await commands.acknowledge(self.record, self.open)
 
     async def note(self, text: str) -> None:
         """Write a note."""
         await self.record(Kind.NOTE, {"text": text})
 
-    async def set_severity(self, severity: Severity, reason: str) -> None:
-        """Change the severity; what was missed stays missed."""
-        if self.open is not None and severity is not self.open.severity:
-            await self.record(
-                Kind.SEVERITY, {"before": self.open.severity.value, "after": severity.value, "reason": reason}
-            )
+    async def set_field(self, name: str, text: str, incident: IncidentState) -> None:
+        """Enter a field of the postmortem; also after the incident is over.
 
-    async def set_phase(self, phase: str) -> None:
-        """Set the phase by hand: ``assess``, ``investigate``, ``fix`` or ``mitigated``."""
-        await self.record(Kind.PHASE, {"phase": phase, "how": "set"})
-
-    async def set_role(self, role: str, name: str) -> None:
-        """Give a role; ``commander`` is the incident commander."""
-        await self.record(Kind.ROLE, {"role": role, "name": name})
-
-    async def escalate(self, level: str, to: str, reason: str) -> None:
-        """Record an escalation."""
-        await self.record(Kind.ESCALATED, {"level": level, "to": to, "reason": reason})
-
-    async def message(self, channel: str, state: str, text: str) -> None:
-        """Record an update: ``sent`` or ``copied``."""
-        await self.record(Kind.MESSAGE, {"channel": channel, "state": state, "text": text})
-
-    async def set_field(self, name: str, text: str, incident: str) -> None:
-        """Enter a field of the postmortem; also after the incident is over."""
-        await self.record(Kind.POSTMORTEM_FIELD, {"field": name, "text": text}, incident)
+        Raises:
+            UsageError: no such field, or no moment where one is needed.
+            JournalUnavailable: not written.
+        """
+        await commands.set_field(self.record, incident, name, text)
 
     async def add_action_item(self, item: str, owner: str, due: str, status: str, incident: IncidentState) -> None:
-        """Add a row to the postmortem's action items."""
-        number = 1 + max(incident.action_items, default=0)
-        row = {"field": "action_item", "number": number, "item": item, "owner": owner, "due": due, "status": status}
-        await self.record(Kind.POSTMORTEM_FIELD, row, incident.id)
+        """Add a row to the postmortem's action items.
 
-    async def resolve(self, reason: str) -> None:
-        """Resolve the open incident, with a reason."""
-        await self.record(Kind.RESOLVED, {"reason": reason})
-
-    async def reopen(self, incident: str, reason: str) -> None:
-        """Reopen a resolved one."""
-        await self.record(Kind.REOPENED, {"reason": reason}, incident)
+        Raises:
+            UsageError: it says nothing.
+            JournalUnavailable: not written.
+        """
+        await commands.set_action_item(self.record, incident, item, owner, due, status)
 
     def headline(self, wall: float) -> str:
         """The top line's words: ``P0 INC-0042 API down  ack 00:03  next update 21:04``; empty without an incident."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from alphapulse_tui.incident import payload as read
 from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.incident.state import IncidentState
 
@@ -30,22 +31,25 @@ QUIET = frozenset({Kind.CORRECTION, Kind.PIN, Kind.SENT, Kind.POSTMORTEM_FIELD, 
 
 def timeline(incident: IncidentState) -> list[Entry]:
     """The incident's story, oldest first, corrections applied and marked."""
-    return entries(incident.events, incident.corrections, incident.pins)
+    return entries(incident.events, incident.corrections, incident.pins, incident.corrected_at)
 
 
 def entries(
-    events: Iterable[Event], corrections: dict[str, str] | None = None, pins: set[str] | None = None
+    events: Iterable[Event],
+    corrections: dict[str, str] | None = None,
+    pins: set[str] | None = None,
+    moments: dict[str, float] | None = None,
 ) -> list[Entry]:
-    """Events as entries in the order in which things happened."""
-    corrected, pinned = corrections or {}, pins or set()
+    """Events as entries in the order in which things happened, with corrected words and ``moments`` (Unix seconds) by event id."""
+    corrected, pinned, moved = corrections or {}, pins or set(), moments or {}
     found = []
     for event in events:
         if event.kind in QUIET:
             continue
         sentence = corrected.get(event.id)
-        said = f"{sentence} (corrected)" if sentence else describe(event)
-        late = bool(event.payload.get("read_afterwards"))
-        wall = float(event.payload.get("starts_at") or event.wall) if late else event.wall
+        said = f"{sentence or describe(event)} (corrected)" if sentence or event.id in moved else describe(event)
+        late = read.flag(event.payload, "read_afterwards")
+        wall = moved.get(event.id, read.when(event))
         found.append(Entry(wall, said, event.kind, event.actor, event.id, late, event.id in pinned))
     return sorted(found, key=lambda entry: entry.wall)
 

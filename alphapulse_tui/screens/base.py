@@ -5,10 +5,13 @@ from __future__ import annotations
 import getpass
 import socket
 import time
-from typing import TYPE_CHECKING, cast
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, cast
 
+from textual.app import App
 from textual.screen import Screen
 
+from alphapulse_tui.errors import AlphaPulseError
 from alphapulse_tui.screens.topline import Standing
 from alphapulse_tui.session import Session
 
@@ -99,7 +102,7 @@ class CockpitScreen(Screen[None]):
         if desk is None or desk.open is None:
             self.app.notify("There is no open incident; ! declares one.", title="Nothing to acknowledge")
             return
-        self.session.spawn(desk.acknowledge(), "acknowledge")
+        self.session.spawn(obey(self.app, desk.acknowledge()), "acknowledge")
 
     def action_note(self) -> None:
         """Write a note into the timeline."""
@@ -116,7 +119,7 @@ class CockpitScreen(Screen[None]):
 
         def written(text: str | None) -> None:
             if text:
-                self.session.spawn(desk.note(text), "note")
+                self.session.spawn(obey(self.app, desk.note(text)), "note")
 
         where = (
             f"It goes into the timeline of {desk.open.id}."
@@ -164,6 +167,14 @@ class CockpitScreen(Screen[None]):
         from alphapulse_tui.screens.action import ActionScreen
 
         self.app.push_screen(ActionScreen(action_id, params, undoes=undoes))
+
+
+async def obey(app: App[Any], command: Awaitable[object]) -> None:
+    """Await a command to the incident; what makes no sense, or cannot be written, is told the person in a sentence."""
+    try:
+        await command
+    except AlphaPulseError as problem:
+        app.notify(problem.sentence, title="Not recorded", severity="warning", markup=False)
 
 
 def whoami() -> str:

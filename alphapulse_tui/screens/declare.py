@@ -14,6 +14,7 @@ from alphapulse_tui.model.alerts import AlertsSnapshot
 from alphapulse_tui.model.health import Severity
 from alphapulse_tui.model.verdict import findings
 from alphapulse_tui.model.words import age
+from alphapulse_tui.screens.base import obey
 from alphapulse_tui.widgets.lines import Line, line, wrap
 from alphapulse_tui.widgets.panel import Panel
 
@@ -86,5 +87,6 @@ class DeclareScreen(ModalScreen[None]):
             self.query_one(Panel).show(self.query_one(Panel).body, line(("it needs a title", "warning")))
             return
         severity = Severity(self.query_one(Panel).chosen)
-        self.cockpit.session.spawn(self.cockpit.session.declare(title, severity), "declare")
+        session = self.cockpit.session
+        session.spawn(obey(self.cockpit, session.declare(title, severity)), "declare")
         self.dismiss()

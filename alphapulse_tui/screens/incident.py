@@ -7,15 +7,19 @@ shown, for the postmortem.
 from __future__ import annotations
 
 import time
-from typing import ClassVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 
+from alphapulse_tui.errors import AlphaPulseError, UsageError
+from alphapulse_tui.incident import commands
+from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.incident.records import PHASES, IncidentState
 from alphapulse_tui.model.health import Severity
-from alphapulse_tui.screens.base import CockpitScreen
+from alphapulse_tui.screens.base import CockpitScreen, obey
 from alphapulse_tui.screens.commands import EVERYWHERE, INCIDENT, Command, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.incident_lines import clock_lines, standing_lines, story_lines
@@ -108,9 +112,21 @@ class IncidentScreen(CockpitScreen):
 
         def answered(text: str | None) -> None:
             if text:
-                self.run_worker(getattr(self, then)(text))
+                self.run_worker(self._command(getattr(self, then), text))
 
         self.app.push_screen(PromptScreen(title, question, usual=usual, value=value), answered)
+
+    async def _command(self, command: Callable[[IncidentState, str], Awaitable[None]], text: str) -> None:
+        """Give a command for the incident that is shown; what makes no sense, or cannot be written, is said in a sentence."""
+        incident = self.incident
+        if incident is None:
+            return
+        await obey(self.app, command(incident, text))
+
+    async def _record(self, kind: Kind, payload: Mapping[str, Any], incident: str) -> Event:
+        """The desk's pen: written, and taken in at once."""
+        assert self.session.desk is not None
+        return await self.session.desk.record(kind, payload, incident)
 
     def _needed(self) -> IncidentState | None:
         """The incident, or a word that there is none."""
@@ -129,34 +145,27 @@ class IncidentScreen(CockpitScreen):
                 usual=usual,
             )
 
-    async def _severity(self, text: str) -> None:
+    async def _severity(self, incident: IncidentState, text: str) -> None:
         word, _, reason = text.partition(" ")
         if word.upper() not in Severity.__members__:
-            self.app.notify("Begin with P0, P1, P2 or P3.", title="Not changed", severity="warning")
-            return
-        assert self.session.desk is not None
-        await self.session.desk.set_severity(Severity(word.upper()), reason or "no reason given")
+            raise UsageError("begin with P0, P1, P2 or P3")
+        await commands.set_severity(self._record, incident, Severity(word.upper()), reason)
 
     def action_phase(self) -> None:
         """Set the phase by hand."""
         if self._needed() is not None:
             self._ask("Phase", "Which phase is it in?", "_phase", usual=PHASES[:-1])
 
-    async def _phase(self, text: str) -> None:
-        if text not in PHASES[:-1]:
-            self.app.notify(f"One of: {', '.join(PHASES[:-1])}.", title="Not changed", severity="warning", markup=False)
-            return
-        assert self.session.desk is not None
-        await self.session.desk.set_phase(text)
+    async def _phase(self, incident: IncidentState, text: str) -> None:
+        await commands.set_phase(self._record, incident, text)
 
     def action_commander(self) -> None:
         """Name the incident commander."""
         if self._needed() is not None:
             self._ask("Incident commander", "Who leads?", "_commander")
 
-    async def _commander(self, text: str) -> None:
-        assert self.session.desk is not None
-        await self.session.desk.set_role("commander", text)
+    async def _commander(self, incident: IncidentState, text: str) -> None:
+        await commands.assign(self._record, incident, "commander", text)
 
     def action_update(self) -> None:
         """Draft an update and copy it."""
@@ -165,15 +174,14 @@ class IncidentScreen(CockpitScreen):
             draft = f"{incident.severity.value} {incident.title}: {incident.phase}."
             self._ask("Update", "What do the others need to know? It is copied for #incidents.", "_update", value=draft)
 
-    async def _update(self, text: str) -> None:
-        assert self.session.desk is not None
+    async def _update(self, incident: IncidentState, text: str) -> None:
         self.app.copy_to_clipboard(text)
-        await self.session.desk.message("#incidents", "copied", text)
+        await commands.message(self._record, incident, "#incidents", "copied", text)
 
     def action_escalate(self) -> None:
         """Record an escalation."""
         if self._needed() is not None:
-            levels = tuple(f"{level} {contact.name}" for level, contact in self.session.profile.contacts.items())
+            levels = tuple(f"{level} {name}" for level, name in self._contacts().items() if level != "L1")
             self._ask(
                 "Escalate",
                 "To whom, and why? As in: L2 cannot resolve within the response time",
@@ -181,15 +189,17 @@ class IncidentScreen(CockpitScreen):
                 usual=levels,
             )
 
-    async def _escalate(self, text: str) -> None:
+    def _contacts(self) -> dict[str, str]:
+        """Escalation level to whom it reaches; the Security Lead is told of a P0 at once (runbook 1.1)."""
+        known = {level: contact.name for level, contact in self.session.profile.contacts.items()}
+        return {**known, "security": known.get("security", "Security Lead")}
+
+    async def _escalate(self, incident: IncidentState, text: str) -> None:
         level, _, reason = text.partition(" ")
-        contact = self.session.profile.contacts.get(level)
-        if contact is None:
-            known = ", ".join(self.session.profile.contacts)
-            self.app.notify(f"Begin with a level: {known}.", title="Not recorded", severity="warning", markup=False)
-            return
-        assert self.session.desk is not None
-        await self.session.desk.escalate(level, contact.name, reason)
+        contacts = self._contacts()
+        if level not in contacts:
+            raise UsageError(f"begin with a level: {', '.join(contacts)}")
+        await commands.escalate(self._record, incident, level, contacts[level], reason)
 
     def action_write(self) -> None:
         """Enter what the postmortem needs."""
@@ -208,14 +218,11 @@ class IncidentScreen(CockpitScreen):
         else:
             self._ask("Reopen", f"Why is {incident.id} open again?", "_reopen")
 
-    async def _resolve(self, text: str) -> None:
-        assert self.session.desk is not None
-        await self.session.desk.resolve(text)
+    async def _resolve(self, incident: IncidentState, text: str) -> None:
+        await commands.resolve(self._record, incident, text, time.time())
 
-    async def _reopen(self, text: str) -> None:
-        incident = self.incident
-        assert self.session.desk is not None and incident is not None
-        await self.session.desk.reopen(incident.id, text)
+    async def _reopen(self, incident: IncidentState, text: str) -> None:
+        await commands.reopen(self._record, incident, text)
 
     def action_export(self) -> None:
         """Write the postmortem."""
@@ -223,8 +230,6 @@ class IncidentScreen(CockpitScreen):
             self.run_worker(self._export(), exclusive=True, group="export")
 
     async def _export(self) -> None:
-        from alphapulse_tui.errors import AlphaPulseError
-
         incident = self.incident
         assert incident is not None
         try:

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from alphapulse_tui.incident.records import FIELDS, IncidentState
+from alphapulse_tui.screens.base import obey
 from alphapulse_tui.screens.prompt import PromptScreen
 from alphapulse_tui.widgets.lines import Line, line
 from alphapulse_tui.widgets.panel import Panel
@@ -80,7 +81,7 @@ class PostmortemScreen(ModalScreen[None]):
         text = await self.app.push_screen_wait(PromptScreen(FIELDS[name], "In your words:", value=value))
         desk = cast("Cockpit", self.app).session.desk
         if text is not None and desk is not None:
-            await desk.set_field(name, text, self.incident.id)
+            await obey(self.app, desk.set_field(name, text, self.incident))
 
     async def _new_item(self) -> None:
         """Item, owner, due date, status, one after the other."""
@@ -98,4 +99,4 @@ class PostmortemScreen(ModalScreen[None]):
         desk = cast("Cockpit", self.app).session.desk
         if desk is not None:
             item, owner, due, status = answers
-            await desk.add_action_item(item, owner, due, status, self.incident)
+            await obey(self.app, desk.add_action_item(item, owner, due, status, self.incident))

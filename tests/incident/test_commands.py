@@ -119,7 +119,7 @@ Call = Callable[[Pen, IncidentState], Any]
             "there are assess, investigate, fix, mitigated",
         ),
         (lambda pen, state: commands.assign(pen, state, "commander", " "), "needs a word and a name"),
-        (lambda pen, state: commands.escalate(pen, state, "L9", "x", "y"), "there are L2, security, L3, L4"),
+        (lambda pen, state: commands.escalate(pen, state, " ", "x", "y"), "needs a level: L2, security, L3, L4"),
         (lambda pen, state: commands.escalate(pen, state, "L2", "x", ""), "needs a reason"),
         (lambda pen, state: commands.message(pen, state, "#incidents", "sent", " "), "needs words"),
         (lambda pen, state: commands.mark_clock(pen, state, "response", "snoozed", ""), "without a reason"),

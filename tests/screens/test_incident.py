@@ -1,0 +1,84 @@
+"""An incident led by keyboard at 80x24, on a real journal: declare, acknowledge, note, resolve, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from alphapulse_tui.app import Cockpit
+from alphapulse_tui.config.settings import Profile
+from alphapulse_tui.incident.events import Event, Kind
+from alphapulse_tui.incident.journal import JournalUnavailable
+from alphapulse_tui.session import Session
+from tests.screens.stage import SEALED, Clock, post, snapshots, text_of
+from tests.waiting import until
+
+
+class JournalSession(Session):
+    """A journal, and neither sources nor an executor."""
+
+    async def start_sources(self) -> None:
+        return
+
+    async def start_executor(self) -> None:
+        self.executor_problem = "no executor in this test"
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cockpit:
+    monkeypatch.setenv("ALPHAPULSE_STATE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return Cockpit(JournalSession(Profile(name="stage"), clock=Clock()))
+
+
+def kinds(app: Cockpit) -> list[Kind]:
+    return [event.kind for event in app.session.desk.events] if app.session.desk else []
+
+
+async def test_an_incident_from_declaring_to_its_postmortem(app: Cockpit, tmp_path: Path) -> None:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(lambda: app.session.desk, 10, "the journal")
+        post(app, "vault", snapshots()["vault"], SEALED)
+        await pilot.press("exclamation_mark")
+        await pilot.pause()
+        shown = text_of(app)
+        assert "Suggested: P0" in shown and "Complete service outage" in shown and "data breach" in shown
+        await pilot.press("enter", "enter")
+        await until(lambda: Kind.DECLARED in kinds(app), 10, "the declaring")
+        await pilot.press("i")
+        await pilot.pause()
+        shown = text_of(app)
+        assert "INC-0001 vault-1 is sealed" in shown and "P0 assess" in shown and "response" in shown
+        await pilot.press("a")
+        await until(lambda: Kind.ACKNOWLEDGED in kinds(app), 10, "the acknowledging")
+        await pilot.press("n", *"looking", "enter")
+        await until(lambda: Kind.NOTE in kinds(app), 10, "the note")
+        await pilot.pause()
+        assert "looking" in text_of(app)
+        await pilot.press("s", *"P9 x", "enter")
+        await until(lambda: "begin with P0" in text_of(app), 10, "the refusal")
+        await pilot.press("s", *"P1 smaller", "enter")
+        await until(lambda: Kind.SEVERITY in kinds(app), 10, "the severity")
+        await pilot.press("d", "f2")
+        await until(lambda: Kind.RESOLVED in kinds(app), 10, "the resolving")
+        await pilot.press("x")
+        await until(lambda: Kind.EXPORTED in kinds(app), 10, "the export")
+    written = list((tmp_path / ".bug").glob("postmortem-*-vault-1-is-sealed.md"))
+    assert len(written) == 1
+    text = written[0].read_text()
+    assert text.startswith("# Postmortem: vault-1 is sealed") and "looking" in text and "verified by hand" in text
+
+
+async def test_a_journal_that_cannot_be_written_is_told_and_the_cockpit_stays(
+    app: Cockpit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*arguments: object) -> Event:
+        raise JournalUnavailable("the journal's disk is full")
+
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        desk = await until(lambda: app.session.desk, 10, "the journal")
+        monkeypatch.setattr(desk.journal, "record", refuse)  # type: ignore[attr-defined]
+        await pilot.press("n", *"x", "enter")
+        await until(lambda: "disk is full" in text_of(app), 10, "the sentence")
+        assert app.is_running

@@ -57,6 +57,7 @@ class Session:
         self.executor: ExecutorClient | None = None
         self.executor_problem = "the executor is starting"
         self._notices = Notices(profile.notices)
+        self._starting: frozenset[str] = frozenset()
         self._loops: dict[str, SourceLoop[Any]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -132,8 +133,15 @@ class Session:
         self.spawn(loop.run(), f"source {loop.source.target}")
 
     def notice(self, target: str) -> str:
-        """What whoever starts ``target`` says of it, from the profile's ``notices`` file; empty when nothing is said."""
-        return self._notices.read().get(target, "")
+        """What whoever starts ``target`` says of it, from the profile's ``notices`` file; empty when nothing is said.
+
+        When the word is taken back the target is there: it is asked at once, whatever the back-off.
+        """
+        said = self._notices.read().get(target, "")
+        if not said and target in self._starting and target in self._loops:
+            self._loops[target].refresh()
+        self._starting = self._starting | {target} if said else self._starting - {target}
+        return said
 
     def refresh(self) -> None:
         """Ask every target that is being waited for again at once."""

@@ -34,8 +34,11 @@ BACKOFF_FIRST = 1.0
 BACKOFF_LAST = 60.0
 """Seconds; the ceiling of every later one (design 7)."""
 
+DENIED_FIRST = 4.0
+"""Seconds until a refusal is questioned for the first time: a platform that is just starting refuses before it knows its users."""
+
 DENIED_RETRY = 60.0
-"""Seconds between two attempts at a target that refuses us for lack of rights: asking faster only fills its log."""
+"""Seconds between two attempts at a target that goes on refusing us: asking faster only fills its log."""
 
 
 class SourceProblem(Exception):
@@ -192,9 +195,9 @@ class SourceLoop(Generic[T]):
 
     async def _back_off(self) -> None:
         """Full jitter below a ceiling that doubles up to a minute; ``refresh`` cuts it short."""
-        seconds = (
-            DENIED_RETRY if self._reading.link is Link.DENIED else self._jitter(0.1, ceiling(self._reading.attempts))
-        )
+        attempts = self._reading.attempts
+        denied = self._reading.link is Link.DENIED
+        seconds = denied_pause(attempts) if denied else self._jitter(0.1, ceiling(attempts))
         self._wake.clear()
         waking = asyncio.ensure_future(self._wake.wait())
         sleeping = asyncio.ensure_future(self._sleep(seconds))
@@ -203,6 +206,15 @@ class SourceLoop(Generic[T]):
         finally:
             waking.cancel()
             sleeping.cancel()
+
+
+def denied_pause(attempts: int) -> float:
+    """Seconds until a target that refused us ``attempts`` times in a row is asked again.
+
+    >>> [denied_pause(attempts) for attempts in (1, 2, 4, 5, 100_000)]
+    [4.0, 8.0, 32.0, 60.0, 60.0]
+    """
+    return min(DENIED_RETRY, DENIED_FIRST * 2.0 ** min(max(attempts, 1) - 1, 16))
 
 
 def ceiling(attempts: int) -> float:

@@ -99,9 +99,9 @@ class Cockpit(TerminalApp[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every command of the table that this screen has."""
         for command in COMMANDS:
-            name = f"action_{command.action}"
-            call = getattr(screen, name, None) or getattr(self, name, None)
-            if command.action and call is not None and command.action != "command_palette":
+            owner: object = self if command.action.startswith("app.") else screen
+            call = getattr(owner, f"action_{command.action.removeprefix('app.')}", None)
+            if call is not None and command.id != "palette":
                 yield SystemCommand(command.title, command.help, call)
 
 

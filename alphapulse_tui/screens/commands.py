@@ -30,6 +30,7 @@ class Command:
     keys: str
     """Textual key names, joined by commas; the first is shown."""
     action: str
+    """The screen's method ``action_...``; those of the program begin with ``app.``."""
     title: str
     """One or two words for the footer."""
     help: str
@@ -68,9 +69,9 @@ COMMANDS: tuple[Command, ...] = (
         footer=False,
         shown_key="F5",
     ),
-    Command("palette", "colon", "command_palette", "command", "Find a command by name.", EVERYWHERE, shown_key=":"),
+    Command("palette", "colon", "app.command_palette", "command", "Find a command by name.", EVERYWHERE, shown_key=":"),
     Command("help", "question_mark", "help", "help", "This screen's keys.", EVERYWHERE, shown_key="?"),
-    Command("quit", "q", "quit", "quit", "Leave; what was sent goes on in the executor.", EVERYWHERE),
+    Command("quit", "q", "app.quit", "quit", "Leave; what was sent goes on in the executor.", EVERYWHERE),
     Command("back", "escape", "back", "back", "Back to where you came from.", DETAIL, shown_key="Esc"),
     Command("detail.filter", "slash", "filter", "filter", "Show only rows that contain a text.", DETAIL, shown_key="/"),
     Command("detail.fix", "f", "fixes", "fix", "Numbered fixes for the row.", DETAIL),

@@ -9,6 +9,7 @@ import pytest
 
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.model.reading import Link
+from alphapulse_tui.screens.commands import COCKPIT, COMMANDS, EVERYWHERE
 from alphapulse_tui.screens.help import HelpScreen
 from alphapulse_tui.screens.panels import platform, postgres
 from alphapulse_tui.widgets.panel import ASCII, BOX, Panel
@@ -177,3 +178,26 @@ def test_a_walsender_is_never_the_slowest_statement() -> None:
     walsender = replace(snapshot.sessions[0], backend_type="walsender")
     lines = postgres.body(replace(snapshot, sessions=(walsender,)), Profile(name="x").thresholds, 2e9, 60)
     assert not any("slowest" in one.text for one in lines)
+
+
+async def test_every_command_of_the_table_is_done_by_somebody() -> None:
+    """A binding whose action nobody has does nothing, in silence: q once did not quit."""
+    app, _ = quiet()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        for command in COMMANDS:
+            if command.scope in (EVERYWHERE, COCKPIT) and command.action:
+                owner = app if command.action.startswith("app.") else app.screen
+                assert hasattr(owner, f"action_{command.action.removeprefix('app.')}"), command.id
+
+
+async def test_the_palette_opens_and_q_quits() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("colon")
+        await pilot.pause()
+        assert type(app.screen).__name__ == "CommandPalette"
+        await pilot.press("escape")
+        await pilot.press("q")
+        await pilot.pause()
+    assert app.return_code == 0 and not app.is_running

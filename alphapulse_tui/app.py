@@ -125,5 +125,5 @@ def _plain_report(profile: Profile, why: str) -> int:
     """One look at every target, as text: for a terminal that cannot show a screen."""
     from alphapulse_tui.cli.status import report_once
 
-    sys.stderr.write(f"{why} Here is one look at every target instead.\n")
+    sys.stderr.write(f"{why}\n")
     return report_once(profile)

@@ -220,8 +220,7 @@ class ActionScreen(ModalScreen[bool]):
             ):
                 self._tell(progress)
         except ExecutorProblem as problem:
-            self._story += wrap(str(problem), self.query_one(Panel).inner_width, "warning")
-            self._redraw()
+            self._add(wrap(str(problem), self.query_one(Panel).inner_width, "warning"))
         self._finish()
 
     async def _enter_share(self, plan: Plan, confirmation: str, incident: str) -> None:
@@ -236,19 +235,24 @@ class ActionScreen(ModalScreen[bool]):
         width = self.query_one(Panel).inner_width
         if progress.result is not None:
             style = OUTCOME_STYLES[progress.result.outcome]
-            self._story += wrap(f"{OUTCOME_WORDS[progress.result.outcome]}: {progress.result.sentence}", width, style)
-            self._story += [
+            said = wrap(f"{OUTCOME_WORDS[progress.result.outcome]}: {progress.result.sentence}", width, style)
+            details = [
                 line(("  " + key + "  ", "dim"), text)
                 for key, value in progress.result.details.items()
                 for text in value.split("\n")
             ]
+            self._add([*said, *details])
         elif progress.verification is not None:
             found = progress.verification
             self._verified = found.verdict is Verdict.VERIFIED
-            self._story += wrap(f"{found.verdict.value}: {found.sentence}", width, VERDICT_STYLES[found.verdict])
-            self._story += reading_lines(progress.before, found.reading)
+            said = wrap(f"{found.verdict.value}: {found.sentence}", width, VERDICT_STYLES[found.verdict])
+            self._add([*said, *reading_lines(progress.before, found.reading)])
         else:
-            self._story += wrap(progress.sentence, width, "dim")
+            self._add(wrap(progress.sentence, width, "dim"))
+
+    def _add(self, lines: list[Line]) -> None:
+        """The newest stands on top: the verdict must be seen on 24 rows, whatever the length of what came before."""
+        self._story[:0] = lines
         self._redraw()
 
     def _redraw(self) -> None:

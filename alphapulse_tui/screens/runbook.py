@@ -11,10 +11,15 @@ from textual.binding import BindingType
 from alphapulse_tui.model.words import age, utc
 from alphapulse_tui.runbook.engine import project
 from alphapulse_tui.screens.base import CockpitScreen
-from alphapulse_tui.screens.commands import DETAIL, EVERYWHERE, bindings, footer_text
+from alphapulse_tui.screens.commands import EVERYWHERE, Command, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.topline import TopLine
 from alphapulse_tui.widgets.table import Column, LiveTable
+
+RUNBOOK = "runbook"
+COMMANDS = (
+    Command("runbook.back", "escape", "back", "back", "Back to where you came from.", RUNBOOK, shown_key="Esc"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +55,18 @@ COLUMNS: tuple[Column[Listed], ...] = (
 class RunbookScreen(CockpitScreen):
     """The list; Enter opens one."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE, DETAIL)
+    BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE, RUNBOOK, extra=COMMANDS)
 
     def compose(self) -> ComposeResult:
         """Top line, table, footer."""
         yield TopLine(self.standing())
         yield LiveTable(COLUMNS, lambda row: row.id, id="procedures")
-        yield FooterLine([("Enter", "open"), *footer_text(DETAIL, EVERYWHERE, keymap=self.session.profile.keys)])
+        yield FooterLine(
+            [
+                ("Enter", "open"),
+                *footer_text(RUNBOOK, EVERYWHERE, extra=COMMANDS, keymap=self.session.profile.keys),
+            ]
+        )
 
     def on_mount(self) -> None:
         """List them once; a run that ends while the list is open shows on the next visit."""

@@ -128,6 +128,14 @@ class TooSmall(LineWidget):
         self.repaint()
 
     def lines(self, width: int, height: int) -> list[Line]:
-        """The verdict first, then what is needed."""
-        needed = f"{SMALLEST[0]}x{SMALLEST[1]} cells are needed for the panels; this is {self.app.size.width}x{self.app.size.height}."
-        return [*wrap(self._sentence, width, "strong"), *wrap(needed, width, "dim")][:height]
+        """The verdict first, then what is needed: in few words where there is no room for many."""
+        told = wrap(self._sentence, width, "strong")
+        size = self.app.size
+        needed = wrap(
+            f"{SMALLEST[0]}x{SMALLEST[1]} cells are needed for the panels; this is {size.width}x{size.height}.",
+            width,
+            "dim",
+        )
+        if len(told) + len(needed) > height:
+            needed = wrap(f"needs {SMALLEST[0]}x{SMALLEST[1]} cells", width, "dim")
+        return [*told[: max(0, height - len(needed))], *needed][:height]

@@ -92,6 +92,13 @@ class CockpitTerminal(Terminal):
 
     # A procedure.
 
+    def choose_procedure(self, procedure: str) -> None:
+        """Open a procedure from the list of all."""
+        self.press("r")
+        screen = self.wait_text("PROCEDURE", procedure)
+        ids = re.findall(r"^\s*([a-z]+(?:-[a-z]+)+) +P\d ", screen, re.MULTILINE)
+        self.press(*["down"] * ids.index(procedure), "enter")
+
     def wait_step(self, title: str, timeout: float = STEP_SECONDS) -> str:
         """Wait until the step of this title is the one that is looked at."""
         head = re.compile(rf"┌─ \d+ {re.escape(title)} ")

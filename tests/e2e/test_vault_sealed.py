@@ -99,10 +99,7 @@ def test_all_nodes_are_sealed_and_opened_on_the_smallest_screen(platform: LabHan
     assert sealed_nodes(platform) == set(range(NODES))
     with CockpitTerminal(platform.profile, state, columns=80, lines=24) as cockpit:
         cockpit.wait_verdict("sealed", "p: vault-sealed")
-        cockpit.press("r")
-        cockpit.wait_text("PROCEDURE", "vault-sealed")
-        cockpit.press("down")
-        cockpit.press("enter")
+        cockpit.choose_procedure("vault-sealed")
         shares = platform.shares()[-THRESHOLD:]
         walk(cockpit, shares)
         assert sealed_nodes(platform) == set()

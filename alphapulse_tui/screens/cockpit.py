@@ -14,7 +14,7 @@ from textual.containers import Grid
 from textual.css.query import NoMatches
 from textual.events import Resize
 
-from alphapulse_tui.model.reading import Reading
+from alphapulse_tui.model.reading import Link, Reading
 from alphapulse_tui.model.verdict import Verdict, judge
 from alphapulse_tui.screens.base import CockpitScreen
 from alphapulse_tui.screens.commands import COCKPIT, EVERYWHERE, bindings, footer_text
@@ -48,6 +48,9 @@ HOW = {
 TICK = 1.0
 """Seconds between two looks at the clock."""
 
+AGED = {"alerts": 5, "kubernetes": 5, "postgres": 1}
+"""Panels that show ages, and every how many ticks those move; a live panel without ages is drawn only when its reading changes."""
+
 
 class Cockpit(CockpitScreen):
     """Everything at a glance."""
@@ -63,6 +66,9 @@ class Cockpit(CockpitScreen):
     def __init__(self) -> None:
         super().__init__()
         self.verdict: Verdict | None = None
+        self._ticks = 0
+        self._drawn_live: frozenset[str] = frozenset()
+        """Targets that were live when they were drawn last."""
 
     def compose(self) -> ComposeResult:
         """Top line, verdict, seven panels, footer."""
@@ -79,7 +85,7 @@ class Cockpit(CockpitScreen):
         """Draw what is known, then follow the board and the clock."""
         self.query_one("#panel-alerts", Panel).focus()
         self._unsubscribe = self.session.board.subscribe(self._changed)
-        self.set_interval(TICK, self.tick)
+        self.set_interval(TICK, self._let_time_pass)
         self.call_after_refresh(self.tick)
 
     def on_resize(self, event: Resize) -> None:
@@ -94,14 +100,31 @@ class Cockpit(CockpitScreen):
         self._unsubscribe()
 
     def _changed(self, reading: Reading[Any], before: Reading[Any] | None) -> None:  # noqa: ARG002 - a Listener's signature
-        self._draw(reading.target)
-        self._judge()
+        if self.is_current:
+            self._draw(reading.target)
+            self._judge()
 
     def tick(self) -> None:
-        """Let time pass on the screen."""
-        self.query_one(TopLine).show(self.standing(), time.time())
+        """Draw everything as it is now."""
+        self._ticks += 1
+        self._draw_rest()
         for target in BOARD_TARGETS:
             self._draw(target)
+
+    def _let_time_pass(self) -> None:
+        """Once a second: clocks, ages, and panels whose source has fallen silent."""
+        if not self.is_current:
+            return
+        self._ticks += 1
+        self._draw_rest()
+        for target in BOARD_TARGETS:
+            reading = self.session.board.get(target)
+            live = reading is not None and reading.link_at(self.session.now) is Link.LIVE
+            if not live or target not in self._drawn_live or (target in AGED and self._ticks % AGED[target] == 0):
+                self._draw(target)
+
+    def _draw_rest(self) -> None:
+        self.query_one(TopLine).show(self.standing(), time.time())
         self._draw_incident()
         self._judge()
 
@@ -122,6 +145,8 @@ class Cockpit(CockpitScreen):
             return
         now = self.session.now
         reading = self.session.board.get(target)
+        live = reading is not None and reading.link_at(now) is Link.LIVE
+        self._drawn_live = self._drawn_live | {target} if live else self._drawn_live - {target}
         body = self._body(target, reading, panel) if reading is not None and reading.snapshot is not None else []
         panel.show(
             truth.truthful(reading, body, now, panel.inner_width, HOW[target], self.session.notice(target)),

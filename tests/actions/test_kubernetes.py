@@ -13,12 +13,10 @@ import pytest
 import yaml
 
 from alphapulse_tui.actions.contract import Action, ActionProblem, SentWithoutAnswer
-from alphapulse_tui.actions.kubernetes import digest, old_template
-from alphapulse_tui.actions.kubernetes_diff import MOST_LINES, differences
-from alphapulse_tui.actions.kubernetes_rollout import standing
 from alphapulse_tui.actions.registry import make_action
 from alphapulse_tui.config.settings import KubernetesTarget, Profile
-from alphapulse_tui.model.plan import Outcome, Risk, Verdict
+from alphapulse_tui.model.plan import Outcome, Risk
+from tests.actions.objects import deployment, replica_set
 from tests.sources.doors import door
 
 NAMESPACE = "/apis/apps/v1/namespaces/alphapulse"
@@ -27,27 +25,6 @@ PODS = "/api/v1/namespaces/alphapulse/pods"
 API = {"name": "api"}
 CUT = "cut"
 """Instead of an answer: the connection is reset after the request."""
-
-
-def deployment(**spec: Any) -> dict[str, Any]:
-    template = {"metadata": {"labels": {"app": "api"}}, "spec": {"containers": [{"name": "api", "image": "api:2"}]}}
-    return {
-        "kind": "Deployment",
-        "metadata": {
-            "name": "api",
-            "uid": "u1",
-            "generation": 4,
-            "annotations": {"deployment.kubernetes.io/revision": "2"},
-        },
-        "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "api"}}, "template": template, **spec},
-        "status": {
-            "observedGeneration": 4,
-            "replicas": 3,
-            "updatedReplicas": 3,
-            "readyReplicas": 3,
-            "availableReplicas": 3,
-        },
-    }
 
 
 def failure(code: int, message: str, **fields: Any) -> tuple[int, dict[str, Any]]:
@@ -336,20 +313,6 @@ async def test_a_rollback_needs_a_deployment_with_a_past(server, action):
         await roll_back.plan({**API, "kind": "StatefulSet"})
 
 
-def replica_set(number: int, image: str, owner: str = "u1") -> dict[str, Any]:
-    labels = {"app": "api", "pod-template-hash": f"h{number}"}
-    template = {
-        "metadata": {"labels": labels},
-        "spec": {"containers": [{"name": "api", "image": image}], "unknownField": number},
-    }
-    metadata = {
-        "name": f"api-h{number}",
-        "ownerReferences": [{"uid": owner}],
-        "annotations": {"deployment.kubernetes.io/revision": str(number)},
-    }
-    return {"metadata": metadata, "spec": {"template": template}}
-
-
 async def test_a_rollback_keeps_fields_that_nobody_here_knows(server, action):
     server.answers[f"GET {NAMESPACE}/replicasets"] = (
         200,
@@ -367,70 +330,3 @@ async def test_a_rollback_keeps_fields_that_nobody_here_knows(server, action):
     )
     with pytest.raises(ActionProblem, match="changed it meanwhile"):
         await roll_back.execute(plan)
-
-
-@pytest.mark.parametrize(
-    ("status", "verdict", "words"),
-    [
-        ({"observedGeneration": 3}, Verdict.PENDING, "has not seen the change yet"),
-        ({"updatedReplicas": None}, Verdict.PENDING, "0 of 3 pods are updated"),
-        ({"replicas": 5}, Verdict.PENDING, "2 old pods are still there"),
-        ({"availableReplicas": 1}, Verdict.PENDING, "1 of 3 updated pods are available"),
-        (
-            {"conditions": [{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}], "updatedReplicas": 1},
-            Verdict.CONTRADICTED,
-            "no progress for 600 s",
-        ),
-        ({"conditions": None}, Verdict.VERIFIED, "3 of 3 pods are updated and available"),
-    ],
-)
-def test_kubectls_rule_for_deployments(status, verdict, words):
-    found = deployment()
-    found["status"] |= status
-    assert standing(found)[0] is verdict and words in standing(found)[1]
-
-
-@pytest.mark.parametrize(
-    ("spec", "status", "verdict"),
-    [
-        ({}, {"currentRevision": "a", "updateRevision": "a"}, Verdict.VERIFIED),
-        ({}, {"currentRevision": "a", "updateRevision": "b"}, Verdict.PENDING),
-        ({}, {"readyReplicas": 1}, Verdict.PENDING),
-        ({}, {"replicas": 2}, Verdict.PENDING),
-        ({"updateStrategy": {"type": "OnDelete"}}, {"readyReplicas": 0}, Verdict.VERIFIED),
-        (
-            {"updateStrategy": {"rollingUpdate": {"partition": 2}}},
-            {"currentRevision": "a", "updateRevision": "b"},
-            Verdict.VERIFIED,
-        ),
-    ],
-)
-def test_kubectls_rule_for_stateful_sets(spec, status, verdict):
-    found = deployment(**spec)
-    found["kind"] = "StatefulSet"
-    found["status"] |= status
-    assert standing(found)[0] is verdict
-
-
-def test_values_of_variables_are_never_shown_and_long_differences_are_cut():
-    def template(**env: Any) -> dict[str, Any]:
-        return {"spec": {"containers": [{"name": "api", "env": [{"name": name, **how} for name, how in env.items()]}]}}
-
-    found = differences(
-        template(TOKEN={"value": "old-secret"}, GONE={"value": "x"}),
-        template(TOKEN={"value": "new-secret"}, NEW={"valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}),
-    )
-    assert found == {
-        "spec.containers[api].env[GONE]": "removed",
-        "spec.containers[api].env[NEW]": "added (its value is not shown)",
-        "spec.containers[api].env[TOKEN]": "changed (values are not shown)",
-    }
-    many = differences({}, {str(number): number for number in range(100)})
-    assert len(many) == MOST_LINES + 1 and many["..."] == "70 more differences"
-    hostile = differences({"a": "x\x1b[2J"}, {"a": "--password hunter2"})
-    assert "\x1b" not in hostile["a"] and "hunter2" not in hostile["a"]
-
-
-def test_a_template_is_the_same_with_and_without_the_controllers_hash():
-    assert digest(old_template(replica_set(2, "api:2"))) == digest(replica_set(2, "api:2")["spec"]["template"])
-    assert digest(old_template(replica_set(2, "api:2"))) != digest(old_template(replica_set(1, "api:1")))

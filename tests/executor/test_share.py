@@ -20,7 +20,6 @@ import pytest
 from alphapulse_tui.actions.vault import Unseal
 from alphapulse_tui.config.settings import Profile, VaultNode, VaultTarget
 from alphapulse_tui.executor.share import result_of
-from alphapulse_tui.executor.share_tty import Share
 from alphapulse_tui.model.plan import Outcome, Plan, Result, Verdict
 from tests.actions.recorded import recorded_nodes
 from tests.sources.servers import Vaults, stop, vaults
@@ -364,30 +363,6 @@ async def test_what_silence_means(bao, events, outcome, words):
     plan = await Unseal(profile_of(bao, 1)).plan({})
     result = result_of(plan, events)
     assert result.outcome is outcome and words in result.sentence
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("ab" * 33, ""),
-        (base64.b64encode(bytes(33)).decode(), ""),
-        (base64.b64encode(bytes(32)).decode(), ""),
-        ("ab" * 15, "has 15"),
-        ("ab" * 34, "has 34"),
-        ("a" * 67, "neither"),
-        ("", "neither"),
-        ("=" * 4, "neither"),
-        ("ab" * 300, "neither"),
-        ("ä" * 20, "neither"),
-    ],
-)
-def test_the_form_of_a_share(text, problem):
-    share = Share()
-    for byte in text.encode():
-        share.append(byte)
-    assert problem in share.problem() and bool(problem) == bool(share.problem())
-    share.wipe()
-    assert share.size == 0 and not any(share._buffer)
 
 
 def of_process(pid: int, name: str) -> bytes:

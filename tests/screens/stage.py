@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from textual.app import App
@@ -70,117 +71,50 @@ def post(
 def snapshots(words: str = "plain") -> dict[str, Any]:
     """One snapshot a target, ``words`` in every text that comes from outside."""
     wall = time.time()
-    pod = Pod(
-        f"api-{words}",
-        "uid-1",
-        "CrashLoopBackOff",
-        0,
-        1,
-        14,
-        wall - 540,
-        "node",
-        "Deployment",
-        "api",
-        (Container("api", words, False, 14, "CrashLoopBackOff", words, "Error", 1, wall),),
-    )
-    backend = Backend(
-        4121,
-        "2026-01-01T00:00:00Z",
-        words,
-        words,
-        words,
-        "10.0.0.1",
-        "client backend",
-        "active",
-        "",
-        wall,
-        wall - 41,
-        wall,
-        words,
-    )
-    vault = VaultNode(
-        "vault-0",
-        "http://v0",
-        health_code=200,
-        initialized=True,
-        seal_type="shamir",
-        threshold=3,
-        shares=5,
-        is_leader=True,
-    )
-    sealed = VaultNode(
-        "vault-1",
-        "http://v1",
-        health_code=503,
-        initialized=True,
-        sealed=True,
-        seal_type="shamir",
-        threshold=3,
-        shares=5,
-        progress=1,
-    )
-    node = RedisNode(
-        "redis-0",
-        "127.0.0.1:7000",
-        role="master",
-        node_id="a" * 40,
-        cluster_state="ok",
-        slots_assigned=16384,
-        used_memory=62,
-        max_memory=100,
-        hit_percent=84.1,
-        view=(ClusterMember("a" * 40, "x", ("myself", "master"), "", 1, "connected", ((0, 5460),)),),
-    )
     return {
         "alerts": AlertsSnapshot((Alert("f1", words, Severity.P0, "firing", wall - 180, words, (), ("prometheus",)),)),
-        "kubernetes": KubernetesSnapshot(
-            "alphapulse",
-            "lab",
-            "v1.36",
-            (pod,),
-            (
-                Workload(
-                    "Deployment",
-                    "api",
-                    "uid-2",
-                    2,
-                    2,
-                    3,
-                    3,
-                    2,
-                    2,
-                    words,
-                    revisions=(Revision(17, words, words, wall, 3, "rs"),),
-                ),
-            ),
-        ),
-        "postgres": PostgresSnapshot(
-            170010,
-            False,
-            60,
-            3,
-            3,
-            50,
-            1,
-            9,
-            20,
-            21,
-            4,
-            (backend,),
-            (SessionGroup(words, words, words, "idle", 20),),
-            (),
-            (),
-            (ReplicaView("replica-0", True, "not paused", "streaming", 0.4),),
-        ),
-        "redis": RedisSnapshot((node, RedisNode("redis-1", "127.0.0.1:7001", problem=words))),
-        "vault": VaultSnapshot(
-            (vault, sealed, VaultNode("vault-2", "http://v2", problem=words)), RaftHealth(True, 1, "vault-0", 3)
-        ),
+        "kubernetes": _namespace(words, wall),
+        "postgres": _postgres(words, wall),
+        "redis": _redis(words),
+        "vault": _vault(words),
         "platform": PlatformSnapshot(
             (Metric("p99", "p99", "ms", 812.0, (1.0, 2.0), words), Metric("error_percent", "errors", "%", None)),
             EdgeHealth("http://api/health", 503, 12.0),
         ),
     }
+
+
+def _namespace(words: str, wall: float) -> KubernetesSnapshot:
+    crashing = Container("api", words, False, 14, "CrashLoopBackOff", words, "Error", 1, wall)
+    pod = Pod(f"api-{words}", "u1", "CrashLoopBackOff", 0, 1, 14, wall - 540, "node", "Deployment", "api", (crashing,))
+    revisions = (Revision(17, words, words, wall, 3, "rs"),)
+    api = Workload("Deployment", "api", "uid-2", 2, 2, 3, 3, 2, 2, words, revisions=revisions)
+    return KubernetesSnapshot("alphapulse", "lab", "v1.36", (pod,), (api,))
+
+
+def _postgres(words: str, wall: float) -> PostgresSnapshot:
+    started, kind = "2026-01-01T00:00:00Z", "client backend"
+    session = (4121, started, words, words, words, "10.0.0.1", kind, "active", "", wall, wall - 41, wall, words)
+    groups = (SessionGroup(words, words, words, "idle", 20),)
+    replicas = (ReplicaView("replica-0", True, "not paused", "streaming", 0.4),)
+    return PostgresSnapshot(
+        170010, False, 60, 3, 3, 50, 1, 9, 20, 21, 4, (Backend(*session),), groups, (), (), replicas
+    )
+
+
+def _redis(words: str) -> RedisSnapshot:
+    own = ClusterMember("a" * 40, "x", ("myself", "master"), "", 1, "connected", ((0, 5460),))
+    node = RedisNode("redis-0", "127.0.0.1:7000", role="master", node_id="a" * 40, cluster_state="ok", view=(own,))
+    full = replace(node, slots_assigned=16384, used_memory=62, max_memory=100, hit_percent=84.1)
+    return RedisSnapshot((full, RedisNode("redis-1", "127.0.0.1:7001", problem=words)))
+
+
+def _vault(words: str) -> VaultSnapshot:
+    leader = VaultNode("vault-0", "http://v0", "", 200, True, seal_type="shamir", threshold=3, shares=5, is_leader=True)
+    sealed = replace(
+        leader, name="vault-1", address="http://v1", health_code=503, sealed=True, progress=1, is_leader=False
+    )
+    return VaultSnapshot((leader, sealed, VaultNode("vault-2", "http://v2", words)), RaftHealth(True, 1, "vault-0", 3))
 
 
 SEALED = Finding("vault", Health.CRITICAL, "vault-1 is sealed", "vault-1", "vault-sealed", Severity.P0)

@@ -130,57 +130,17 @@ def postgres_pair() -> Iterator[PostgresPair]:
         if account:
             os.chown(folder, account["user"], account["group"])
         ports = free_port(), free_port()
-        tool(
-            "initdb",
-            "-D",
-            str(folder / "p"),
-            "-A",
-            "trust",
-            "-U",
-            "admin",
-            "--no-sync",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            **account,
-        )
-        settings = [
-            "-c",
-            "listen_addresses=127.0.0.1",
-            "-c",
-            f"unix_socket_directories={folder}",
-            "-c",
-            "max_connections=30",
-        ]
-        settings += [
-            "-c",
-            "fsync=off",
-            "-c",
-            "wal_level=replica",
-            "-c",
-            "max_slot_wal_keep_size=64MB",
-            "-c",
-            "shared_buffers=16MB",
-        ]
+        tool("initdb", *f"-D {folder}/p -A trust -U admin --no-sync -E UTF8 --locale=C".split(), **account)
+        settings = (
+            f"-c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c max_connections=30 -c fsync=off "
+            "-c wal_level=replica -c max_slot_wal_keep_size=64MB -c shared_buffers=16MB"
+        ).split()
         primary = launch([postgres, "-D", str(folder / "p"), "-p", str(ports[0]), *settings], folder, **account)
         processes = [primary]
         try:
             _accepts(ports[0])
             where = ["-h", "127.0.0.1", "-p", str(ports[0]), "-U", "admin"]
-            tool(
-                "pg_basebackup",
-                *where,
-                "-D",
-                str(folder / "r"),
-                "-R",
-                "-C",
-                "-S",
-                "r1",
-                "-c",
-                "fast",
-                "--no-sync",
-                **account,
-            )
+            tool("pg_basebackup", *where, *f"-D {folder}/r -R -C -S r1 -c fast --no-sync".split(), **account)
             replica = launch([postgres, "-D", str(folder / "r"), "-p", str(ports[1]), *settings], folder, **account)
             processes.append(replica)
             _accepts(ports[1])

@@ -10,23 +10,23 @@ safe ones.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.events import Key
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from alphapulse_tui.executor.confirm import ENTER, required_confirmation
 from alphapulse_tui.executor.protocol import ExecutorProblem, Progress
 from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
-from alphapulse_tui.screens.plan_lines import plan_lines, reading_lines
+from alphapulse_tui.model.words import clock
+from alphapulse_tui.screens.base import standing_of
+from alphapulse_tui.screens.dialog import Dialog
+from alphapulse_tui.screens.plan_lines import detail_lines, plan_lines, reading_lines
+from alphapulse_tui.screens.topline import TopLine
 from alphapulse_tui.widgets.lines import Line, LineWidget, line, wrap
 from alphapulse_tui.widgets.panel import Panel
-
-if TYPE_CHECKING:
-    from alphapulse_tui.app import Cockpit
 
 DEAF_SECONDS = 0.3
 """Seconds during which a dialog that has just appeared ignores keys (design 7)."""
@@ -70,7 +70,7 @@ class PromptLine(LineWidget):
         self.repaint()
 
 
-class ActionScreen(ModalScreen[bool]):
+class ActionScreen(Dialog[bool]):
     """Answers whether the action was verified."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -82,6 +82,7 @@ class ActionScreen(ModalScreen[bool]):
     ActionScreen { align: center middle; }
     ActionScreen > Panel { width: 110; max-width: 100%; height: 1fr; background: $surface; }
     ActionScreen > PromptLine { width: 100%; }
+    ActionScreen > TopLine { width: 100%; }
     ActionScreen > Input { width: 110; max-width: 100%; display: none; }
     ActionScreen.-typing > Input { display: block; }
     """
@@ -97,24 +98,32 @@ class ActionScreen(ModalScreen[bool]):
         self._hears_from = 0.0
         self._asking = False
         self._verified = False
+        self._sent = False
+        """Whether something may have changed at the target, so that going back means something."""
+        self._running_since: float | None = None
+        """Of the monotonic clock, while it is under way."""
         self._story: list[Line] = []
 
-    @property
-    def cockpit(self) -> Cockpit:
-        """The program."""
-        return cast("Cockpit", self.app)
-
     def compose(self) -> ComposeResult:
-        """The plan, the typed name for destructive ones, the prompt."""
+        """Where this is done, the plan, the typed name for destructive ones, the prompt."""
+        yield TopLine(standing_of(self.session))
         yield Panel(0, "What this will do", id="action")
         yield Input(placeholder="type the name to confirm", id="typed")
         yield PromptLine()
 
     def on_mount(self) -> None:
         """Have it planned at once."""
+        self.set_interval(1.0, self._tick)
         self.query_one(Panel).focus()
         self._show([line(("planning: reading the target", "dim"))])
         self.run_worker(self._make_plan(), exclusive=True)
+
+    def _tick(self) -> None:
+        """Time of day above, and how long it has been under way below."""
+        self.query_one(TopLine).show(standing_of(self.session), time.time())
+        if self._running_since is not None:
+            elapsed = clock(time.monotonic() - self._running_since)
+            self._prompt(line((f" under way {elapsed} ", "accent"), " Esc leaves this screen; it goes on"))
 
     async def _make_plan(self) -> None:
         executor = self.cockpit.session.executor
@@ -209,7 +218,8 @@ class ActionScreen(ModalScreen[bool]):
         """Follow the execution; leaving the screen only stops the watching."""
         plan, executor, session = self._plan, self.cockpit.session.executor, self.cockpit.session
         assert plan is not None and executor is not None
-        self._prompt(line((" under way ", "accent"), " Esc leaves this screen; it goes on"))
+        self._running_since = time.monotonic()
+        self._tick()
         incident = session.desk.open.id if session.desk is not None and session.desk.open is not None else ""
         try:
             if plan.needs_share:
@@ -235,13 +245,11 @@ class ActionScreen(ModalScreen[bool]):
         width = self.query_one(Panel).inner_width
         if progress.result is not None:
             style = OUTCOME_STYLES[progress.result.outcome]
-            said = wrap(f"{OUTCOME_WORDS[progress.result.outcome]}: {progress.result.sentence}", width, style)
-            details = [
-                line(("  " + key + "  ", "dim"), text)
-                for key, value in progress.result.details.items()
-                for text in value.split("\n")
-            ]
-            self._add([*said, *details])
+            read_only = progress.result.outcome is Outcome.DONE and self._plan is not None and not self._plan.changes
+            word = "read" if read_only else OUTCOME_WORDS[progress.result.outcome]
+            said = wrap(f"{word}: {progress.result.sentence}", width, style)
+            self._sent = progress.result.outcome in (Outcome.DONE, Outcome.UNKNOWN)
+            self._add([*said, *detail_lines(progress.result.details, width)])
         elif progress.verification is not None:
             found = progress.verification
             self._verified = found.verdict is Verdict.VERIFIED
@@ -262,7 +270,8 @@ class ActionScreen(ModalScreen[bool]):
         self._show([*self._story, Line(), *planned] if planned else self._story)
 
     def _finish(self) -> None:
-        undo = self._plan.undo_action if self._plan is not None else ""
+        self._running_since = None
+        undo = self._undo_possible
         back = (
             line(" ", ("z", "focus"), " undoes it   ", ("Esc", "focus"), " back")
             if undo
@@ -270,13 +279,28 @@ class ActionScreen(ModalScreen[bool]):
         )
         self._prompt(back)
 
+    @property
+    def _undo_possible(self) -> bool:
+        """There is a way back, and something to go back from: what was refused or failed changed nothing."""
+        over = self._running_since is None and not self._asking
+        return self._plan is not None and bool(self._plan.undo_action) and self._sent and over
+
     def action_undo(self) -> None:
-        """Plan the way back."""
+        """Plan the way back, above this screen: whoever waits for this action's end still gets it."""
         plan = self._plan
-        if plan is None or not plan.undo_action or self._asking:
+        if plan is None or not self._undo_possible:
             return
-        self.app.switch_screen(
-            ActionScreen(plan.undo_action, dict(plan.undo_params), undoes=plan.id, reason=f"undo of {plan.title}")
+
+        def undone(verified: bool | None) -> None:
+            if verified:
+                self._verified = False
+                self._sent = False
+                self._add([line(("undone, and verified", "warning"))])
+                self._finish()
+
+        self.app.push_screen(
+            ActionScreen(plan.undo_action, dict(plan.undo_params), undoes=plan.id, reason=f"undo of {plan.title}"),
+            undone,
         )
 
     def action_leave(self) -> None:

@@ -35,18 +35,7 @@ class CockpitScreen(Screen[None]):
 
     def standing(self) -> Standing:
         """What the top line says now."""
-        session = self.session
-        profile = session.profile
-        desk = session.desk
-        executor = session.executor
-        return Standing(
-            environment=profile.environment or profile.name,
-            production=profile.production,
-            armed_seconds=executor.armed_seconds(time.time()) if executor is not None else None,
-            always_armed=not profile.production and not session.read_only,
-            who=whoami(),
-            incident=desk.headline(time.time()) if desk is not None else "",
-        )
+        return standing_of(self.session)
 
     def action_back(self) -> None:
         """Leave this screen."""
@@ -71,26 +60,20 @@ class CockpitScreen(Screen[None]):
     def action_incident(self) -> None:
         """The open incident, or the way to declare one."""
         if self.session.desk is None:
-            self.app.notify(
-                self.session.journal_problem or "The journal is being opened.",
-                title="No journal",
-                severity="warning",
-                markup=False,
-            )
+            self._say_no_journal()
             return
         from alphapulse_tui.screens.incident import IncidentScreen
 
         self.app.push_screen(IncidentScreen())
 
+    def _say_no_journal(self) -> None:
+        said = self.session.journal_problem or "The journal is being opened."
+        self.app.notify(said, title="No journal", severity="warning", markup=False)
+
     def action_declare(self) -> None:
         """Declare an incident."""
         if self.session.desk is None:
-            self.app.notify(
-                self.session.journal_problem or "The journal is being opened.",
-                title="No journal",
-                severity="warning",
-                markup=False,
-            )
+            self._say_no_journal()
             return
         from alphapulse_tui.screens.declare import DeclareScreen
 
@@ -108,12 +91,7 @@ class CockpitScreen(Screen[None]):
         """Write a note into the timeline."""
         desk = self.session.desk
         if desk is None:
-            self.app.notify(
-                self.session.journal_problem or "The journal is being opened.",
-                title="No journal",
-                severity="warning",
-                markup=False,
-            )
+            self._say_no_journal()
             return
         from alphapulse_tui.screens.prompt import PromptScreen
 
@@ -167,6 +145,21 @@ class CockpitScreen(Screen[None]):
         from alphapulse_tui.screens.action import ActionScreen
 
         self.app.push_screen(ActionScreen(action_id, params, undoes=undoes))
+
+
+def standing_of(session: Session) -> Standing:
+    """What the top line says of a session now."""
+    profile, desk, executor = session.profile, session.desk, session.executor
+    now = time.time()
+    return Standing(
+        environment=profile.environment or profile.name,
+        production=profile.production,
+        armed_seconds=executor.armed_seconds(now) if executor is not None else None,
+        always_armed=not profile.production and not session.read_only,
+        who=whoami(),
+        incident=desk.headline(now) if desk is not None else "",
+        incident_title=desk.open.title if desk is not None and desk.open is not None else "",
+    )
 
 
 async def obey(app: App[Any], command: Awaitable[object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from alphapulse_tui.model.platform import Metric
 from alphapulse_tui.model.postgres import Session
 from alphapulse_tui.model.redis import RedisNode
 from alphapulse_tui.model.vault import VaultNode
-from alphapulse_tui.model.words import figure, size, utc
+from alphapulse_tui.model.words import age, figure, size
 from alphapulse_tui.widgets.table import Column
 
 
@@ -27,11 +28,11 @@ class Table:
 
 
 PODS: tuple[Column[Pod], ...] = (
-    Column("NAME", 0, lambda pod: pod.name, lambda pod: "plain" if pod.healthy else "critical"),
+    Column("NAME", 0, lambda pod: pod.name, lambda pod: "plain" if pod.healthy else "critical", keep_end=True),
     Column("READY", 5, lambda pod: f"{pod.ready}/{pod.total}", right=True, sort=lambda pod: pod.ready - pod.total),
     Column("STATUS", 18, lambda pod: pod.status, lambda pod: "ok" if pod.healthy else "critical"),
     Column("RST", 4, lambda pod: str(pod.restarts), right=True, sort=lambda pod: -pod.restarts),
-    Column("SINCE", 9, lambda pod: utc(pod.created_at), sort=lambda pod: -pod.created_at),
+    Column("AGE", 4, lambda pod: _since(pod.created_at), right=True, sort=lambda pod: -pod.created_at),
     Column("OWNER", 22, lambda pod: f"{pod.owner_kind} {pod.owner}", wide_only=True),
     Column("LAST END", 18, lambda pod: _last_end(pod), lambda pod: "warning", wide_only=True),  # noqa: ARG005
     Column("NODE", 12, lambda pod: pod.node, wide_only=True),
@@ -39,13 +40,11 @@ PODS: tuple[Column[Pod], ...] = (
 
 SESSIONS: tuple[Column[Session], ...] = (
     Column("PID", 7, lambda row: str(row.pid), right=True, sort=lambda row: row.pid),
-    Column("APPLICATION", 16, lambda row: row.application or "(no name)"),
-    Column("USER", 16, lambda row: row.user, wide_only=True),
-    Column("STATE", 19, lambda row: row.state, lambda row: "warning" if row.state.startswith("idle in") else "plain"),
-    Column(
-        "SINCE", 9, lambda row: utc(row.state_change) if row.state_change else "", sort=lambda row: row.state_change
-    ),
-    Column("WAITS FOR", 18, lambda row: _waits(row), lambda row: "critical" if row.blocked_by else "dim"),
+    Column("APPLICATION", 18, lambda row: row.application or "(no name)"),
+    Column("USER", 17, lambda row: row.user, wide_only=True),
+    Column("STATE", 10, lambda row: _state(row), lambda row: "warning" if row.state.startswith("idle in") else "plain"),
+    Column("FOR", 4, lambda row: _since(row.state_change), right=True, sort=lambda row: row.state_change),
+    Column("WAITS FOR", 16, lambda row: _waits(row), lambda row: "critical" if row.blocked_by else "dim"),
     Column("CLIENT", 15, lambda row: row.client, wide_only=True),
     Column("QUERY", 0, lambda row: row.query),
 )
@@ -63,8 +62,8 @@ NODES: tuple[Column[RedisNode], ...] = (
     Column("EPOCH", 6, lambda row: str(row.current_epoch), right=True, sort=lambda row: row.current_epoch),
     Column(
         "MEMORY",
-        22,
-        lambda row: f"{size(row.used_memory)} of {size(row.max_memory)}",
+        14,
+        lambda row: f"{row.memory_percent:.0f}% of {size(row.max_memory)}" if row.max_memory else size(row.used_memory),
         sort=lambda row: -row.used_memory,
     ),
     Column("POLICY", 14, lambda row: row.policy, wide_only=True),
@@ -100,7 +99,7 @@ ALERTS: tuple[Column[Alert], ...] = (
     ),
     Column("ALERT", 22, lambda row: row.name),
     Column("STATE", 9, lambda row: row.state),
-    Column("SINCE", 9, lambda row: utc(row.starts_at), sort=lambda row: row.starts_at),
+    Column("FOR", 4, lambda row: _since(row.starts_at), right=True, sort=lambda row: row.starts_at),
     Column("SEEN BY", 24, lambda row: ", ".join(row.seen_by), wide_only=True),
     Column("PROCEDURE", 18, lambda row: row.procedure, wide_only=True),
     Column("SUMMARY", 0, lambda row: row.summary),
@@ -128,10 +127,23 @@ def _last_end(pod: Pod) -> str:
     return f"{last.last_reason} {last.last_exit_code}"
 
 
+def _since(moment: float | None) -> str:
+    """How long ago: on call one asks for how long, and never at what second. ``moment`` is in unix seconds."""
+    return age(time.time() - moment) if moment else ""
+
+
+def _state(session: Session) -> str:
+    """The state in the words of the panel; the long ones would take the query's place."""
+    return {"idle in transaction": "idle in tx", "idle in transaction (aborted)": "aborted tx"}.get(
+        session.state, session.state
+    )
+
+
 def _waits(session: Session) -> str:
+    """Who blocks it, or what it waits for; waiting for its client is what an idle session does, and no news."""
     if session.blocked_by:
-        return "blocked by " + ",".join(str(pid) for pid in session.blocked_by)
-    return session.wait
+        return "pid " + ",".join(str(pid) for pid in session.blocked_by)
+    return "" if session.wait.startswith("Client:") else session.wait
 
 
 TABLES: dict[str, Table] = {

@@ -20,6 +20,8 @@ COCKPIT = "cockpit"
 PROCEDURE = "procedure"
 INCIDENT = "incident"
 DETAIL = "detail"
+LIST = "list"
+"""What every list has, also those of targets (``DETAIL``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,13 @@ COMMANDS: tuple[Command, ...] = (
     Command("palette", "colon", "app.command_palette", "command", "Find a command by name.", EVERYWHERE, shown_key=":"),
     Command("help", "question_mark", "help", "help", "This screen's keys.", EVERYWHERE, shown_key="?"),
     Command("quit", "q", "app.quit", "quit", "Leave; what was sent goes on in the executor.", EVERYWHERE),
-    Command("back", "escape", "back", "back", "Back to where you came from.", DETAIL, shown_key="Esc"),
-    Command("detail.filter", "slash", "filter", "filter", "Show only rows that contain a text.", DETAIL, shown_key="/"),
-    Command("detail.fix", "f", "fixes", "fix", "Numbered fixes for the row.", DETAIL),
+    Command("detail.open", "enter", "", "open", "Open the row: its procedure, or its fixes.", LIST, shown_key="Enter"),
+    Command("detail.fix", "f", "fixes", "fix", "Numbered fixes for the row, the suggested one first.", DETAIL),
+    Command("list.filter", "slash", "filter", "filter", "Show only rows that contain a text.", LIST, shown_key="/"),
+    Command("list.sort", "s", "sort", "sort", "Sort by the next column; after the last, as it came.", LIST),
+    Command("list.copy", "c", "copy", "copy", "Copy the row to the clipboard.", LIST),
+    Command("list.file", "C", "file", "to file", "Write the rows that are shown into a file.", LIST, footer=False),
+    Command("back", "escape", "back", "back", "Back to where you came from.", LIST, shown_key="Esc"),
 )
 """The table. Screens of their own scopes add theirs beside their class, by :func:`bindings` with ``extra``."""
 
@@ -88,8 +94,8 @@ def bindings(*scopes: str, extra: tuple[Command, ...] = ()) -> list[BindingType]
     ]
 
 
-ALWAYS = ("help", "quit")
-"""Commands that the footer names before the other ones of every screen: on a narrow terminal the end is cut."""
+ALWAYS = ("help", "declare", "incident", "runbook", "quit")
+"""Commands that the footer names before the other ones of every screen, in this order: on a narrow terminal the end is cut."""
 
 
 def footer_text(
@@ -98,8 +104,14 @@ def footer_text(
     """Pairs of key and word for the footer line, as the user's keymap has them: the screen's own, help, then the rest."""
     changed = keymap or {}
     wanted = [command for command in (*extra, *COMMANDS) if command.scope in scopes and command.footer]
-    wanted.sort(key=lambda command: (command.scope == EVERYWHERE, command.id not in ALWAYS))
+    wanted.sort(key=_footer_place)
     return [(shown(command, changed.get(command.id)), command.title) for command in wanted]
+
+
+def _footer_place(command: Command) -> tuple[bool, int]:
+    """The screen's own keys first, then those of :data:`ALWAYS`, then the rest as the table has them."""
+    own = command.scope != EVERYWHERE
+    return (not own, 0 if own else ALWAYS.index(command.id) if command.id in ALWAYS else len(ALWAYS))
 
 
 def shown(command: Command, key: str | None = None) -> str:
@@ -127,11 +139,10 @@ def check_keymap(keymap: Mapping[str, str], commands: tuple[Command, ...] = COMM
                     f"keys.{name}: {key!r} is no key; write a letter, a digit, f1 to f12, or a name such as 'slash'"
                 )
     taken: dict[tuple[str, str], str] = {}
+    together = {EVERYWHERE: (EVERYWHERE, COCKPIT, LIST, DETAIL, PROCEDURE, INCIDENT), LIST: (LIST, DETAIL)}
     for command in commands:
         for key in keymap.get(command.id, command.keys).split(","):
-            for scope in (
-                (command.scope,) if command.scope != EVERYWHERE else (EVERYWHERE, COCKPIT, DETAIL, PROCEDURE, INCIDENT)
-            ):
+            for scope in together.get(command.scope, (command.scope,)):
                 other = taken.setdefault((scope, key.strip()), command.id)
                 if other != command.id:
                     raise ConfigError(

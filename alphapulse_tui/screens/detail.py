@@ -13,10 +13,10 @@ from textual.binding import BindingType
 from textual.widgets import Input
 
 from alphapulse_tui.model.reading import Link, Reading
-from alphapulse_tui.screens.base import CockpitScreen
 from alphapulse_tui.screens.columns import TABLES
-from alphapulse_tui.screens.commands import DETAIL, EVERYWHERE, bindings, footer_text
+from alphapulse_tui.screens.commands import DETAIL, EVERYWHERE, LIST, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
+from alphapulse_tui.screens.listing import ListScreen
 from alphapulse_tui.screens.panels.truth import badge
 from alphapulse_tui.screens.topline import TopLine
 from alphapulse_tui.widgets.lines import Line, LineWidget, line, spread
@@ -38,20 +38,16 @@ class HeadLine(LineWidget):
         return [spread(self.left, self.right, width)]
 
 
-class DetailScreen(CockpitScreen):
+class DetailScreen(ListScreen):
     """One target, whole."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE, DETAIL)
-
-    DEFAULT_CSS = """
-    DetailScreen Input { display: none; height: 3; }
-    DetailScreen.-filtering Input { display: block; }
-    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE, LIST, DETAIL)
 
     def __init__(self, target: str) -> None:
         super().__init__()
         self.target = target
         self.table = TABLES[target]
+        self.name_of_list = target
 
     def compose(self) -> ComposeResult:
         """Top line, head, filter, table, footer."""
@@ -59,7 +55,7 @@ class DetailScreen(CockpitScreen):
         yield HeadLine()
         yield Input(placeholder="rows that contain ...", id="filter")
         yield LiveTable(self.table.columns, self.table.key, id="rows")
-        yield FooterLine(footer_text(DETAIL, EVERYWHERE, keymap=self.session.profile.keys))
+        yield FooterLine(footer_text(LIST, DETAIL, EVERYWHERE, keymap=self.session.profile.keys), tall=True)
 
     def on_mount(self) -> None:
         """Follow the target."""
@@ -93,28 +89,6 @@ class DetailScreen(CockpitScreen):
         head.left = line((f" {self.table.title}  ", "title"), (silent, "unknown"))
         head.right = Line((*badge(reading, now).spans, (f"  {table.shown}/{len(rows)} rows ", "dim")))
         head.repaint()
-
-    def action_filter(self) -> None:
-        """Type a filter; Enter keeps it, Esc drops it."""
-        self.add_class("-filtering")
-        self.query_one(Input).focus()
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """Filter while typing."""
-        self.query_one(LiveTable).filter(event.value)
-
-    def on_input_submitted(self) -> None:
-        """Back to the rows, filter kept."""
-        self.query_one(LiveTable).focus()
-
-    def action_back(self) -> None:
-        """Drop the filter first, then leave."""
-        if self.has_class("-filtering"):
-            self.remove_class("-filtering")
-            self.query_one(Input).value = ""
-            self.query_one(LiveTable).focus()
-            return
-        super().action_back()
 
     def action_fixes(self) -> None:
         """The numbered fixes of the row."""

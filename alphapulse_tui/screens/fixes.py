@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 
 from alphapulse_tui.model.fixes import Fix, fixes_for
+from alphapulse_tui.screens.dialog import Dialog
 from alphapulse_tui.widgets.lines import Line, line
 from alphapulse_tui.widgets.panel import Panel
 
-if TYPE_CHECKING:
-    from alphapulse_tui.app import Cockpit
 
-
-class FixesScreen(ModalScreen[Fix | None]):
+class FixesScreen(Dialog[Fix | None]):
     """Lists the fixes for one panel and row; answers the chosen one, or none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -40,7 +37,7 @@ class FixesScreen(ModalScreen[Fix | None]):
 
     def compose(self) -> ComposeResult:
         """One panel, as high as its list."""
-        session = cast("Cockpit", self.app).session
+        session = self.session
         self._fixes = fixes_for(self._target, self._key, session.board.readings, session.now)
         panel = Panel(0, "Fixes", id="fixes")
         panel.body = self._lines()
@@ -54,7 +51,10 @@ class FixesScreen(ModalScreen[Fix | None]):
 
     def _lines(self) -> list[Line]:
         if not self._fixes:
-            return [line(("There is no fix for this panel; r lists the procedures.", "dim"))]
+            reading = self.session.board.get(self._target)
+            if reading is not None and reading.snapshot is None:
+                return [line((f"{self._target} has not answered yet: nothing to choose from.", "unknown"))]
+            return [line(("There is no fix for this panel; Esc, then r lists the procedures.", "dim"))]
         lines = []
         for fix in self._fixes:
             mark = ("suggested", "accent") if fix.suggested else ("", "plain")

@@ -8,14 +8,18 @@ from alphapulse_tui.widgets.lines import Line, LineWidget
 
 
 class FooterLine(LineWidget):
-    """Keys with their words, made from the command table; ``news`` on the right, when there is any."""
+    """Keys with their words, made from the command table; ``news`` on the right, when there is any.
+
+    On a terminal under 120 columns a screen with many keys of its own takes two rows (``tall``), so that none of them is a secret.
+    """
 
     DEFAULT_CSS = """
     FooterLine { height: 1; background: $panel; }
+    .-small FooterLine.-tall { height: 2; }
     """
 
-    def __init__(self, keys: Sequence[tuple[str, str]]) -> None:
-        super().__init__()
+    def __init__(self, keys: Sequence[tuple[str, str]], *, tall: bool = False) -> None:
+        super().__init__(classes="-tall" if tall else None)
         self._keys = keys
         self.news: Line = Line()
 
@@ -24,16 +28,18 @@ class FooterLine(LineWidget):
         self.news = news
         self.repaint()
 
-    def lines(self, width: int, height: int) -> list[Line]:  # noqa: ARG002 - one line, whatever the height
-        """As many keys as fit beside the news."""
-        room = width - self.news.cells - 1
-        spans: list[tuple[str, str]] = []
-        used = 0
+    def lines(self, width: int, height: int) -> list[Line]:
+        """As many keys as fit, in their order, beside the news."""
+        rows: list[list[tuple[str, str]]] = [[] for _ in range(height)]
+        left = [width] * (height - 1) + [width - self.news.cells - 1]
+        place = 0
         for key, word in self._keys:
             part = len(key) + len(word) + 3
-            if used + part > room:
+            while place < height and part > left[place]:
+                place += 1
+            if place == height:
                 break
-            spans += [(f" {key}", "focus"), (f" {word} ", "dim")]
-            used += part
-        spans.append((" " * max(0, width - used - self.news.cells), "plain"))
-        return [Line((*spans, *self.news.spans))]
+            rows[place] += [(f" {key}", "focus"), (f" {word} ", "dim")]
+            left[place] -= part
+        rows[-1] += [(" " * max(0, left[-1] + 1), "plain"), *self.news.spans]
+        return [Line(tuple(row)) for row in rows]

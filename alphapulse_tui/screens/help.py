@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
 
 from alphapulse_tui.screens.commands import COMMANDS, shown
-from alphapulse_tui.widgets.lines import Line, line
+from alphapulse_tui.widgets.lines import Line, line, wrap
 from alphapulse_tui.widgets.panel import Panel
 
 LEGEND = (
@@ -20,10 +20,14 @@ LEGEND = (
 )
 
 
+MOVING = ("panel", "table")
+"""Beginnings of the ids of keys that move about in a widget; they are told in a line of their own."""
+
+
 class HelpScreen(ModalScreen[None]):
     """Keys of the screen below, and how to read the panels."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q,enter", "dismiss", "back", id="help.back")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q", "dismiss", "back", id="help.back")]
 
     DEFAULT_CSS = """
     HelpScreen { align: center middle; }
@@ -42,26 +46,60 @@ class HelpScreen(ModalScreen[None]):
         """List the bindings once; they do not change while help is open."""
         panel = self.query_one(Panel)
         panel.focus()
-        self.call_after_refresh(lambda: panel.show(self._lines(), line(("Esc closes", "dim"))))
+        self.call_after_refresh(lambda: panel.show(self._lines(), line(("arrows scroll, Esc closes", "dim"))))
+
+    def on_panel_opened(self, event: Panel.Opened) -> None:
+        """Enter closes too."""
+        event.stop()
+        self.dismiss()
 
     def _lines(self) -> list[Line]:
+        """Ours in the order of the table, then moving about; keys of the toolkit that mean nothing here are left out."""
+        width = self.query_one(Panel).inner_width
         commands = {command.id: command for command in COMMANDS}
-        seen: set[str] = set()
-        lines = []
-        for active in self._below.active_bindings.values():
-            binding = active.binding
-            if binding.id in seen or not binding.description:
-                continue
-            seen.add(binding.id or binding.key)
+        active = {each.binding.id or "": each.binding for each in self._below.active_bindings.values()}
+        own = [binding for name, binding in active.items() if name and name.split(".")[0] not in MOVING]
+        places = {name: place for place, name in enumerate(commands)}
+        own.sort(key=lambda binding: places.get(binding.id or "", -1))
+        lines: list[Line] = []
+        if any((binding.id or "").startswith("cockpit.panel-") for binding in own):
+            lines += _entry("1-7", "panel", "Focus the panel of that number.", width)
+        for binding in own:
             command = commands.get(binding.id or "")
-            key = shown(command) if command and binding.key in command.keys else binding.key
-            lines.append(
-                line(
-                    (f" {key:>9}  ", "focus"),
-                    (f"{binding.description:<12}", "strong"),
-                    (binding.tooltip or "", "plain"),
-                )
-            )
+            if (binding.id or "").startswith("cockpit.panel-") or not binding.description:
+                continue
+            key = shown(command) if command and binding.key in command.keys.split(",") else key_name(binding.key)
+            lines += _entry(key, binding.description, command.help if command else binding.tooltip, width)
+        lines += _entry("arrows", "move", "Walk the lines, or scroll; also j and k, PgUp, PgDn, Home, End.", width)
+        lines += _entry("Enter", "open", "Open, choose or do what the cursor stands on.", width)
+        lines += _entry("Tab", "next", "The next panel.", width)
         lines += [Line(), line(("How to read the panels", "title"))]
         lines += [line((f" {word:<15}", style), meaning) for word, style, meaning in LEGEND]
         return lines
+
+
+def _entry(key: str, word: str, said: str, width: int) -> list[Line]:
+    """Key, word and sentence, the sentence wrapped under itself."""
+    first, *rest = wrap(said, max(20, width - 24)) or [Line()]
+    head = Line(((f" {key:>8}  ", "focus"), (f"{word:<12} ", "strong"), *first.spans))
+    return [head, *(Line(((" " * 24, "plain"), *one.spans)) for one in rest)]
+
+
+def key_name(key: str) -> str:
+    """How a person writes one of Textual's names for keys.
+
+    >>> key_name("question_mark"), key_name("f5"), key_name("escape"), key_name("A")
+    ('?', 'F5', 'Esc', 'A')
+    """
+    names = {
+        "question_mark": "?",
+        "exclamation_mark": "!",
+        "slash": "/",
+        "colon": ":",
+        "full_stop": ".",
+        "escape": "Esc",
+        "enter": "Enter",
+        "left": "left",
+        "right": "right",
+    }
+    return names.get(key, key.upper() if key[0] == "f" and key[1:].isdigit() else key)

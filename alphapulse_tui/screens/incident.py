@@ -28,7 +28,7 @@ from alphapulse_tui.screens.topline import TopLine
 from alphapulse_tui.widgets.lines import Line, line
 from alphapulse_tui.widgets.panel import Panel
 
-REASONS = ("impact is larger than thought", "impact is smaller than thought", "workaround in place", "second opinion")
+LARGER, SMALLER = "impact is larger than thought", "impact is smaller than thought"
 RESOLVE_REASONS = (
     "checks held through the watch window",
     "verified by hand",
@@ -68,7 +68,7 @@ class IncidentScreen(CockpitScreen):
             yield Panel(0, "Clocks", id="clocks")
             yield Panel(0, "How it stands", id="standing")
         yield Panel(0, "Timeline (UTC)", id="story")
-        yield FooterLine(footer_text(INCIDENT, EVERYWHERE, extra=COMMANDS, keymap=self.session.profile.keys))
+        yield FooterLine(footer_text(INCIDENT, EVERYWHERE, extra=COMMANDS, keymap=self.session.profile.keys), tall=True)
 
     def on_mount(self) -> None:
         """Follow the journal and the clock."""
@@ -101,11 +101,14 @@ class IncidentScreen(CockpitScreen):
             standing.show([], Line())
         else:
             clocks.title = f"{incident.id} {incident.title}"
-            clocks.show(clock_lines(incident, now), line((f"{incident.severity.value} {incident.phase}", "critical")))
+            clocks.show(
+                clock_lines(incident, now, clocks.inner_width),
+                line((f"{incident.severity.value} {incident.phase}", "critical")),
+            )
             standing.show(standing_lines(incident), Line())
         assert self.session.desk is not None
         lines = story_lines(incident, self.session.desk, story.inner_width)
-        story.show(lines, line((f"{len(lines)} lines", "dim")))
+        story.show(lines, line(("newest first", "dim")))
 
     def _ask(self, title: str, question: str, then: str, *, usual: tuple[str, ...] = (), value: str = "") -> None:
         """Ask for a line and give it to the method ``then``."""
@@ -136,8 +139,14 @@ class IncidentScreen(CockpitScreen):
 
     def action_severity(self) -> None:
         """Change the severity."""
-        if self._needed() is not None:
-            usual = tuple(f"{level.value} {REASONS[0]}" for level in Severity)
+        incident = self._needed()
+        if incident is not None:
+            now = incident.severity
+            usual = tuple(
+                f"{level.value} {LARGER if level.urgency > now.urgency else SMALLER}"
+                for level in Severity
+                if level is not now
+            )
             self._ask(
                 "Severity",
                 "The new severity and why, as in: P1 impact is smaller than thought",

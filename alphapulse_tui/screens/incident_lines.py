@@ -9,13 +9,17 @@ from alphapulse_tui.incident.timeline import timeline
 from alphapulse_tui.model.words import clock, utc
 from alphapulse_tui.widgets.lines import Line, line, wrap
 
+WHY_WIDTH = 60
+"""Cells from which a clock also says what satisfies it."""
+
 TIME_CELLS = 10
 """Cells of the time of day before a sentence."""
 
 
-def clock_lines(incident: IncidentState, now: float) -> list[Line]:
-    """Every clock, the next one first: what is due, when, what satisfies it."""
+def clock_lines(incident: IncidentState, now: float, width: int) -> list[Line]:
+    """Every clock, the next one first: what is due, when, and, where there is room, what satisfies it."""
     lines = []
+    roomy = width >= WHY_WIDTH
     for each in clocks(incident, now):
         left = clock(abs(each.left(now)))
         if each.satisfied_at is not None and each.state is ClockState.SATISFIED:
@@ -27,7 +31,11 @@ def clock_lines(incident: IncidentState, now: float) -> list[Line]:
         else:
             said, style = left, "strong"
         lines.append(
-            line((f"{each.name:<24}", "plain"), (f"{said:<17}", style), (f"{utc(each.due)}  {each.by}", "dim"))
+            line(
+                (f"{each.name:<22} ", "plain"),
+                (f"{said:<16}" if roomy else f"{said:<12} ", style),
+                (f"{utc(each.due)}  {each.by}" if roomy else utc(each.due)[:5] + "Z", "dim"),
+            )
         )
     return lines
 
@@ -46,9 +54,9 @@ def standing_lines(incident: IncidentState) -> list[Line]:
         ("acknowledged", ack),
         ("mitigated", utc(incident.mitigated_at) if incident.mitigated_at else "not yet"),
         ("resolved", f"{utc(incident.resolved_at)} {incident.resolved_reason}" if incident.resolved_at else "not yet"),
-        ("fixes", f"{len(done)} sent, {proven} verified"),
+        ("fixes", f"{proven}/{len(done)} verified" if done else "none sent"),
         ("still wrong", str(len(incident.standing))),
-        ("written", ", ".join(sorted(incident.fields)) or "nothing for the postmortem yet (w)"),
+        ("written", ", ".join(sorted(incident.fields)) or "nothing yet (w)"),
     )
     return [line((f"{name:<13}", "dim"), value) for name, value in rows]
 

@@ -45,6 +45,18 @@ def reading_lines(before: Mapping[str, str], after: Mapping[str, str]) -> list[L
     ]
 
 
+def detail_lines(details: Mapping[str, str], width: int) -> list[Line]:
+    """What happened to each victim, or what was read, whole: a log's end is what one opens it for, so nothing is cut."""
+    lines: list[Line] = []
+    for key, value in details.items():
+        head = f"  {key}  "
+        for text in value.split("\n"):
+            for part in wrap(text, max(20, width - len(head))):
+                lines.append(Line(((head, "dim"), *part.spans)))
+                head = " " * len(head)
+    return lines
+
+
 def _section(title: str, text: str, width: int) -> list[Line]:
     if not text:
         return []

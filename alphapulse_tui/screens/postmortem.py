@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 
 from alphapulse_tui.incident.records import FIELDS, IncidentState
 from alphapulse_tui.screens.base import obey
+from alphapulse_tui.screens.dialog import Dialog
 from alphapulse_tui.screens.prompt import PromptScreen
 from alphapulse_tui.widgets.lines import Line, line
 from alphapulse_tui.widgets.panel import Panel
-
-if TYPE_CHECKING:
-    from alphapulse_tui.app import Cockpit
 
 NEW_ITEM = "action item"
 """Key of the row that adds an action item."""
 
 
-class PostmortemScreen(ModalScreen[None]):
+class PostmortemScreen(Dialog[None]):
     """The form."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "back", id="postmortem.back")]
@@ -34,7 +31,7 @@ class PostmortemScreen(ModalScreen[None]):
     @property
     def incident(self) -> IncidentState:
         """The incident that is written about: the open one, or the last."""
-        desk = cast("Cockpit", self.app).session.desk
+        desk = self.session.desk
         assert desk is not None
         return desk.open or list(desk.incidents.values())[-1]
 
@@ -44,7 +41,7 @@ class PostmortemScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Follow the journal, which is where answers go."""
-        desk = cast("Cockpit", self.app).session.desk
+        desk = self.session.desk
         assert desk is not None
         self._unsubscribe = desk.subscribe(self._draw)
         self.query_one(Panel).focus()
@@ -79,7 +76,7 @@ class PostmortemScreen(ModalScreen[None]):
     async def _write(self, name: str) -> None:
         value = self.incident.fields.get(name, "")
         text = await self.app.push_screen_wait(PromptScreen(FIELDS[name], "In your words:", value=value))
-        desk = cast("Cockpit", self.app).session.desk
+        desk = self.session.desk
         if text is not None and desk is not None:
             await obey(self.app, desk.set_field(name, text, self.incident))
 
@@ -96,7 +93,7 @@ class PostmortemScreen(ModalScreen[None]):
             if text is None:
                 return
             answers.append(text)
-        desk = cast("Cockpit", self.app).session.desk
+        desk = self.session.desk
         if desk is not None:
             item, owner, due, status = answers
             await obey(self.app, desk.add_action_item(item, owner, due, status, self.incident))

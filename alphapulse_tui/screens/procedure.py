@@ -29,6 +29,7 @@ from alphapulse_tui.runbook.schema import (
 from alphapulse_tui.screens.base import CockpitScreen
 from alphapulse_tui.screens.commands import EVERYWHERE, PROCEDURE, Command, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
+from alphapulse_tui.screens.listing import copy
 from alphapulse_tui.screens.procedure_lines import step_list, step_one_line, step_view
 from alphapulse_tui.screens.prompt import PromptScreen
 from alphapulse_tui.screens.topline import TopLine
@@ -100,7 +101,9 @@ class ProcedureScreen(CockpitScreen):
         with Horizontal():
             yield Panel(0, self.procedure.title, id="steps")
             yield Panel(0, "Step", id="step")
-        yield FooterLine(footer_text(PROCEDURE, EVERYWHERE, extra=COMMANDS, keymap=self.session.profile.keys))
+        yield FooterLine(
+            footer_text(PROCEDURE, EVERYWHERE, extra=COMMANDS, keymap=self.session.profile.keys), tall=True
+        )
 
     def on_mount(self) -> None:
         """Take up an unfinished run, or begin one."""
@@ -315,8 +318,9 @@ class ProcedureScreen(CockpitScreen):
         """Copy the command that we run, or the runbook's."""
         text = self.step.run or self.step.written
         if text:
-            self.app.copy_to_clipboard(text)
-            self.app.notify("Sent to the clipboard, if the terminal takes it.", title="Copy")
+            copy(self.app, text, "it stands under As we run it (w).")
+        else:
+            self.app.notify("This step has no command.", title="Nothing copied")
 
     def action_step(self, by: int) -> None:
         """Look at another step."""

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.widgets import Input
 
 from alphapulse_tui.model.words import age, utc
 from alphapulse_tui.runbook.engine import project
-from alphapulse_tui.screens.base import CockpitScreen
-from alphapulse_tui.screens.commands import EVERYWHERE, Command, bindings, footer_text
+from alphapulse_tui.screens.commands import EVERYWHERE, LIST, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
+from alphapulse_tui.screens.listing import ListScreen
 from alphapulse_tui.screens.topline import TopLine
 from alphapulse_tui.widgets.table import Column, LiveTable
-
-RUNBOOK = "runbook"
-COMMANDS = (
-    Command("runbook.back", "escape", "back", "back", "Back to where you came from.", RUNBOOK, shown_key="Esc"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +49,25 @@ COLUMNS: tuple[Column[Listed], ...] = (
 )
 
 
-class RunbookScreen(CockpitScreen):
+class RunbookScreen(ListScreen):
     """The list; Enter opens one."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE, RUNBOOK, extra=COMMANDS)
+    BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE, LIST)
+
+    name_of_list = "procedures"
 
     def compose(self) -> ComposeResult:
-        """Top line, table, footer."""
+        """Top line, filter, table, footer."""
         yield TopLine(self.standing())
+        yield Input(placeholder="procedures that contain ...", id="filter")
         yield LiveTable(COLUMNS, lambda row: row.id, id="procedures")
-        yield FooterLine(
-            [
-                ("Enter", "open"),
-                *footer_text(RUNBOOK, EVERYWHERE, extra=COMMANDS, keymap=self.session.profile.keys),
-            ]
-        )
+        yield FooterLine(footer_text(LIST, EVERYWHERE, keymap=self.session.profile.keys))
 
     def on_mount(self) -> None:
         """List them once; a run that ends while the list is open shows on the next visit."""
         table: LiveTable[Listed] = self.query_one(LiveTable)
         table.focus()
+        self.set_interval(1.0, lambda: self.query_one(TopLine).show(self.standing(), time.time()))
         self.call_after_refresh(lambda: table.show(self._listed()))
 
     def on_screen_resume(self) -> None:

@@ -10,6 +10,7 @@ from alphapulse_tui.model.verdict import Verdict
 from alphapulse_tui.model.words import clock, utc
 from alphapulse_tui.screens.panels.truth import TONES
 from alphapulse_tui.widgets.lines import Line, LineWidget, line, spread, wrap
+from alphapulse_tui.widgets.panel import fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class Standing:
     who: str
     incident: str = ""
     """``P0 INC-0042 API down  ack 00:03``, or empty."""
+    incident_title: str = ""
+    """The part of ``incident`` that a narrow line can do without: its number names it too."""
     incident_style: str = "critical"
 
 
@@ -48,22 +51,26 @@ class TopLine(LineWidget):
         self.repaint()
 
     def lines(self, width: int, height: int) -> list[Line]:  # noqa: ARG002 - one line, whatever the height
-        """One line; the incident gives way before environment and clock do."""
+        """One line; person, the incident's title and our own name give way, environment, right and clock never do."""
         standing = self._standing
         name = standing.environment.upper() if standing.production else standing.environment
-        left = [
-            (" AlphaPulse  ", "title" if not standing.production else "strong"),
-            (name, "strong"),
-            ("  ", "plain"),
-            _right(standing),
-        ]
-        left += [("  ", "plain"), (standing.who, "dim")]
+        brand = (" AlphaPulse ", "title" if not standing.production else "strong")
+        where = ((f" {name}", "strong"), ("  ", "plain"), _right(standing))
+        who = (f"  {standing.who}", "dim")
+        said = standing.incident
+        short = said.replace(f" {standing.incident_title}", "", 1) if standing.incident_title else said
+        style = standing.incident_style
+        long_one, short_one = (((f"  {words}", style),) if words else () for words in (said, short))
         time_of_day = line((f" {utc(self._wall)} ", "dim"))
-        incident = line((f"  {standing.incident}", standing.incident_style)) if standing.incident else Line()
-        whole = Line((*left, *incident.spans))
-        if whole.cells + time_of_day.cells >= width:
-            whole = Line((*left[:4], *incident.spans))
-        return [spread(whole, time_of_day, width)]
+        room = width - time_of_day.cells - 1
+        candidates = (
+            Line((brand, *where, who, *long_one)),
+            Line((brand, *where, *long_one)),
+            Line((brand, *where, *short_one)),
+            Line((*where, *short_one)),
+        )
+        left = next((each for each in candidates if each.cells <= room), None)
+        return [spread(left if left is not None else Line(fit(candidates[-1], max(0, room))), time_of_day, width)]
 
 
 def _right(standing: Standing) -> tuple[str, str]:

@@ -5,22 +5,19 @@ Each was probed by itself; three keys settle it: verify (read the target again),
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 
 from alphapulse_tui.executor.protocol import ExecutorProblem, OpenRun, Resolution
 from alphapulse_tui.model.plan import Verdict, Verification
 from alphapulse_tui.model.words import utc
+from alphapulse_tui.screens.dialog import Dialog
 from alphapulse_tui.screens.plan_lines import plan_lines, reading_lines
 from alphapulse_tui.screens.prompt import PromptScreen
 from alphapulse_tui.widgets.lines import Line, line, wrap
 from alphapulse_tui.widgets.panel import Panel
-
-if TYPE_CHECKING:
-    from alphapulse_tui.app import Cockpit
 
 VERDICT_STYLES = {
     Verdict.VERIFIED: "ok",
@@ -30,7 +27,7 @@ VERDICT_STYLES = {
 }
 
 
-class UnresolvedScreen(ModalScreen[None]):
+class UnresolvedScreen(Dialog[None]):
     """One unresolved action after the other."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -61,11 +58,6 @@ class UnresolvedScreen(ModalScreen[None]):
         self._probes: dict[str, Verification] = {}
         self._place = 0
 
-    @property
-    def cockpit(self) -> Cockpit:
-        """The program."""
-        return cast("Cockpit", self.app)
-
     def compose(self) -> ComposeResult:
         """One panel."""
         yield Panel(0, "Outcome not known", id="unresolved")
@@ -76,9 +68,9 @@ class UnresolvedScreen(ModalScreen[None]):
         self.run_worker(self._load(), exclusive=True)
 
     async def _load(self) -> None:
-        executor = self.cockpit.session.executor
+        executor = self.session.executor
         if executor is None:
-            self._say(self.cockpit.session.executor_problem)
+            self._say(self.session.executor_problem)
             return
         try:
             self._runs = list(await executor.unresolved())
@@ -154,7 +146,7 @@ class UnresolvedScreen(ModalScreen[None]):
             self.run_worker(self._resolve(self._runs[self._place], how, evidence), exclusive=True)
 
     async def _resolve(self, run: OpenRun, how: Resolution, evidence: str) -> None:
-        executor = self.cockpit.session.executor
+        executor = self.session.executor
         assert executor is not None
         try:
             found = await executor.resolve(run.run, how, evidence)

@@ -73,19 +73,36 @@ def spread(left: Line, right: Line, width: int) -> Line:
 
 
 def wrap(text: str, width: int, style: str = "plain") -> list[Line]:
-    """``text`` broken at spaces into lines of at most ``width`` cells; a longer word is cut by the widget."""
+    """``text`` broken at spaces into lines of at most ``width`` cells; a longer word (an address, a path) is broken where the line ends.
+
+    >>> [one.text for one in wrap("see https://long.example", 10)]
+    ['see', 'https://lo', 'ng.example']
+    """
     lines: list[str] = []
     current = ""
     for word in text.split():
         candidate = f"{current} {word}" if current else word
-        if current and cell_len(candidate) > width:
-            lines.append(current)
-            current = word
-        else:
+        if cell_len(candidate) <= width:
             current = candidate
+            continue
+        if current:
+            lines.append(current)
+        *full, current = _pieces(word, max(1, width))
+        lines += full
     if current:
         lines.append(current)
     return [line((part, style)) for part in lines]
+
+
+def _pieces(word: str, width: int) -> list[str]:
+    if cell_len(word) <= width:
+        return [word]
+    pieces = [""]
+    for character in word:
+        if pieces[-1] and cell_len(pieces[-1] + character) > width:
+            pieces.append("")
+        pieces[-1] += character
+    return pieces
 
 
 class LineWidget(Widget):

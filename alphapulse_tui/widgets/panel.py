@@ -44,6 +44,10 @@ class Panel(LineWidget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "cursor(-1)", "up", show=False, id="panel.up"),
         Binding("down,j", "cursor(1)", "down", show=False, id="panel.down"),
+        Binding("pageup", "page(-1)", "page up", show=False, id="panel.page-up"),
+        Binding("pagedown,space", "page(1)", "page down", show=False, id="panel.page-down"),
+        Binding("home", "end(-1)", "to the top", show=False, id="panel.home"),
+        Binding("end", "end(1)", "to the end", show=False, id="panel.end"),
         Binding("enter", "open", "open", show=False, id="panel.open"),
     ]
 
@@ -78,6 +82,8 @@ class Panel(LineWidget, can_focus=True):
         self.cursor_key = ""
         """Key of the chosen line; it stays with its object while lines come and go."""
         self._top = 0
+        self._roams = False
+        """True after paging: the view stays where it was paged to, until the cursor is moved again."""
 
     def show(self, body: Sequence[Line], badge: Line, tone: str = "frame") -> None:
         """Take new content and paint what changed."""
@@ -106,11 +112,24 @@ class Panel(LineWidget, can_focus=True):
         """Move to the next line that can be chosen; where none can, scroll."""
         keys = [one.key for one in self.body if one.key]
         if not keys:
-            self._top = max(0, self._top + step)
-            self.repaint()
+            self._stand_at(self._top + step)
             return
+        self._roams = False
         place = keys.index(self.chosen) + step
         self.cursor_key = keys[max(0, min(len(keys) - 1, place))]
+        self.repaint()
+
+    def action_page(self, pages: int) -> None:
+        """Scroll by what is in view, and leave the cursor on its line."""
+        self._stand_at(self._top + pages * max(1, self.inner_height - 1))
+
+    def action_end(self, way: int) -> None:
+        """Scroll to the first line or the last."""
+        self._stand_at(len(self.body) if way > 0 else 0)
+
+    def _stand_at(self, top: int) -> None:
+        self._roams = True
+        self._top = max(0, min(top, len(self.body) - self.inner_height))
         self.repaint()
 
     def action_open(self) -> None:
@@ -148,9 +167,11 @@ class Panel(LineWidget, can_focus=True):
     def _scroll(self, rows: int) -> None:
         """Keep the chosen line in view."""
         top = min(self._top, max(0, len(self.body) - rows))
-        if self.has_focus and (key := self.chosen):
+        if self.has_focus and not self._roams and (key := self.chosen):
             place = next(index for index, one in enumerate(self.body) if one.key == key)
-            top = max(min(top, place), place - rows + 1)
+            first = next(index for index, one in enumerate(self.body) if one.key)
+            # What stands above the first line that can be chosen cannot be reached by the cursor: it is shown with that line.
+            top = max(0 if place == first else min(top, place), place - rows + 1)
         self._top = top
 
     def _framed(self, one: Line, inner: int, tone: str) -> Line:
@@ -162,9 +183,13 @@ class Panel(LineWidget, can_focus=True):
 
     def _head(self, width: int, tone: str) -> Line:
         style = "focus" if self.has_focus else "title"
-        label = f" {self.number} {self.title} " if self.number else f" {self.title} "
         badge = self.badge
-        room = width - 3 - len(label)
+        words = f"{self.number} {self.title}" if self.number else self.title
+        most = width - 5 - (min(badge.cells, width // 2) + 3 if badge.cells else 0)
+        if cells(words) > most:  # the badge says how it stands: the title gives way
+            words = set_cells(words, max(0, most - 1)) + "~"
+        label = f" {words} "
+        room = width - 3 - cells(label)
         if badge.cells and badge.cells + 3 > room:
             badge = Line(fit(badge, max(0, room - 3)))
         tail = badge.cells + 2 if badge.cells else 0
@@ -199,6 +224,17 @@ def fit(one: Line, width: int) -> tuple[tuple[str, str], ...]:
         if part != text:
             break
     return (*kept, ("~" if width > 0 else "", "dim"), (" " * max(0, room), "plain"))
+
+
+def middle_cut(text: str, width: int, end: int = 5) -> str:
+    """``text`` in at most ``width`` cells with its last ``end`` characters kept: pods of one rollout differ only there.
+
+    >>> middle_cut("agent-workers-dd8dd99c-8j7wr", 14)
+    'agent-wo~8j7wr'
+    """
+    if cells(text) <= width or width <= end + 2:
+        return set_cells(text, width)
+    return f"{set_cells(text, width - end - 1)}~{text[-end:]}"
 
 
 def cells(text: str) -> int:

@@ -15,7 +15,7 @@ from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.message import Message
 
 from alphapulse_tui.widgets.lines import Line, LineWidget
-from alphapulse_tui.widgets.panel import fit
+from alphapulse_tui.widgets.panel import fit, middle_cut
 
 Row = TypeVar("Row")
 
@@ -35,6 +35,8 @@ class Column(Generic[Row]):
     sort: Callable[[Row], object] | None = None
     wide_only: bool = False
     """Shown from 120 cells on."""
+    keep_end: bool = False
+    """Cut in the middle, where it does not fit: names of pods differ in their last characters."""
 
 
 WIDE = 120
@@ -52,7 +54,7 @@ class LiveTable(LineWidget, Generic[Row], can_focus=True):
         Binding("home,g", "move(-1000000)", "first", show=False, id="table.first"),
         Binding("end,G", "move(1000000)", "last", show=False, id="table.last"),
         Binding("enter", "open", "open", show=False, id="table.open"),
-        Binding("s", "sort", "sort", id="table.sort"),
+        Binding("s", "sort", "sort", show=False, id="list.sort"),
     ]
 
     DEFAULT_CSS = """
@@ -109,6 +111,15 @@ class LiveTable(LineWidget, Generic[Row], can_focus=True):
     def shown(self) -> int:
         """Rows that pass the filter."""
         return len(self._rows)
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The rows that pass the filter, as they are sorted."""
+        return self._rows
+
+    def text_of(self, row: Row) -> str:
+        """A row's columns, all of them and uncut, one tab between two."""
+        return "\t".join(column.text(row) for column in self.columns)
 
     def _arrange(self) -> None:
         rows = self._given
@@ -177,7 +188,7 @@ class LiveTable(LineWidget, Generic[Row], can_focus=True):
         """The header and the rows in view."""
         columns = [column for column in self.columns if width >= WIDE or not column.wide_only]
         fixed = sum(column.width + 1 for column in columns if column.width)
-        flexible = max(8, width - fixed - 1)
+        flexible = max(0, width - fixed - 1)
         widths = [column.width or flexible for column in columns]
         rows = max(0, height - 1)
         self._top = max(min(self._top, self._cursor), self._cursor - rows + 1, 0)
@@ -192,7 +203,7 @@ class LiveTable(LineWidget, Generic[Row], can_focus=True):
         for index in range(self._top, min(self._top + rows, len(self._rows))):
             row = self._rows[index]
             spans = tuple(
-                (cell(column.text(row), size, column.right), column.style(row))
+                (cell(_cut(column, row, size), size, column.right), column.style(row))
                 for column, size in zip(columns, widths, strict=True)
             )
             spans = fit(Line(spans), width)
@@ -200,6 +211,11 @@ class LiveTable(LineWidget, Generic[Row], can_focus=True):
                 spans = tuple((text, f"{style}+cursor") for text, style in spans)
             shown.append(Line(spans, self.key(row)))
         return shown
+
+
+def _cut(column: Column[Any], row: Any, width: int) -> str:
+    text = column.text(row)
+    return middle_cut(text, width) if column.keep_end else text
 
 
 def cell(text: str, width: int, right: bool = False) -> str:

@@ -1,0 +1,106 @@
+"""What every list has: `/` filters, `s` sorts, `c` copies the row, `C` writes the rows into a file, Esc drops the filter and then leaves.
+
+The base of the runbook's list and of every target's table (design 4, rule 9). Copying is OSC 52, which many terminals, and tmux as it comes,
+do not let through, and none says whether it did: so the word that something was copied always names the other way, a file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from textual.app import App
+from textual.widgets import Input
+
+from alphapulse_tui.config.paths import state_folder
+from alphapulse_tui.screens.base import CockpitScreen
+from alphapulse_tui.widgets.table import LiveTable
+
+
+class ListScreen(CockpitScreen):
+    """A screen with one ``LiveTable`` and one ``Input`` that filters it. A subclass composes both."""
+
+    DEFAULT_CSS = """
+    ListScreen Input { display: none; height: 3; }
+    ListScreen.-filtering Input { display: block; }
+    """
+
+    name_of_list = "rows"
+    """How its file is called."""
+
+    def action_filter(self) -> None:
+        """Type a filter; Enter keeps it, Esc drops it."""
+        self.add_class("-filtering")
+        self.query_one(Input).focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter while typing."""
+        self.query_one(LiveTable).filter(event.value)
+
+    def on_input_submitted(self) -> None:
+        """Back to the rows, filter kept."""
+        self.query_one(LiveTable).focus()
+
+    def action_back(self) -> None:
+        """Drop the filter first, then leave."""
+        if self.has_class("-filtering"):
+            self.remove_class("-filtering")
+            self.query_one(Input).value = ""
+            self.query_one(LiveTable).focus()
+            return
+        super().action_back()
+
+    def action_sort(self) -> None:
+        """Sort by the next column, from wherever the focus is."""
+        self.query_one(LiveTable).action_sort()
+
+    def action_copy(self) -> None:
+        """Copy the row under the cursor, every column of it, uncut."""
+        table: LiveTable[Any] = self.query_one(LiveTable)
+        if table.row is None:
+            self.app.notify("There is no row to copy.", title="Nothing copied")
+            return
+        copy(self.app, table.text_of(table.row), "C writes the rows into a file.")
+
+    def action_file(self) -> None:
+        """Write what is shown into a file."""
+        table: LiveTable[Any] = self.query_one(LiveTable)
+        head = "\t".join(column.title for column in table.columns)
+        self.run_worker(self._write([head, *(table.text_of(row) for row in table.rows)]), group="file")
+
+    async def _write(self, lines: Sequence[str]) -> None:
+        try:
+            path = await asyncio.to_thread(write_rows, self.name_of_list, lines, time.time())
+        except OSError as error:
+            self.app.notify(
+                f"The rows could not be written to {error.filename}: {error.strerror}.",
+                title="No file",
+                severity="error",
+                markup=False,
+            )
+            return
+        self.app.notify(f"{len(lines) - 1} rows written to {path}", title="File", markup=False, timeout=15)
+
+
+def copy(app: App[Any], text: str, otherwise: str) -> None:
+    """Send ``text`` to the terminal's clipboard; ``otherwise`` says what to do where the terminal does not take it."""
+    app.copy_to_clipboard(text)
+    app.notify(f"Sent to the clipboard. If your terminal does not take it: {otherwise}", title="Copied", markup=False)
+
+
+def write_rows(name: str, lines: Sequence[str], now: float) -> Path:
+    """Write tab-separated ``lines`` to a file of the state folder that only its owner reads; ``now`` is unix seconds.
+
+    Raises:
+        OSError: it cannot be written there.
+    """
+    folder = state_folder() / "copied"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}.tsv"
+    path.touch(mode=0o600)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path

@@ -152,7 +152,7 @@ def test_without_a_command_the_cockpit_opens_on_the_profile(
     monkeypatch.setattr(main, "load_attribute", {main.COCKPIT: cockpit}.__getitem__)
     assert main.run(["--config", str(file), "--profile", "b", "--read-only"]) == ExitCode.TERMINATED
     assert getattr(opened[0], "name", None) == "b"
-    assert opened[1] == {"read_only": True, "ascii_only": False}
+    assert opened[1] == {"config": str(file), "read_only": True, "ascii_only": False}
     opened.clear()
     assert main.run(["--config", str(file), "--profile", "c"]) == ExitCode.BAD_CONFIG
     assert opened == []

@@ -65,7 +65,7 @@ def test_terminated_sessions_of_the_storm_do_not_come_back(whole_lab: LabHandle)
     ended = whole_lab.psql(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name IN ('report-exporter', 'api-leak')"
     )
-    assert int(ended) > 30
+    assert int(ended) > 20  # the API's and the workers' own pools hold up to 25 of the 54 slots
     wait_until(lambda: "report-exporter" not in whole_lab.psql(_BY_APPLICATION), 5, "the sessions to be gone")
     assert whole_lab.psql("SELECT 1", role="alphapulse_app") == "1"
     groups = dict(row.split("|") for row in whole_lab.psql(_BY_APPLICATION).splitlines())

@@ -17,9 +17,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -192,3 +194,18 @@ def processes_of(state: Path) -> list[psutil.Process]:
             if mark in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0") and process.pid != os.getpid():
                 found |= {one.pid: one for one in (process, *process.children(recursive=True))}
     return list(found.values())
+
+
+@contextlib.contextmanager
+def state_folder() -> Iterator[Path]:
+    """A state folder with a path that is short enough for sockets; whoever still lives on it is ended with it."""
+    folder = Path(tempfile.mkdtemp(prefix="apstate-"))
+    try:
+        yield folder
+    finally:
+        left = processes_of(folder)
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=5)
+        shutil.rmtree(folder)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.e2e.cockpit import processes_of
+from tests.e2e.cockpit import state_folder
 from tests.kubectl import Kubectl, kubectl
 from tests.lab_handle import LabHandle
 
@@ -27,12 +23,6 @@ def platform(whole_lab: LabHandle, kubectl: Kubectl) -> LabHandle:
 
 @pytest.fixture
 def state() -> Iterator[Path]:
-    """An empty state folder with a path that is short enough for sockets; whoever still lives on it is ended with it."""
-    folder = Path(tempfile.mkdtemp(prefix="apstate-"))
-    yield folder
-    left = processes_of(folder)
-    for process in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(left, timeout=5)
-    shutil.rmtree(folder)
+    """An empty state folder of the test's own."""
+    with state_folder() as folder:
+        yield folder

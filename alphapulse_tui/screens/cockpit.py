@@ -148,6 +148,9 @@ class Cockpit(CockpitScreen):
         live = reading is not None and reading.link_at(now) is Link.LIVE
         self._drawn_live = self._drawn_live | {target} if live else self._drawn_live - {target}
         body = self._body(target, reading, panel) if reading is not None and reading.snapshot is not None else []
+        if target == "kubernetes":  # a count in the title is a value too: it goes when it cannot be trusted
+            pods_now = reading.snapshot if reading is not None and reading.trusted(now) else None
+            panel.title = pods.title(pods_now, panel.inner_width) if pods_now is not None else TITLES[target]
         panel.show(
             truth.truthful(reading, body, now, panel.inner_width, HOW[target], self.session.notice(target)),
             truth.badge(reading, now),

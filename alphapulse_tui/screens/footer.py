@@ -15,7 +15,6 @@ class FooterLine(LineWidget):
 
     DEFAULT_CSS = """
     FooterLine { height: 1; background: $panel; }
-    .-small FooterLine.-tall { height: 2; }
     """
 
     def __init__(self, keys: Sequence[tuple[str, str]], *, tall: bool = False) -> None:

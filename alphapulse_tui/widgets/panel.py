@@ -204,8 +204,8 @@ class Panel(LineWidget, can_focus=True):
         return Line((*spans, (self.frame.top_right, tone)))
 
     def _foot(self, width: int, rows: int, tone: str) -> Line:
-        hidden = len(self.body) - rows
-        more = f" {hidden} more " if hidden > 0 else ""
+        below = len(self.body) - rows - self._top
+        more = f" {below} more " if below > 0 else " end " if self._top else ""
         rule = self.frame.horizontal * max(0, width - 2 - len(more))
         return line((self.frame.bottom_left + rule, tone), (more, "dim"), (self.frame.bottom_right, tone))
 

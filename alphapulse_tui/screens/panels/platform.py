@@ -22,9 +22,12 @@ def body(snapshot: PlatformSnapshot, thresholds: Thresholds, width: int, ascii_o
             for part in ((f"{metric.id} ", "dim"), (_value(metric), _style(metric, thresholds)), "  ")
         ]
         lines.append(line(*spans))
-    lines += [
-        _metric(metric, thresholds, width, ascii_only) for metric in snapshot.metrics if metric.id not in ("p50", "p95")
-    ]
+    # Errors first: p99 stands in the line above already, and comes again for its last hour.
+    series = sorted(
+        (metric for metric in snapshot.metrics if metric.id not in ("p50", "p95")),
+        key=lambda metric: metric.id != "error_percent",
+    )
+    lines += [_metric(metric, thresholds, width, ascii_only) for metric in series]
     return lines
 
 

@@ -26,17 +26,17 @@ def body(snapshot: PostgresSnapshot, thresholds: Thresholds, wall: float, width:
             (str(snapshot.lock_waiting), "warning" if snapshot.lock_waiting else "plain"),
         ),
     ]
+    if (blocking := _blocking(snapshot.sessions)) is not None:
+        lines.append(blocking)
     lines += [_replica(view) for view in snapshot.replicas]
     lines += [
         line(
-            (f"{standby.application} {standby.state}", "plain"),
-            (f"  behind {size(standby.total_lag_bytes or 0)}", "dim"),
+            (f"replica behind {size(standby.total_lag_bytes or 0)}  {standby.state}", "plain"),
+            (f"  {standby.application}", "dim"),
         )
         for standby in snapshot.standbys
         if standby.total_lag_bytes is not None
     ]
-    if (blocking := _blocking(snapshot.sessions)) is not None:
-        lines.append(blocking)
     if (slow := _slowest(snapshot.sessions)) is not None and slow.query_start is not None:
         lines.append(
             line(("slowest ", "dim"), (clock(wall - slow.query_start), "strong"), f" {slow.query}", key=slow.key)
@@ -62,11 +62,11 @@ def _slots_style(percent: float, thresholds: Thresholds) -> str:
 def _replica(view: ReplicaView) -> Line:
     if view.problem:
         return line((f"{view.name} ", "plain"), (view.problem, "unknown"))
-    lag = "lag unknown" if view.lag_seconds is None else f"lag {view.lag_seconds:.1f} s"
+    lag = "replica lag unknown" if view.lag_seconds is None else f"replica lag {view.lag_seconds:.1f} s"
     receiver = view.receiver or "no receiver"
     style = "plain" if view.receiver and view.pause_state in ("", "not paused") else "warning"
     paused = f"  {view.pause_state}" if view.pause_state not in ("", "not paused") else ""
-    return line((f"{view.name} ", "plain"), (f"{receiver}{paused}", style), (f"  {lag}", "plain"))
+    return line((f"{lag}  ", "plain"), (f"{receiver}{paused}", style), (f"  {view.name}", "dim"))
 
 
 def _blocking(sessions: tuple[Session, ...]) -> Line | None:

@@ -33,7 +33,7 @@ def _cluster(snapshot: RedisSnapshot) -> Line:
         "  nodes ",
         (f"{len(answering)}/{len(snapshot.nodes)}", "plain" if len(answering) == len(snapshot.nodes) else "critical"),
         "  slots ",
-        (f"{slots}/{CLUSTER_SLOTS}", "plain" if slots == CLUSTER_SLOTS else "critical"),
+        ("all", "plain") if slots == CLUSTER_SLOTS else (f"{slots}/{CLUSTER_SLOTS}", "critical"),
     )
 
 
@@ -48,7 +48,7 @@ def _memory(snapshot: RedisSnapshot, thresholds: Thresholds) -> Line:
         "memory ",
         memory,
         f"  evicted {evicted:.0f}/s  hit ",
-        ("no traffic" if hit is None else f"{hit:.1f}%", "warning" if low else "plain"),
+        ("idle" if hit is None else f"{hit:.1f}%", "warning" if low else "plain"),
     )
 
 
@@ -79,4 +79,4 @@ def _node(node: RedisNode, names: dict[str, str], thresholds: Thresholds) -> Lin
             f"replica of {names.get(node.master_id, node.master_id[:8])}{link}",
             "plain" if not link else "critical",
         )
-    return line((f"{node.name} ", "strong"), role, "  ", memory, key=node.name)
+    return line((f"{node.name} ", "strong"), memory, "  ", role, key=node.name)

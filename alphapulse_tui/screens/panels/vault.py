@@ -21,7 +21,7 @@ def body(snapshot: VaultSnapshot) -> list[Line]:
             line(
                 "raft ",
                 ("healthy" if raft.healthy else "UNHEALTHY", "ok" if raft.healthy else "critical"),
-                f"  may lose {raft.failure_tolerance} of {raft.voters} voters",
+                f"  may lose {raft.failure_tolerance} of {raft.voters}",
             )
         )
     lines += [line(("missing right: ", "warning"), grant) for grant in snapshot.missing_grants]

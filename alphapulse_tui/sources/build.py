@@ -67,7 +67,7 @@ class Deferred(Source[Any]):
             await self._source.close()
 
 
-def make_sources(profile: Profile) -> list[Source[Any]]:
+def make_sources(profile: Profile) -> list[Deferred]:
     """A source for every configured target of ``profile``; nothing is imported or connected yet."""
     return [Deferred(recipe, profile) for recipe in RECIPES if recipe.configured(profile)]
 
@@ -75,7 +75,10 @@ def make_sources(profile: Profile) -> list[Source[Any]]:
 async def read_once(profile: Profile, deadline: float) -> Board:
     """Every configured target read once, all at the same time; what has not answered after ``deadline`` seconds is *down* on the board."""
     board = Board()
-    loops = [SourceLoop(source, board) for source in make_sources(profile)]
+    sources = make_sources(profile)
+    # What our imports take is no silence of a target's. One that cannot be made says so when it is read.
+    await asyncio.gather(*(source.source() for source in sources), return_exceptions=True)
+    loops = [SourceLoop(source, board) for source in sources]
     await asyncio.gather(*(loop.read_once(deadline) for loop in loops))
     return board
 

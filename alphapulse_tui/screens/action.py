@@ -116,7 +116,8 @@ class ActionScreen(Dialog[bool]):
         self.set_interval(1.0, self._tick)
         self.query_one(Panel).focus()
         self._show([line(("planning: reading the target", "dim"))])
-        self.run_worker(self._make_plan(), exclusive=True)
+        # After the layout: before it the panel is 0 cells wide, and nothing could be wrapped.
+        self.call_after_refresh(lambda: self.run_worker(self._make_plan(), exclusive=True))
 
     def _tick(self) -> None:
         """Time of day above, and how long it has been under way below."""

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from alphapulse_tui.app import Cockpit
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.model.reading import Link
 from alphapulse_tui.screens.commands import COCKPIT, COMMANDS, EVERYWHERE
+from alphapulse_tui.screens.cockpit import Cockpit as CockpitScreen
 from alphapulse_tui.screens.help import HelpScreen
 from alphapulse_tui.screens.panels import platform, postgres
 from alphapulse_tui.widgets.panel import ASCII, BOX, Panel
@@ -80,6 +82,12 @@ async def test_hostile_words_are_shown_as_they_are_and_do_nothing() -> None:
         assert app.is_running
 
 
+def tick(app: Cockpit) -> None:
+    """A second passes on the start screen."""
+    assert isinstance(app.screen, CockpitScreen)
+    app.screen.tick()
+
+
 async def test_old_numbers_are_dimmed_then_taken_away_and_never_green() -> None:
     app, clock = quiet()
     async with app.run_test(size=(160, 45)) as pilot:
@@ -87,12 +95,12 @@ async def test_old_numbers_are_dimmed_then_taken_away_and_never_green() -> None:
         await pilot.pause()
         assert "50/54" in text_of(app)
         clock.now += 11
-        app.screen.tick()
+        tick(app)
         await pilot.pause()
         shown = text_of(app)
         assert "STALE 11s old" in shown and "50/54" in shown
         clock.now += 5
-        app.screen.tick()
+        tick(app)
         await pilot.pause()
         shown = text_of(app)
         assert "50/54" not in shown and "not verified since" in shown

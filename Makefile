@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Test processes, each with a lab of its own: the tests wait more than they compute.
-WORKERS ?= 4
+WORKERS ?= 2
 INSTALLED := $(VENV)/.installed
 
 .PHONY: help demo test test-long lint servers bench pictures wheel constraints clean

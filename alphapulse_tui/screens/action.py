@@ -21,6 +21,7 @@ from alphapulse_tui.executor.confirm import ENTER, required_confirmation
 from alphapulse_tui.executor.protocol import ExecutorProblem, Progress
 from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
 from alphapulse_tui.model.words import clock
+from alphapulse_tui.screens.arm import arm
 from alphapulse_tui.screens.base import standing_of
 from alphapulse_tui.screens.dialog import Dialog
 from alphapulse_tui.screens.plan_lines import detail_lines, plan_lines, reading_lines
@@ -75,6 +76,7 @@ class ActionScreen(Dialog[bool]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "back", id="action.back"),
+        Binding("A", "arm", "arm", id="arm", tooltip="Allow changes in production for 60 minutes."),
         Binding("z", "undo", "undo", id="action.undo", tooltip="Go back: plan the action that undoes this one."),
     ]
 
@@ -97,6 +99,8 @@ class ActionScreen(Dialog[bool]):
         self._letter = ""
         self._hears_from = 0.0
         self._asking = False
+        self._read_only = False
+        """The plan is shown, and cannot be confirmed before the environment is armed."""
         self._verified = False
         self._sent = False
         """Whether something may have changed at the target, so that going back means something."""
@@ -122,6 +126,8 @@ class ActionScreen(Dialog[bool]):
     def _tick(self) -> None:
         """Time of day above, and how long it has been under way below."""
         self.query_one(TopLine).show(standing_of(self.session), time.time())
+        if self._read_only and self._plan is not None and self._may_change:
+            self._ask(self._plan)
         if self._running_since is not None:
             elapsed = clock(time.monotonic() - self._running_since)
             self._prompt(line((f" under way {elapsed} ", "accent"), " Esc leaves this screen; it goes on"))
@@ -149,8 +155,18 @@ class ActionScreen(Dialog[bool]):
         self._show(wrap(sentence, self.query_one(Panel).inner_width, "warning"))
         self._prompt(line((" not possible now ", "warning"), " Esc goes back"))
 
+    @property
+    def _may_change(self) -> bool:
+        """Whether the executor would take a change now; it asks itself again whatever we think."""
+        standing = standing_of(self.session)
+        return standing.always_armed or standing.armed_seconds is not None
+
     def _ask(self, plan: Plan) -> None:
-        """Demand the confirmation of the plan's risk."""
+        """Demand the confirmation of the plan's risk; while read-only say so, and ask as soon as it is armed."""
+        self._read_only = not self._may_change
+        if self._read_only:
+            self._prompt(line((" READ-ONLY ", "warning"), ("A", "focus"), " arms   ", ("Esc", "focus"), " back"))
+            return
         self._hears_from = time.monotonic() + DEAF_SECONDS
         self._asking = True
         if plan.risk is Risk.SAFE:
@@ -303,6 +319,11 @@ class ActionScreen(Dialog[bool]):
             ActionScreen(plan.undo_action, dict(plan.undo_params), undoes=plan.id, reason=f"undo of {plan.title}"),
             undone,
         )
+
+    def action_arm(self) -> None:
+        """Arm from here: the plan is read, and leaving would lose it."""
+        if self._read_only:
+            arm(self)
 
     def action_leave(self) -> None:
         """Cancel before sending; afterwards only stop watching."""

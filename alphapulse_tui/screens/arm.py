@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from alphapulse_tui.executor.client import ExecutorClient
 from alphapulse_tui.executor.protocol import ExecutorProblem
 from alphapulse_tui.screens.base import CockpitScreen
+from alphapulse_tui.screens.dialog import Dialog
 from alphapulse_tui.screens.prompt import PromptScreen
 
 
-def arm(screen: CockpitScreen) -> None:
+def arm(screen: CockpitScreen | Dialog[Any]) -> None:
     """Ask for the environment's name and arm the executor, or disarm it when it is armed."""
     session = screen.session
     executor = session.executor
@@ -40,7 +43,7 @@ def arm(screen: CockpitScreen) -> None:
     screen.app.push_screen(PromptScreen("Arm", f"Type {environment} to allow changes there for 60 minutes."), answered)
 
 
-async def _arm(screen: CockpitScreen, executor: ExecutorClient, environment: str) -> None:
+async def _arm(screen: CockpitScreen | Dialog[Any], executor: ExecutorClient, environment: str) -> None:
     try:
         await executor.arm(environment)
     except ExecutorProblem as problem:

@@ -39,7 +39,7 @@ class DeclareScreen(Dialog[None]):
     def compose(self) -> ComposeResult:
         """The four severities over the title."""
         yield Panel(0, "Declare an incident", id="severities")
-        yield Input(placeholder="what is wrong, in a few words", id="title")
+        yield Input(placeholder="what is wrong, in a few words", id="title", select_on_focus=False)
 
     def on_mount(self) -> None:
         """Choose what the platform suggests, and follow it while nobody has chosen otherwise."""

@@ -70,11 +70,17 @@ class HelpScreen(ModalScreen[None]):
                 continue
             key = shown(command) if command and binding.key in command.keys.split(",") else key_name(binding.key)
             lines += _entry(key, binding.description, command.help if command else binding.tooltip, width)
+        palette = commands["palette"]
+        if any(each.binding.action == "command_palette" for each in self._below.active_bindings.values()):
+            lines += _entry(shown(palette), palette.title, palette.help, width)  # Textual's own binding has no id
         lines += _entry("arrows", "move", "Walk the lines, or scroll; also j and k, PgUp, PgDn, Home, End.", width)
         lines += _entry("Enter", "open", "Open, choose or do what the cursor stands on.", width)
         lines += _entry("Tab", "next", "The next panel.", width)
         lines += [Line(), line(("How to read the panels", "title"))]
-        lines += [line((f" {word:<15}", style), meaning) for word, style, meaning in LEGEND]
+        for word, style, meaning in LEGEND:
+            first, *rest = wrap(meaning, max(20, width - 16))
+            lines.append(Line(((f" {word:<15}", style), *first.spans)))
+            lines += [Line(((" " * 16, "plain"), *one.spans)) for one in rest]
         return lines
 
 

@@ -33,7 +33,12 @@ def step_list(engine: Engine, chosen: str) -> list[Line]:
         mark, style = MARKS[record.state]
         here = "focus" if step.id == chosen else "plain" if not record.state.settled else "dim"
         lines.append(
-            line((f"{mark} ", style), (f"{number} {step.title}", here), (f"  {record.state.value}", "dim"), key=step.id)
+            line(
+                (f"{mark} ", style),
+                (f"{number} {step.title}", here),
+                ("" if record.state is StepState.OPEN else f"  {record.state.value}", "dim"),
+                key=step.id,
+            )
         )
     return lines
 

@@ -51,7 +51,7 @@ class PromptScreen(ModalScreen[str | None]):
         panel.styles.height = len(panel.body) + 2
         panel.can_focus = False
         yield panel
-        yield Input(value=self._value, id="answer")
+        yield Input(value=self._value, id="answer", select_on_focus=False)
 
     def on_mount(self) -> None:
         """Type at once."""

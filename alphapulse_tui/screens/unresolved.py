@@ -65,7 +65,8 @@ class UnresolvedScreen(Dialog[None]):
     def on_mount(self) -> None:
         """Ask what there is, and probe each."""
         self.query_one(Panel).focus()
-        self.run_worker(self._load(), exclusive=True)
+        # After the layout: before it the panel is 0 cells wide, and nothing could be wrapped.
+        self.call_after_refresh(lambda: self.run_worker(self._load(), exclusive=True))
 
     async def _load(self) -> None:
         executor = self.session.executor

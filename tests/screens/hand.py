@@ -10,6 +10,7 @@ from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.executor.client import ExecutorClient
 from alphapulse_tui.executor.protocol import ExecutorGone, OpenRun, Progress, Resolution, Stage
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
+from alphapulse_tui.session import Session
 from tests.screens.stage import Clock, QuietSession
 
 GONE = "The executor is gone; what it had taken over, it finishes."
@@ -113,17 +114,22 @@ class Hand:
 class HandSession(QuietSession):
     """A session with a :class:`Hand` for an executor."""
 
-    def __init__(self, profile: Profile, hand: Hand, clock: Clock) -> None:
+    def __init__(self, profile: Profile, hand: Hand, clock: Clock, journal: bool) -> None:
         super().__init__(profile, clock=clock)
         self.hand = hand
+        self._journal = journal
+
+    async def open_desk(self) -> None:
+        if self._journal:
+            await Session.open_desk(self)
 
     async def start_executor(self) -> None:
         self.executor = cast("ExecutorClient", self.hand)
 
 
-def at_hand(hand: Hand, profile: Profile | None = None) -> Cockpit:
-    """A cockpit that reads nothing and acts through ``hand``."""
-    return Cockpit(HandSession(profile or Profile(name="stage"), hand, Clock()))
+def at_hand(hand: Hand, profile: Profile | None = None, *, journal: bool = False) -> Cockpit:
+    """A cockpit that reads nothing and acts through ``hand``; with ``journal``, a real one in the state folder that the test has set."""
+    return Cockpit(HandSession(profile or Profile(name="stage"), hand, Clock(), journal))
 
 
 def open_run(run: str = "run-1", *, under_way: bool = False) -> OpenRun:

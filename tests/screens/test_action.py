@@ -6,6 +6,7 @@ import pytest
 from textual.pilot import Pilot
 
 from alphapulse_tui.app import Cockpit
+from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.executor.confirm import ENTER, LETTERS, required_confirmation
 from alphapulse_tui.executor.protocol import Progress, Stage
 from alphapulse_tui.model.plan import Outcome, Result, Risk, Verdict
@@ -193,3 +194,18 @@ async def test_an_unproven_end_does_not_answer_verified() -> None:
         await pilot.press("escape", "escape")
         await pilot.pause()
         assert answers == [False]
+
+
+@pytest.mark.usefixtures("heard")
+async def test_read_only_production_shows_the_plan_and_is_armed_from_there() -> None:
+    hand = Hand()
+    app = at_hand(hand, Profile(name="prod", environment="main", production=True))
+    letter = required_confirmation(hand.next_plan)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, "READ-ONLY A arms")
+        await pilot.press(*LETTERS)
+        assert hand.executed == []
+        await pilot.press("A", *"main", "enter")
+        await until(lambda: f"press {letter} to do it" in text_of(app), 10, "the letter")
+        await pilot.press(letter)
+        await until(lambda: hand.executed, 10, "the run")

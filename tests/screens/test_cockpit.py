@@ -10,8 +10,8 @@ import pytest
 from alphapulse_tui.app import Cockpit
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.model.reading import Link
-from alphapulse_tui.screens.commands import COCKPIT, COMMANDS, EVERYWHERE
 from alphapulse_tui.screens.cockpit import Cockpit as CockpitScreen
+from alphapulse_tui.screens.commands import COCKPIT, COMMANDS, EVERYWHERE
 from alphapulse_tui.screens.help import HelpScreen
 from alphapulse_tui.screens.panels import platform, postgres
 from alphapulse_tui.widgets.panel import ASCII, BOX, Panel

@@ -61,7 +61,14 @@ def truthful(
     if old is not None:
         lines.append(line((f"last answer {age(old)} ago: not verified since", "unknown")))
     if reading.attempts:
-        lines.append(line((f"{reading.attempts} attempts; it is tried again by itself", "dim")))
+        lines.append(
+            line(
+                (
+                    f"{reading.attempts} {'attempt' if reading.attempts == 1 else 'attempts'}; it is tried again by itself",
+                    "dim",
+                )
+            )
+        )
     return lines
 
 

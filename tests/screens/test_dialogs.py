@@ -1,0 +1,147 @@
+"""The dialogs without a lab: fixes, unresolved actions, arming, declaring, help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from alphapulse_tui.app import Cockpit
+from alphapulse_tui.config.settings import Profile
+from alphapulse_tui.executor.protocol import Resolution
+from alphapulse_tui.model.health import Finding, Health, Severity
+from alphapulse_tui.screens.action import ActionScreen
+from alphapulse_tui.screens.declare import DeclareScreen
+from alphapulse_tui.screens.fixes import FixesScreen
+from alphapulse_tui.screens.help import HelpScreen
+from alphapulse_tui.screens.unresolved import UnresolvedScreen
+from alphapulse_tui.widgets.panel import Panel
+from tests.screens.hand import Hand, at_hand, open_run
+from tests.screens.stage import SEALED, post, quiet, snapshots, text_of
+from tests.waiting import until
+
+SLOW = Finding("platform", Health.WARNING, "p99 is 812 ms", "api", "", Severity.P2)
+
+
+async def test_a_fix_is_two_keys_away_and_opens_its_plan() -> None:
+    hand = Hand()
+    app = at_hand(hand)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.session.executor, 10, "the executor")
+        post(app, "vault", snapshots()["vault"], SEALED)
+        await pilot.press("5", "f")
+        await pilot.pause()
+        assert "1  unseal next node: vault-1 (1/3)" in text_of(app) and "suggested" in text_of(app)
+        await pilot.press("1")
+        await until(lambda: hand.planned, 10, "the plan")
+        assert hand.planned == [("vault.unseal", {"node": "next"})]
+        assert isinstance(app.screen, ActionScreen)
+
+
+async def test_a_fix_that_is_not_possible_says_why_and_escape_leaves() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        post(app, "postgres", snapshots()["postgres"])
+        post(app, "kubernetes", snapshots()["kubernetes"])
+        await pilot.press("2", "f", "question_mark")
+        assert isinstance(app.screen, HelpScreen)
+        await pilot.press("escape")
+        assert isinstance(app.screen, FixesScreen)
+        impossible = next(fix for fix in app.screen._fixes if fix.why_not)
+        await pilot.press(str(impossible.number))
+        await until(lambda: "Not possible now" in text_of(app), 10, "the reason")
+        assert isinstance(app.screen, FixesScreen)
+        await pilot.press("9", "escape")
+        assert not isinstance(app.screen, FixesScreen)
+
+
+async def test_a_panel_that_never_answered_has_nothing_to_choose_from() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24)) as pilot:
+        post(app, "kubernetes", None)
+        await pilot.press("2", "f")
+        await pilot.pause()
+        assert "kubernetes has not answered yet" in text_of(app)
+
+
+async def test_unresolved_actions_come_first_and_each_of_three_keys_settles_one() -> None:
+    hand = Hand()
+    hand.open_runs = [open_run("run-1"), open_run("run-2"), open_run("run-3")]
+    app = at_hand(hand)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: isinstance(app.screen, UnresolvedScreen), 10, "the screen at the start")
+        await until(lambda: "run-1: the session lives" in text_of(app), 10, "the probe")
+        assert "sent, no answer" in text_of(app) and "1 of 3" in text_of(app)
+        await pilot.press("right")
+        await until(lambda: "2 of 3" in text_of(app), 10, "the second")
+        await pilot.press("v")
+        await until(lambda: len(hand.resolved) == 1 and "1 of 2" in text_of(app), 10, "the verifying")
+        await pilot.press("d", *"seen", "enter")
+        await until(lambda: len(hand.resolved) == 2, 10, "the evidence")
+        await until(lambda: "run-3" in text_of(app), 10, "the last one")
+        await pilot.press("x", "escape")
+        assert len(hand.resolved) == 2, "an abandoning that was cancelled settles nothing"
+        await pilot.press("x", *"gone", "enter")
+        await until(lambda: "has an outcome that is known" in text_of(app), 10, "nothing left")
+        assert hand.resolved == [
+            ("run-2", Resolution.VERIFY, ""),
+            ("run-1", Resolution.DONE, "seen"),
+            ("run-3", Resolution.ABANDON, "gone"),
+        ]
+        await pilot.press("escape")
+        assert not isinstance(app.screen, UnresolvedScreen)
+
+
+async def test_production_is_armed_by_its_name_and_by_nothing_else() -> None:
+    hand = Hand()
+    app = at_hand(hand, Profile(name="prod", environment="main", production=True))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(lambda: app.session.executor, 10, "the executor")
+        await pilot.press("A", *"man", "enter")
+        await until(lambda: "nothing was armed" in text_of(app), 10, "the refusal")
+        assert hand.armed == []
+        await pilot.press("A", *"main", "enter")
+        await until(lambda: hand.armed, 10, "the arming")
+        await until(lambda: "ARMED 1:00:00" in text_of(app).split("\n")[0], 10, "the top line")
+
+
+@pytest.fixture
+def journaled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cockpit:
+    monkeypatch.setenv("ALPHAPULSE_STATE", str(tmp_path))
+    app, _ = quiet()
+    return app
+
+
+async def test_declaring_follows_the_board_until_the_person_chooses(journaled: Cockpit) -> None:
+    app = journaled
+    async with app.run_test(size=(80, 24)) as pilot:
+        post(app, "platform", snapshots()["platform"], SLOW)
+        app.push_screen(DeclareScreen())
+        await until(lambda: "Suggested: P2" in text_of(app), 10, "the first suggestion")
+        panel, title = app.screen.query_one(Panel), app.screen.query_one(Input)
+        assert (panel.chosen, title.value) == ("P2", "p99 is 812 ms")
+        post(app, "vault", snapshots()["vault"], SEALED)
+        await until(lambda: "Suggested: P0" in text_of(app), 10, "the second suggestion")
+        assert (panel.chosen, title.value) == ("P0", "vault-1 is sealed")
+        await pilot.press("down")
+        assert panel.chosen == "P1"
+        post(app, "vault", snapshots()["vault"])
+        await until(lambda: "Suggested: P2" in text_of(app), 10, "the suggestion without Vault")
+        assert (panel.chosen, title.value) == ("P1", "p99 is 812 ms"), "the severity is the person's by now"
+        await pilot.press("enter", *" and more")
+        post(app, "vault", snapshots()["vault"], SEALED)
+        await pilot.pause()
+        assert (panel.chosen, title.value) == ("P1", "p99 is 812 ms and more"), "nothing changes under who types"
+
+
+async def test_help_tells_our_keys_first_and_none_that_means_nothing() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(80, 40)) as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        shown = text_of(app)
+        rows = [row for row in shown.split("\n") if "│" in row]
+        assert "1-7  panel" in rows[0] and "f  fix" in rows[1]
+        assert "Focus Next" not in shown and "super+c" not in shown and "colon" not in shown and ":  command" in shown
+        assert "suggested one first." in shown, "a long sentence is wrapped, not cut"

@@ -1,0 +1,87 @@
+"""Lists at 80 columns: nothing runs over, `/` filters, `s` sorts, `c` copies the row, `C` writes a file, Esc goes back step by step."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from alphapulse_tui.screens.columns import TABLES
+from alphapulse_tui.screens.detail import DetailScreen
+from alphapulse_tui.screens.help import HelpScreen
+from alphapulse_tui.screens.runbook import RunbookScreen
+from alphapulse_tui.widgets.table import LiveTable
+from tests.screens.stage import post, quiet, snapshots, text_of
+from tests.waiting import until
+
+
+@pytest.mark.parametrize("target", list(TABLES))
+async def test_every_table_fits_80_columns_and_names_its_keys(target: str) -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24)) as pilot:
+        post(app, target, snapshots()[target])
+        app.push_screen(DetailScreen(target))
+        await until(lambda: TABLES[target].title in text_of(app), 10, "the table")
+        await pilot.pause()
+        shown = text_of(app)
+        assert TABLES[target].columns[0].title in shown
+        assert not any(row.endswith("~") for row in shown.split("\n")[2:3]), "the head is cut"
+        for keys in ("Enter open", "f fix", "/ filter", "s sort", "c copy", "Esc back", "? help", "q quit"):
+            assert keys in shown, f"{keys!r} is in no footer"
+        await pilot.press("question_mark")
+        assert isinstance(app.screen, HelpScreen)
+        await pilot.pause()
+        assert "Write the rows" in text_of(app)
+
+
+def files(folder: Path) -> list[Path]:
+    return list(folder.glob("copied/vault-*.tsv"))
+
+
+async def test_a_list_is_filtered_copied_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALPHAPULSE_STATE", str(tmp_path))
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        post(app, "vault", snapshots()["vault"])
+        app.push_screen(DetailScreen("vault"))
+        await until(lambda: "3/3 rows" in text_of(app), 10, "the rows")
+        await pilot.press("slash", *"sealed", "enter")
+        await until(lambda: "1/3 rows" in text_of(app), 10, "the filter")
+        await pilot.press("c")
+        await until(lambda: "Copied" in text_of(app), 10, "the word that it was copied")
+        assert app.clipboard.split("\t")[:3] == ["vault-1", "SEALED", "1/3"]
+        await pilot.press("C")
+        await until(lambda: files(tmp_path), 10, "the file")
+        (written,) = files(tmp_path)
+        assert [row.split("\t")[0] for row in written.read_text().splitlines()] == ["NODE", "vault-1"]
+        assert stat.S_IMODE(written.stat().st_mode) == 0o600
+        await pilot.press("escape")
+        await until(lambda: "3/3 rows" in text_of(app), 10, "the filter dropped")
+        assert isinstance(app.screen, DetailScreen)
+        await pilot.press("escape")
+        assert not isinstance(app.screen, DetailScreen)
+
+
+async def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "copied").write_text("in the way")
+    monkeypatch.setenv("ALPHAPULSE_STATE", str(tmp_path))
+    app, _ = quiet()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        post(app, "vault", snapshots()["vault"])
+        app.push_screen(DetailScreen("vault"))
+        await until(lambda: "3/3 rows" in text_of(app), 10, "the rows")
+        await pilot.press("C")
+        await until(lambda: "could not be written" in text_of(app), 10, "the sentence")
+
+
+async def test_the_runbook_is_a_list_like_any_other() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("r")
+        await until(lambda: "pg-connections" in text_of(app) and "vault-sealed" in text_of(app), 10, "the procedures")
+        await pilot.press("slash", *"vault", "enter")
+        assert isinstance(app.screen, RunbookScreen)
+        assert app.screen.query_one(LiveTable).shown == 1
+        await pilot.press("s", "escape")
+        assert app.screen.query_one(LiveTable).shown > 1

@@ -1,0 +1,104 @@
+"""The procedure screen on a real journal and without a lab: Enter, what must come first, skip, copy, and an action's proof or its lack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from alphapulse_tui.app import Cockpit
+from alphapulse_tui.executor.confirm import required_confirmation
+from alphapulse_tui.model.plan import Verdict
+from alphapulse_tui.runbook.engine import StepState
+from alphapulse_tui.screens import action
+from alphapulse_tui.screens.action import ActionScreen
+from alphapulse_tui.screens.procedure import ProcedureScreen
+from tests.screens.hand import Hand, at_hand, done
+from tests.screens.stage import SEALED, post, snapshots, text_of
+from tests.waiting import until
+
+
+@pytest.fixture
+def hand() -> Hand:
+    return Hand()
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hand: Hand) -> Cockpit:
+    monkeypatch.setenv("ALPHAPULSE_STATE", str(tmp_path))
+    monkeypatch.setattr(action, "DEAF_SECONDS", 0.0)
+    return at_hand(hand, journal=True)
+
+
+async def opened(pilot: Pilot[None], app: Cockpit) -> ProcedureScreen:
+    """The procedure that the verdict suggests, on its first step."""
+    await until(lambda: app.session.desk and app.session.executor, 10, "journal and executor")
+    post(app, "vault", snapshots()["vault"], SEALED)
+    await pilot.press("p")
+    await until(lambda: "step 1 of" in text_of(app) and "sealed: vault-1" in text_of(app), 10, "the first step")
+    assert isinstance(app.screen, ProcedureScreen)
+    return app.screen
+
+
+def state_of(screen: ProcedureScreen, step: str) -> StepState:
+    return screen.engine.step_record(screen.procedure.step(step)).state
+
+
+async def test_what_happens_now_and_every_key_are_in_view_at_80x24(app: Cockpit) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app)
+        shown = text_of(app)
+        for words in (
+            "Enter looks and records it",
+            "s skips",
+            "Enter run step",
+            "s skip",
+            "c copy",
+            "Esc back",
+            "! declare",
+        ):
+            assert words in shown, words
+
+
+async def test_a_step_waits_for_the_one_before_or_is_skipped_with_a_reason(app: Cockpit) -> None:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        screen = await opened(pilot, app)
+        first = screen.step
+        await pilot.press("right")
+        await until(lambda: "step 2 of" in text_of(app), 10, "the second step")
+        await pilot.press("left", "s")
+        await until(lambda: "F1 not needed here" in text_of(app), 10, "the usual reasons")
+        await pilot.press("escape")
+        assert state_of(screen, first.id) is StepState.OPEN
+        await pilot.press("s", "f1")
+        await until(lambda: state_of(screen, first.id) is StepState.SKIPPED, 10, "the skipping")
+        await until(lambda: "step 2 of" in text_of(app), 10, "the next step")
+
+
+async def test_an_action_that_is_not_proven_leaves_its_step_open_and_one_that_is_settles_it(
+    app: Cockpit, hand: Hand
+) -> None:
+    hand.progress = done(Verdict.PENDING)
+    letter = required_confirmation(hand.next_plan)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(lambda: app.session.desk and app.session.executor, 10, "journal and executor")
+        post(app, "postgres", snapshots()["postgres"])
+        app.push_screen(ProcedureScreen(app.procedures["pg-connections"]))
+        await until(lambda: "How many slots" in text_of(app), 10, "the procedure")
+        screen = app.screen
+        assert isinstance(screen, ProcedureScreen)
+        acts = next(step for step in screen.procedure.steps if step.kind == "action")
+        for step in screen.procedure.steps[: screen.procedure.steps.index(acts)]:
+            await screen.engine.skip(step, "tried elsewhere")
+        screen._chosen = acts.id
+        screen._draw()
+        for verdict, proven in ((Verdict.PENDING, False), (Verdict.VERIFIED, True)):
+            hand.progress = done(verdict)
+            await pilot.press("enter")
+            await until(lambda: isinstance(app.screen, ActionScreen) and "to do it" in text_of(app), 10, "the plan")
+            await pilot.press(letter)
+            await until(lambda v=verdict: f"{v.value}:" in text_of(app), 10, "the end")  # type: ignore[misc]
+            await pilot.press("escape")
+            await until(lambda: app.screen is screen, 10, "the procedure again")
+            await until(lambda p=proven: state_of(screen, acts.id).settled is p, 10, "the step's state")  # type: ignore[misc]

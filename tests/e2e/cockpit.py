@@ -92,6 +92,11 @@ class CockpitTerminal(Terminal):
             lambda screen: all(word in screen.split("\n")[1] for word in words), timeout, f"the verdict {words}"
         )
 
+    def leave(self, words: str) -> None:
+        """Esc, and wait until ``words`` are gone: a key that comes at once behind it would be read as Alt and that key."""
+        self.press("escape")
+        self.wait_until(lambda screen: words not in screen, STEP_SECONDS, f"{words!r} gone")
+
     # A procedure.
 
     def choose_procedure(self, procedure: str) -> None:

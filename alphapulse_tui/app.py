@@ -18,6 +18,7 @@ from textual.screen import Screen
 
 from alphapulse_tui.config.paths import log_file
 from alphapulse_tui.config.settings import Profile
+from alphapulse_tui.errors import BadDataError
 from alphapulse_tui.exits import ExitCode
 from alphapulse_tui.runbook.schema import Procedure
 from alphapulse_tui.screens.cockpit import Cockpit as CockpitScreen
@@ -53,11 +54,17 @@ class Cockpit(TerminalApp[None]):
 
     @cached_property
     def procedures(self) -> dict[str, Procedure]:
-        """Every procedure by id; read when first asked for."""
+        """Every procedure by id; read when first asked for. A mistake in a file of the user's own is told, and ours remain."""
         from alphapulse_tui.config.paths import config_file
         from alphapulse_tui.runbook.load import load_procedures
 
-        return load_procedures(config_file().parent / "procedures")
+        try:
+            return load_procedures(config_file().parent / "procedures")
+        except BadDataError as problem:
+            self.notify(
+                problem.sentence, title="Only the built-in procedures", severity="error", markup=False, timeout=30
+            )
+            return load_procedures()
 
     def get_default_screen(self) -> Screen[None]:
         """The cockpit."""

@@ -89,8 +89,11 @@ class ActionScreen(Dialog[bool]):
     ActionScreen.-typing > Input { display: block; }
     """
 
-    def __init__(self, action_id: str, params: dict[str, str], *, undoes: str = "", reason: str = "") -> None:
+    def __init__(
+        self, action_id: str, params: dict[str, str], *, undoes: str = "", reason: str = "", title: str = ""
+    ) -> None:
         super().__init__()
+        self._asked_for = title or "What this will do"
         self._action_id = action_id
         self._params = params
         self._undoes = undoes
@@ -111,7 +114,7 @@ class ActionScreen(Dialog[bool]):
     def compose(self) -> ComposeResult:
         """Where this is done, the plan, the typed name for destructive ones, the prompt."""
         yield TopLine(standing_of(self.session))
-        yield Panel(0, "What this will do", id="action")
+        yield Panel(0, self._asked_for, id="action")
         yield Input(placeholder="type the name to confirm", id="typed")
         yield PromptLine()
 
@@ -332,7 +335,7 @@ class ActionScreen(Dialog[bool]):
     def _show(self, lines: list[Line]) -> None:
         plan = self._plan
         panel = self.query_one(Panel)
-        panel.title = plan.title if plan is not None else "What this will do"
+        panel.title = plan.title if plan is not None else self._asked_for
         badge = (
             line((f"{plan.environment}  {plan.risk.value}", "critical" if plan.risk is Risk.DESTRUCTIVE else "accent"))
             if plan

@@ -118,6 +118,10 @@ class CockpitScreen(Screen[None]):
 
         self.app.push_screen(UnresolvedScreen())
 
+    def installed(self, procedure: str) -> str:
+        """The id of ``procedure``, or empty where it is not installed: no key is promised that leads nowhere."""
+        return procedure if procedure and procedure in self.cockpit.procedures else ""
+
     def open_procedure(self, procedure: str) -> None:
         """Open a procedure's screen, where it stood if it was under way."""
         from alphapulse_tui.screens.procedure import open_procedure
@@ -136,15 +140,15 @@ class CockpitScreen(Screen[None]):
 
         def chosen(fix: Fix | None) -> None:
             if fix is not None:
-                self.open_action(fix.action_id, dict(fix.params))
+                self.open_action(fix.action_id, dict(fix.params), title=fix.title)
 
         self.app.push_screen(FixesScreen(target, key), chosen)
 
-    def open_action(self, action_id: str, params: dict[str, str], undoes: str = "") -> None:
+    def open_action(self, action_id: str, params: dict[str, str], undoes: str = "", title: str = "") -> None:
         """Plan an action and lead it through confirmation, execution and proof."""
         from alphapulse_tui.screens.action import ActionScreen
 
-        self.app.push_screen(ActionScreen(action_id, params, undoes=undoes))
+        self.app.push_screen(ActionScreen(action_id, params, undoes=undoes, title=title))
 
 
 def standing_of(session: Session) -> Standing:

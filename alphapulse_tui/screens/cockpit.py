@@ -135,7 +135,8 @@ class Cockpit(CockpitScreen):
 
     def _judge(self) -> None:
         self.verdict = judge(self.session.board.readings.values(), self.session.now)
-        self.query_one(VerdictLine).show(self.verdict)
+        finding = self.verdict.finding
+        self.query_one(VerdictLine).show(self.verdict, self.installed(finding.procedure) if finding else "")
         self.query_one(TooSmall).show(self.verdict)
 
     def _draw(self, target: str) -> None:
@@ -199,8 +200,13 @@ class Cockpit(CockpitScreen):
     def action_procedure(self) -> None:
         """Open what the verdict suggests."""
         finding = self.verdict.finding if self.verdict else None
-        if finding is None or not finding.procedure:
-            self.app.notify("Nothing suggests a procedure; r lists them all.", title="No procedure")
+        if finding is None or not self.installed(finding.procedure):
+            said = (
+                f"There is no procedure {finding.procedure} yet"
+                if finding and finding.procedure
+                else "None is suggested"
+            )
+            self.app.notify(f"{said}; f offers fixes, r lists all procedures.", title="No procedure", markup=False)
             return
         self.open_procedure(finding.procedure)
 
@@ -223,4 +229,6 @@ class Cockpit(CockpitScreen):
         reading = self.session.board.get("alerts")
         if reading is None or reading.snapshot is None:
             return ""
-        return next((alert.procedure for alert in reading.snapshot.alerts if alert.key == alert_key), "")
+        return self.installed(
+            next((alert.procedure for alert in reading.snapshot.alerts if alert.key == alert_key), "")
+        )

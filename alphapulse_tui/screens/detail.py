@@ -99,7 +99,7 @@ class DetailScreen(ListScreen):
     def on_live_table_opened(self, event: LiveTable.Opened) -> None:
         """Enter on a row: its procedure, where its target has one, else its fixes."""
         row = self.query_one(LiveTable).row
-        procedure = getattr(row, "procedure", "")
+        procedure = self.installed(getattr(row, "procedure", ""))
         if procedure:
             self.open_procedure(procedure)
         else:

@@ -252,7 +252,10 @@ class ProcedureScreen(CockpitScreen):
 
         self.app.push_screen(
             ActionScreen(
-                step.action, self.engine.action_params(step), reason=f"procedure {self.procedure.id}: {step.title}"
+                step.action,
+                self.engine.action_params(step),
+                reason=f"procedure {self.procedure.id}: {step.title}",
+                title=step.title,
             ),
             ended,
         )

@@ -91,11 +91,12 @@ class VerdictLine(LineWidget):
     def __init__(self) -> None:
         super().__init__()
         self._verdict = Verdict(Health.UNKNOWN, "starting")
+        self._procedure = ""
 
-    def show(self, verdict: Verdict) -> None:
-        """Take a new verdict."""
-        if verdict != self._verdict:
-            self._verdict = verdict
+    def show(self, verdict: Verdict, procedure: str) -> None:
+        """Take a new verdict, and what `p` would open: empty where no procedure for it is installed."""
+        if (verdict, procedure) != (self._verdict, self._procedure):
+            self._verdict, self._procedure = verdict, procedure
             self.repaint()
 
     def lines(self, width: int, height: int) -> list[Line]:  # noqa: ARG002 - one line, whatever the height
@@ -107,7 +108,7 @@ class VerdictLine(LineWidget):
         word = {Health.OK: "OK", Health.WARNING: "WARNING", Health.CRITICAL: "CRITICAL", Health.UNKNOWN: "NOT VERIFIED"}
         head = severity or f"{word[finding.health if finding else verdict.health]} "
         more = f" (+{verdict.others} more)" if verdict.others else ""
-        press = f" p: {finding.procedure} " if finding and finding.procedure else ""
+        press = f" p: {self._procedure} " if self._procedure else ""
         room = width - len(head) - len(more) - len(press) - 3
         sentence = verdict.sentence if len(verdict.sentence) <= room else verdict.sentence[: max(0, room - 1)] + "~"
         left = line((f" {head}", style), (sentence, style if finding else "ok"), (more, "dim"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from alphapulse_tui.screens.help import HelpScreen
 from alphapulse_tui.screens.panels import platform, postgres
 from alphapulse_tui.widgets.panel import ASCII, BOX, Panel
 from tests.screens.stage import HOSTILE, SEALED, post, quiet, snapshots, text_of
+from tests.waiting import until
 
 SIZES = [(80, 24), (120, 40), (160, 45), (200, 60)]
 
@@ -209,3 +211,27 @@ async def test_the_palette_opens_and_q_quits() -> None:
         await pilot.press("q")
         await pilot.pause()
     assert app.return_code == 0 and not app.is_running
+
+
+async def test_no_key_is_promised_for_a_procedure_that_is_not_installed() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        finding = replace(SEALED, sentence="vault melts", procedure="vault-melting")
+        post(app, "vault", snapshots()["vault"], finding)
+        await until(lambda: "P0 vault melts" in text_of(app), 10, "the verdict")
+        assert "p: " not in text_of(app).split("\n")[1]
+        await pilot.press("p")
+        await until(lambda: "no procedure vault-melting yet" in text_of(app), 10, "the reason")
+
+
+async def test_a_broken_procedure_of_the_users_own_is_told_and_ours_remain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "procedures").mkdir()
+    (tmp_path / "procedures" / "mine.yaml").write_text("id: [broken", encoding="utf-8")
+    monkeypatch.setattr("alphapulse_tui.config.paths.config_file", lambda: tmp_path / "alphapulse.toml")
+    app, _ = quiet()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("r")
+        await until(lambda: "mine.yaml" in text_of(app) and "vault-sealed" in text_of(app), 10, "the sentence")
+        assert app.is_running

@@ -15,7 +15,7 @@ from textual.css.query import NoMatches
 from textual.events import Resize
 
 from alphapulse_tui.model.reading import Link, Reading
-from alphapulse_tui.model.verdict import Verdict, judge
+from alphapulse_tui.model.verdict import Verdict, findings, judge
 from alphapulse_tui.screens.base import CockpitScreen
 from alphapulse_tui.screens.commands import COCKPIT, EVERYWHERE, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
@@ -66,6 +66,8 @@ class Cockpit(CockpitScreen):
     def __init__(self) -> None:
         super().__init__()
         self.verdict: Verdict | None = None
+        self.suggested = ""
+        """The procedure that `p` opens."""
         self._ticks = 0
         self._drawn_live: frozenset[str] = frozenset()
         """Targets that were live when they were drawn last."""
@@ -135,9 +137,15 @@ class Cockpit(CockpitScreen):
 
     def _judge(self) -> None:
         self.verdict = judge(self.session.board.readings.values(), self.session.now)
-        finding = self.verdict.finding
-        self.query_one(VerdictLine).show(self.verdict, self.installed(finding.procedure) if finding else "")
+        self.suggested = self._suggest()
+        self.query_one(VerdictLine).show(self.verdict, self.suggested)
         self.query_one(TooSmall).show(self.verdict)
+
+    def _suggest(self) -> str:
+        """The installed procedure of the first finding that has one, among those as bad as the worst: a restart may stand before its cause."""
+        found = findings(self.session.board.readings.values(), self.session.now)
+        ours = (self.installed(each.procedure) for each in found if each.health is found[0].health)
+        return next((procedure for procedure in ours if procedure), "")
 
     def _draw(self, target: str) -> None:
         try:
@@ -200,7 +208,7 @@ class Cockpit(CockpitScreen):
     def action_procedure(self) -> None:
         """Open what the verdict suggests."""
         finding = self.verdict.finding if self.verdict else None
-        if finding is None or not self.installed(finding.procedure):
+        if not self.suggested:
             said = (
                 f"There is no procedure {finding.procedure} yet"
                 if finding and finding.procedure
@@ -208,7 +216,7 @@ class Cockpit(CockpitScreen):
             )
             self.app.notify(f"{said}; f offers fixes, r lists all procedures.", title="No procedure", markup=False)
             return
-        self.open_procedure(finding.procedure)
+        self.open_procedure(self.suggested)
 
     def action_fixes(self) -> None:
         """The numbered fixes of the focused panel and row."""

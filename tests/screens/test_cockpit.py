@@ -224,6 +224,16 @@ async def test_no_key_is_promised_for_a_procedure_that_is_not_installed() -> Non
         await until(lambda: "no procedure vault-melting yet" in text_of(app), 10, "the reason")
 
 
+async def test_the_procedure_of_an_equally_bad_finding_is_offered_when_the_first_has_none() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(120, 40)) as pilot:
+        post(app, "kubernetes", snapshots()["kubernetes"], replace(SEALED, sentence="pod restarted", procedure="later"))
+        post(app, "vault", snapshots()["vault"], SEALED)
+        await until(lambda: "P0 pod restarted" in text_of(app), 10, "the verdict")
+        assert "p: vault-sealed" in text_of(app).split("\n")[1]
+        await pilot.pause()
+
+
 async def test_a_broken_procedure_of_the_users_own_is_told_and_ours_remain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.errors import BadDataError
 from alphapulse_tui.exits import ExitCode
 from alphapulse_tui.runbook.schema import Procedure
+from alphapulse_tui.screens.alarm import Alarm
 from alphapulse_tui.screens.cockpit import Cockpit as CockpitScreen
 from alphapulse_tui.screens.commands import COMMANDS, check_keymap
 from alphapulse_tui.session import Session
@@ -78,6 +79,7 @@ class Cockpit(TerminalApp[None]):
             self.register_theme(theme)
         self.theme = "alphapulse-night"
         self.set_keymap(self.session.profile.keys)
+        self._alarm = Alarm(self, self.session.board)
         self.call_after_refresh(self._start)
 
     async def _start(self) -> None:

@@ -37,6 +37,7 @@ class TopLine(LineWidget):
     DEFAULT_CSS = """
     TopLine { height: 1; background: $panel; }
     TopLine.-production { background: $error-darken-2; color: $text; }
+    TopLine.-alarm { text-style: reverse; background: $error; }
     """
 
     def __init__(self, standing: Standing) -> None:

@@ -15,6 +15,7 @@ from alphapulse_tui.screens.cockpit import Cockpit as CockpitScreen
 from alphapulse_tui.screens.commands import COCKPIT, COMMANDS, EVERYWHERE
 from alphapulse_tui.screens.help import HelpScreen
 from alphapulse_tui.screens.panels import platform, postgres
+from alphapulse_tui.screens.topline import TopLine
 from alphapulse_tui.widgets.panel import ASCII, BOX, Panel
 from tests.screens.stage import HOSTILE, SEALED, post, quiet, snapshots, text_of
 from tests.waiting import until
@@ -245,3 +246,18 @@ async def test_a_broken_procedure_of_the_users_own_is_told_and_ours_remain(
         await pilot.press("r")
         await until(lambda: "mine.yaml" in text_of(app) and "vault-sealed" in text_of(app), 10, "the sentence")
         assert app.is_running
+
+
+async def test_a_new_p0_rings_once_and_flashes_the_top_line() -> None:
+    app, _ = quiet()
+    rung: list[bool] = []
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.bell = lambda: rung.append(True)  # type: ignore[method-assign]
+        post(app, "vault", snapshots()["vault"])
+        post(app, "postgres", snapshots()["postgres"], SEALED)
+        assert not rung, "what is wrong at the start is not new"
+        post(app, "vault", snapshots()["vault"], SEALED)
+        post(app, "vault", snapshots("other")["vault"], SEALED)
+        await pilot.pause()
+        assert rung == [True]
+        assert app.screen.query_one(TopLine).has_class("-alarm")

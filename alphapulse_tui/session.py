@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from alphapulse_tui.board import Board
 from alphapulse_tui.config.settings import Profile
+from alphapulse_tui.importing import off_the_loop
 from alphapulse_tui.model.reading import Link, Reading
 from alphapulse_tui.sources.notices import Notices
 
@@ -68,7 +69,7 @@ class Session:
 
     async def start_sources(self) -> None:
         """Import the sources off the loop and start a task for each; a target without settings is put on the board as such."""
-        build = await asyncio.to_thread(_import_sources)
+        build = await off_the_loop(_import_sources)
         for source in build.make_sources(self.profile):
             self.follow(build.SourceLoop(source, self.board))
         for target in BOARD_TARGETS:
@@ -78,7 +79,7 @@ class Session:
     async def open_desk(self) -> None:
         """Open this environment's journal and follow it; without one, viewing goes on and ``journal_problem`` says why."""
         profile = self.profile
-        module = await asyncio.to_thread(_import_desk)
+        module = await off_the_loop(_import_desk)
         try:
             desk: Desk = await asyncio.to_thread(module.Desk.at, profile.environment or profile.name)
         except module.JournalUnavailable as problem:
@@ -91,7 +92,7 @@ class Session:
 
     async def start_executor(self) -> None:
         """Have the executor at hand, warm, before anybody presses a key."""
-        client = await asyncio.to_thread(_import_executor)
+        client = await off_the_loop(_import_executor)
         try:
             self.executor = await client.ExecutorClient.start(self.profile, self.config, read_only=self.read_only)
         except client.ExecutorProblem as problem:

@@ -54,8 +54,13 @@ class Projection:
         state.severities.append((state.declared_at, state.severity))
         state.phases.append((state.declared_at, PHASES[0]))
         self._sign(read.moment(payload, "started_at"))
+        # What fires now is what was declared; an alert that came and went before is another matter, unless there is no other.
+        standing = [one.began for one in state.troubles if one.alert and one.ended is None]
+        if standing:
+            state.alerted_at = min(standing)
         for one in list(state.troubles):
-            self._sign(one.began)
+            if not (standing and one.alert and one.ended is not None):
+                self._sign(one.began)
         if state.procedures:
             self._advance("investigate", state.declared_at)
         if any(run.sent_at is not None for run in state.actions.values()):

@@ -50,6 +50,8 @@ def judge(readings: Iterable[Reading[Any]], now: float) -> Verdict:
     if found:
         first = found[0]
         return Verdict(worst(finding.health for finding in found), first.sentence, first, len(found) - 1)
+    if not known:
+        return Verdict(Health.UNKNOWN, "starting: no target has been asked yet")
     configured = [reading for reading in known if reading.link is not Link.UNCONFIGURED]
     if not configured:
         return Verdict(Health.UNKNOWN, "nothing is configured: run `alphapulse config init`")

@@ -138,9 +138,11 @@ class ProcedureScreen(CockpitScreen):
         desk = self.session.desk
         assert desk is not None
         state = unfinished(desk.events, self.procedure.id)
-        self._engine = Engine(self.procedure, self._scene, desk.record, state)
-        await self._engine.start()
-        self._chosen = self._engine.current.id
+        engine = Engine(self.procedure, self._scene, desk.record, state)
+        if state is not None:
+            self._chosen = engine.current.id
+        self._engine = engine
+        await engine.start()  # Keys count from here on: whoever has moved on meanwhile stays there.
         self._draw()
 
     def _scene(self) -> Scene:

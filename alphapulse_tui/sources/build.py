@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from alphapulse_tui.board import Board
 from alphapulse_tui.config.settings import PostgresServer, Profile
+from alphapulse_tui.importing import off_the_loop
 from alphapulse_tui.model.health import Finding
 from alphapulse_tui.sources.contract import Source, SourceLoop
 
@@ -46,7 +47,7 @@ class Deferred(Source[Any]):
     async def source(self) -> Source[Any]:
         """The source itself."""
         if self._source is None:
-            self._source = await asyncio.to_thread(self._make)
+            self._source = await off_the_loop(self._make)
         return self._source
 
     async def read(self) -> Any:

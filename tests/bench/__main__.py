@@ -32,7 +32,7 @@ GOALS = ("0.35", "0.8", "300", "1.5", "5", "12", "500", "100")
 
 def cockpit(profile_file: Path, name: str, state: str) -> Program:
     """The whole cockpit on a profile file."""
-    silent = ("connecting", "opening the journal", "starting")
+    silent = ("connecting", "opening the journal", "starting", "asked yet")
     return Program(
         name,
         [str(Path(sys.executable).with_name("alphapulse")), "--config", str(profile_file)],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from tests.pty import Terminal
 QUIET_SECONDS = 0.08
 """A paint has ended when no byte came for so long; longer than any gap between two writes of one frame."""
 
-IDLE_SECONDS = 20.0
+IDLE_SECONDS = 10.0
 """How long bytes and CPU are counted while nobody touches a key."""
 
 
@@ -62,7 +61,7 @@ class TimedTerminal(Terminal):
         super()._take(data)
 
 
-def measure(program: Program, columns: int = 160, lines: int = 45, presses: int = 200) -> Cost:
+def measure(program: Program, columns: int = 160, lines: int = 45, presses: int = 100) -> Cost:
     """Start ``program``, wait for it, leave it alone, press keys, and end it."""
     cost = Cost()
     started = time.perf_counter()
@@ -74,9 +73,9 @@ def measure(program: Program, columns: int = 160, lines: int = 45, presses: int 
         for key in program.before:
             terminal.press(key)
         _settle(terminal, 5.0)
-        tree = _tree(terminal.process.pid)
+        tree = _tree(terminal.process.pid, program.argv[-1])
         cost.idle_bytes, cost.idle_cpu = _idle(terminal, tree)
-        cost.memory = _memory(_tree(terminal.process.pid))
+        cost.memory = _memory(_tree(terminal.process.pid, program.argv[-1]))
         waits, sizes = _keys(terminal, program.keys, presses)
         cost.key_p50, cost.key_p99 = statistics.median(waits) * 1000, sorted(waits)[int(len(waits) * 0.99)] * 1000
         cost.key_bytes = statistics.median(sizes)
@@ -90,16 +89,14 @@ def _settle(terminal: TimedTerminal, seconds: float) -> None:
         time.sleep(0.1)
 
 
-def _tree(pid: int) -> list[psutil.Process]:
-    """The program, its children, and the executor that it started in a session of its own."""
+def _tree(pid: int, mark: str) -> list[psutil.Process]:
+    """The program, its children, and the executor that it started in a session of its own; ``mark`` is the last word of the command."""
     root = psutil.Process(pid)
     tree = [root, *root.children(recursive=True)]
-    marks = {os.fspath(part) for part in ("alphapulse_tui.executor",)}
-    tree += [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if process not in tree and any(mark in (process.info["cmdline"] or []) for mark in marks)
-    ]
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if process not in tree and "alphapulse_tui.executor" in words and mark in words:
+            tree.append(process)
     return tree
 
 

@@ -20,6 +20,7 @@ def test_the_usual_places(home: Path) -> None:
 
 
 def test_one_variable_moves_everything_that_we_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "LONGEST_SOCKET_PATH", 1000)  # pytest's own folders are long
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("ALPHAPULSE_STATE", str(tmp_path / "s"))
     assert paths.journal_file("lab") == tmp_path / "s" / "lab" / "journal.sqlite"

@@ -30,6 +30,21 @@ def test_declaring_takes_in_the_quarter_of_an_hour_before_and_nothing_older() ->
     assert loose.id not in taken and story.events[0].id not in taken
 
 
+def test_an_alert_that_came_and_went_before_is_not_what_was_detected() -> None:
+    story = Story()
+    story.fire(-800, name="HighLatency", severity="P1")
+    story.clear(-700, name="HighLatency")
+    story.fire(-60)
+    story.declare()
+    state = project(story.events)["INC-0001"]
+    assert state.detected_at == START - 65 and state.started_at == START - 65
+    alone = Story()
+    alone.fire(-800)
+    alone.clear(-700)
+    alone.declare()
+    assert project(alone.events)["INC-0001"].detected_at == START - 805, "with no other sign it is the best there is"
+
+
 def test_a_fix_that_was_begun_before_declaring_comes_whole() -> None:
     story = Story()
     story.fix(-5, incident="")

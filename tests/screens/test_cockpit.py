@@ -261,3 +261,11 @@ async def test_a_new_p0_rings_once_and_flashes_the_top_line() -> None:
         await pilot.pause()
         assert rung == [True]
         assert app.screen.query_one(TopLine).has_class("-alarm")
+
+
+async def test_before_anything_was_asked_nothing_is_called_unconfigured() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        shown = text_of(app)
+    assert "not configured" not in shown and "no target has been asked yet" in shown

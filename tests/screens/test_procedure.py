@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
 from alphapulse_tui.app import Cockpit
 from alphapulse_tui.executor.confirm import required_confirmation
+from alphapulse_tui.incident.events import Kind
 from alphapulse_tui.model.plan import Verdict
-from alphapulse_tui.runbook.engine import StepState
+from alphapulse_tui.runbook.engine import Engine, StepState
 from alphapulse_tui.screens import action
 from alphapulse_tui.screens.action import ActionScreen
 from alphapulse_tui.screens.procedure import ProcedureScreen
@@ -59,6 +62,31 @@ async def test_what_happens_now_and_every_key_are_in_view_at_80x24(app: Cockpit)
             "! declare",
         ):
             assert words in shown, words
+
+
+async def test_a_key_pressed_while_the_run_is_being_recorded_counts(
+    app: Cockpit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded, start = asyncio.Event(), Engine.start
+
+    async def slow(engine: Engine) -> None:
+        record = engine._record
+
+        async def late(kind: Kind, payload: dict[str, Any]) -> object:
+            await recorded.wait()
+            return await record(kind, payload)
+
+        monkeypatch.setattr(engine, "_record", late)
+        await start(engine)
+
+    monkeypatch.setattr(Engine, "start", slow)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, app)
+        await pilot.press("right")
+        recorded.set()
+        await until(lambda: app.session.desk and app.session.desk.events, 10, "the run to be recorded")
+        await pilot.pause()
+        assert screen.step is screen.procedure.steps[1]
 
 
 async def test_a_step_waits_for_the_one_before_or_is_skipped_with_a_reason(app: Cockpit) -> None:

@@ -23,7 +23,9 @@ WORDS = {Health.OK: "ok", Health.WARNING: "WARN", Health.CRITICAL: "CRIT", Healt
 
 def badge(reading: Reading[Any] | None, now: float) -> Line:
     """Right end of a panel's head: the health in a word, or what keeps us from knowing it, with its age."""
-    if reading is None or reading.link is Link.UNCONFIGURED:
+    if reading is None:
+        return line(("starting", "unknown"))
+    if reading.link is Link.UNCONFIGURED:
         return line(("not configured", "dim"))
     link = reading.link_at(now)
     old = reading.age(now)
@@ -49,7 +51,9 @@ def truthful(
     reading: Reading[Any] | None, body: Sequence[Line], now: float, width: int, how: str, notice: str = ""
 ) -> list[Line]:
     """``body`` as its age deserves. ``how`` says how to configure the target when it is not; ``notice`` is what whoever starts it says."""
-    if reading is None or reading.link is Link.UNCONFIGURED:
+    if reading is None:
+        return wrap(notice or "nothing has been asked yet", width, "dim")
+    if reading.link is Link.UNCONFIGURED:
         return wrap(how, width, "dim")
     if reading.link_at(now) is Link.LIVE:
         return list(body)

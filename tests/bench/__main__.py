@@ -30,8 +30,8 @@ ROWS = (
 GOALS = ("0.35", "0.8", "300", "1.5", "5", "12", "500", "100")
 
 
-def cockpit(profile_file: Path, name: str, state: str) -> Program:
-    """The whole cockpit on a profile file."""
+def cockpit(profile_file: Path, name: str, state: str, keys: tuple[str, ...] = ("down", "up")) -> Program:
+    """The whole cockpit on a profile file. ``keys`` must paint: where no target answers there is no row to walk, only panels."""
     silent = ("connecting", "opening the journal", "starting", "asked yet")
     return Program(
         name,
@@ -39,6 +39,7 @@ def cockpit(profile_file: Path, name: str, state: str) -> Program:
         painted=lambda screen: "7 Incident" in screen,
         loaded=lambda screen: "7 Incident" in screen and not any(word in screen for word in silent),
         before=("2",),
+        keys=keys,
         env={"ALPHAPULSE_STATE": state},
     )
 
@@ -79,7 +80,7 @@ def main() -> None:
         lab.wait()
         programs = [
             cockpit(lab.profile, "cockpit, every target up", f"{folder}/up"),
-            cockpit(dead_profile(Path(folder)), "cockpit, every target down", f"{folder}/down"),
+            cockpit(dead_profile(Path(folder)), "cockpit, every target down", f"{folder}/down", ("3", "2")),
             *peers(lab.directory / "kubernetes" / "admin.kubeconfig"),
         ]
         for program in programs:

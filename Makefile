@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Test processes, each with a lab of its own: the tests wait more than they compute.
 WORKERS ?= 2
+# Two labs on two cores starve each other at times: what failed must pass alone, on a lab of its own, or the run has failed.
+ALONE = $(BIN)/pytest -m "not long" --last-failed --last-failed-no-failures none
 INSTALLED := $(VENV)/.installed
 
 .PHONY: help demo test test-long lint servers bench pictures wheel constraints clean
@@ -36,7 +38,7 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 test: lint servers
-	$(BIN)/pytest -m "not long" -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest -m "not long" -n $(WORKERS) --dist loadfile || $(ALONE)
 
 test-long: $(INSTALLED) servers
 	$(BIN)/pytest -m long --timeout 3600

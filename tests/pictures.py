@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from alphapulse_tui.app import Cockpit
 from alphapulse_tui.config.load import load_profile
 from alphapulse_tui.model.reading import Link
+from alphapulse_tui.screens.alarm import FLASH_SECONDS
 from alphapulse_tui.session import BOARD_TARGETS, Session
 from tests.lab_handle import LabHandle, running_lab
 from tests.waiting import until
@@ -69,6 +70,7 @@ async def sealed(pilot: Pilot[None], app: Cockpit) -> None:
         return bool(reading and reading.snapshot and reading.snapshot.firing)
 
     await until(fires, 60, "the alert")
+    await pilot.pause(FLASH_SECONDS + 1)  # the flash of a new P0 is over
 
 
 async def procedure(pilot: Pilot[None], app: Cockpit) -> None:

@@ -37,7 +37,7 @@ class TopLine(LineWidget):
     DEFAULT_CSS = """
     TopLine { height: 1; background: $panel; }
     TopLine.-production { background: $error-darken-2; color: $text; }
-    TopLine.-alarm { text-style: reverse; background: $error; }
+    TopLine.-alarm { background: $error-darken-1; }
     """
 
     def __init__(self, standing: Standing) -> None:

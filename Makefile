@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Test processes, each with a lab of its own: the tests wait more than they compute.
 WORKERS ?= 2
-# Two labs on two cores starve each other at times: what failed must pass alone, on a lab of its own, or the run has failed.
+# What failed beside another test process must pass alone, or the run has failed. One test needs it today, for a cause that is not known:
+# test_the_demo_opens_at_once_and_takes_its_lab_along (tests/cli/test_lab.py) hangs with -n 2 and passes by itself.
 ALONE = $(BIN)/pytest -m "not long" --last-failed --last-failed-no-failures none
 INSTALLED := $(VENV)/.installed
 

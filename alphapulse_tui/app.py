@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual.app import SystemCommand
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from alphapulse_tui.config.paths import log_file
@@ -42,8 +42,8 @@ class Cockpit(TerminalApp[None]):
     """The program on the screen."""
 
     CSS_PATH = theme_folder() / "cockpit.tcss"
-    COMMAND_PALETTE_BINDING = "colon"
-    BINDINGS: ClassVar[list[BindingType]] = []
+    # Ours, with an id: the one that Textual would add has none, and could not be given another key.
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("colon", "command_palette", "command", show=False, id="palette")]
     HORIZONTAL_BREAKPOINTS = [(0, "-small"), (120, "-medium"), (160, "-large"), (200, "-huge")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-high")]  # noqa: RUF012
 

@@ -23,6 +23,7 @@ from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
 from alphapulse_tui.model.words import clock
 from alphapulse_tui.screens.arm import arm
 from alphapulse_tui.screens.base import standing_of
+from alphapulse_tui.screens.commands import ACTION, bindings
 from alphapulse_tui.screens.dialog import Dialog
 from alphapulse_tui.screens.plan_lines import detail_lines, plan_lines, reading_lines
 from alphapulse_tui.screens.topline import TopLine
@@ -75,9 +76,8 @@ class ActionScreen(Dialog[bool]):
     """Answers whether the action was verified."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "back", id="action.back"),
+        *bindings(ACTION),
         Binding("A", "arm", "arm", id="arm", tooltip="Allow changes in production for 60 minutes."),
-        Binding("z", "undo", "undo", id="action.undo", tooltip="Go back: plan the action that undoes this one."),
     ]
 
     DEFAULT_CSS = """

@@ -5,18 +5,20 @@ from __future__ import annotations
 import getpass
 import socket
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.app import App
 from textual.screen import Screen
 
-from alphapulse_tui.errors import AlphaPulseError
+from alphapulse_tui.errors import AlphaPulseError, UsageError
 from alphapulse_tui.screens.topline import Standing
 from alphapulse_tui.session import Session
 
 if TYPE_CHECKING:
     from alphapulse_tui.app import Cockpit
+    from alphapulse_tui.incident.events import Event, Kind
+    from alphapulse_tui.incident.records import IncidentState
     from alphapulse_tui.model.fixes import Fix
 
 
@@ -105,6 +107,76 @@ class CockpitScreen(Screen[None]):
             else "No incident is open; it is kept all the same."
         )
         self.app.push_screen(PromptScreen("Note", where), written)
+
+    @property
+    def incident(self) -> IncidentState | None:
+        """The incident that this screen's keys speak of: the open one."""
+        return self.session.desk.open if self.session.desk is not None else None
+
+    def needed_incident(self) -> IncidentState | None:
+        """The incident, or a word that there is none."""
+        if self.incident is None:
+            self.app.notify("There is no incident; ! declares one.", title="No incident")
+        return self.incident
+
+    def ask_incident(
+        self,
+        title: str,
+        question: str,
+        then: Callable[[IncidentState, str], Awaitable[None]],
+        *,
+        usual: tuple[str, ...] = (),
+        value: str = "",
+    ) -> None:
+        """Ask for a line and give it to the command ``then``; what makes no sense, or cannot be written, is said in a sentence."""
+        from alphapulse_tui.screens.prompt import PromptScreen
+
+        def answered(text: str | None) -> None:
+            incident = self.incident
+            if text and incident is not None:
+                self.session.spawn(obey(self.app, then(incident, text)), title)
+
+        self.app.push_screen(PromptScreen(title, question, usual=usual, value=value), answered)
+
+    async def record(self, kind: Kind, payload: Mapping[str, Any], incident: str) -> Event:
+        """The desk's pen: written, and taken in at once."""
+        assert self.session.desk is not None
+        return await self.session.desk.record(kind, payload, incident)
+
+    def action_update(self) -> None:
+        """Draft an update and copy it."""
+        incident = self.needed_incident()
+        if incident is not None:
+            draft = f"{incident.severity.value} {incident.title}: {incident.phase}."
+            question = "What do the others need to know? It is copied for #incidents."
+            self.ask_incident("Update", question, self._update, value=draft)
+
+    async def _update(self, incident: IncidentState, text: str) -> None:
+        from alphapulse_tui.incident import commands
+
+        self.app.copy_to_clipboard(text)
+        await commands.message(self.record, incident, "#incidents", "copied", text)
+
+    def action_escalate(self) -> None:
+        """Record an escalation."""
+        if self.needed_incident() is not None:
+            levels = tuple(f"{level} {name}" for level, name in self._contacts().items() if level != "L1")
+            question = "To whom, and why? As in: L2 cannot resolve within the response time"
+            self.ask_incident("Escalate", question, self._escalate, usual=levels)
+
+    def _contacts(self) -> dict[str, str]:
+        """Escalation level to whom it reaches; the Security Lead is told of a P0 at once (runbook 1.1)."""
+        known = {level: contact.name for level, contact in self.session.profile.contacts.items()}
+        return {**known, "security": known.get("security", "Security Lead")}
+
+    async def _escalate(self, incident: IncidentState, text: str) -> None:
+        from alphapulse_tui.incident import commands
+
+        level, _, reason = text.partition(" ")
+        contacts = self._contacts()
+        if level not in contacts:
+            raise UsageError(f"begin with a level: {', '.join(contacts)}")
+        await commands.escalate(self.record, incident, level, contacts[level], reason)
 
     def action_arm(self) -> None:
         """Allow changes in production for an hour."""

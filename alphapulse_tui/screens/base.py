@@ -12,8 +12,10 @@ from textual.app import App
 from textual.screen import Screen
 
 from alphapulse_tui.errors import AlphaPulseError, UsageError
+from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.topline import Standing
 from alphapulse_tui.session import Session
+from alphapulse_tui.widgets.lines import Line, line
 
 if TYPE_CHECKING:
     from alphapulse_tui.app import Cockpit
@@ -34,6 +36,17 @@ class CockpitScreen(Screen[None]):
     def session(self) -> Session:
         """The sitting that the screens share."""
         return self.cockpit.session
+
+    def on_mount(self) -> None:
+        """Textual calls this beside the subclass's own: every screen says what is being done."""
+        self.set_interval(1.0, self._say_what_runs)
+
+    def _say_what_runs(self) -> None:
+        """An action goes on when its dialog is left; the footer says so until its proof is there."""
+        desk = self.session.desk
+        running = desk.running(time.time()) if desk is not None else ""
+        for footer in self.query(FooterLine):
+            footer.say(line((f" running: {running} ", "accent")) if running else Line())
 
     def standing(self) -> Standing:
         """What the top line says now."""

@@ -12,6 +12,7 @@ from textual.app import App
 from textual.screen import Screen
 
 from alphapulse_tui.errors import AlphaPulseError, UsageError
+from alphapulse_tui.screens.commands import key_of
 from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.topline import Standing
 from alphapulse_tui.session import Session
@@ -47,6 +48,10 @@ class CockpitScreen(Screen[None]):
         running = desk.running(time.time()) if desk is not None else ""
         for footer in self.query(FooterLine):
             footer.say(line((f" running: {running} ", "accent")) if running else Line())
+
+    def key(self, command_id: str) -> str:
+        """How a person writes the key of a command now."""
+        return key_of(command_id, self.session.profile.keys)
 
     def standing(self) -> Standing:
         """What the top line says now."""
@@ -98,7 +103,9 @@ class CockpitScreen(Screen[None]):
         """Acknowledge the open incident."""
         desk = self.session.desk
         if desk is None or desk.open is None:
-            self.app.notify("There is no open incident; ! declares one.", title="Nothing to acknowledge")
+            self.app.notify(
+                f"There is no open incident; {self.key('declare')} declares one.", title="Nothing to acknowledge"
+            )
             return
         self.session.spawn(obey(self.app, desk.acknowledge()), "acknowledge")
 
@@ -129,7 +136,9 @@ class CockpitScreen(Screen[None]):
     def needed_incident(self) -> IncidentState | None:
         """The incident, or a word that there is none."""
         if self.incident is None:
-            self.app.notify("There is no incident; ! declares one.", title="No incident")
+            self.app.notify(
+                f"There is no incident; {self.key('declare')} declares one.", title="No incident", markup=False
+            )
         return self.incident
 
     def ask_incident(

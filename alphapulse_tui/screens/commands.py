@@ -139,6 +139,11 @@ def footer_text(*scopes: str, keymap: Mapping[str, str] | None = None) -> list[t
     return [(shown(command, changed.get(command.id)), command.title) for command in wanted]
 
 
+def key_of(command_id: str, keymap: Mapping[str, str]) -> str:
+    """How a person writes the key that does ``command_id`` now: for sentences that name a key."""
+    return next(shown(command, keymap.get(command.id)) for command in COMMANDS if command.id == command_id)
+
+
 def _footer_place(command: Command) -> tuple[bool, int]:
     """The screen's own keys first, then those of :data:`ALWAYS`, then the rest as the table has them."""
     own = command.scope != EVERYWHERE

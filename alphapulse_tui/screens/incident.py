@@ -82,7 +82,7 @@ class IncidentScreen(CockpitScreen):
         clocks, standing, story = (self.query_one(f"#{name}", Panel) for name in ("clocks", "standing", "story"))
         incident = self.incident
         if incident is None:
-            clocks.show([line(("No incident yet; ! declares one.", "dim"))], Line())
+            clocks.show([line((f"No incident yet; {self.key('declare')} declares one.", "dim"))], Line())
             standing.show([], Line())
         else:
             clocks.title = f"{incident.id} {incident.title}"

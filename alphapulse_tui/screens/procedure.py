@@ -178,7 +178,12 @@ class ProcedureScreen(CockpitScreen):
         panel.title = f"{number} {self.step.title}"
         head = [step_one_line(self.engine, self.step)] if self.has_class("-narrow") else []
         body = step_view(
-            self.engine, self.step, panel.inner_width, waiting=self._chosen in self._waiting, written=self._written
+            self.engine,
+            self.step,
+            panel.inner_width,
+            waiting=self._chosen in self._waiting,
+            written=self._written,
+            leave_out=self.key("procedure.skip"),
         )
         panel.show([*head, *body], line((self.engine.step_record(self.step).state.value, "accent")))
 

@@ -54,9 +54,9 @@ async def test_what_happens_now_and_every_key_are_in_view_at_80x24(app: Cockpit)
         shown = text_of(app)
         for words in (
             "Enter looks and records it",
-            "s skips",
+            "b leaves it out",
             "Enter run step",
-            "s skip",
+            "b leave out",
             "c copy",
             "Esc back",
             "! declare",

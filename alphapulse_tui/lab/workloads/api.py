@@ -13,13 +13,18 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 from prometheus_client import Counter, Histogram
-from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from alphapulse_tui.lab.workloads.dependencies import CHECK_EVERY_SECONDS, Dependencies, Settings, open_all
+from alphapulse_tui.lab.workloads.dependencies import (
+    CACHE_FAILURES,
+    CHECK_EVERY_SECONDS,
+    Dependencies,
+    Settings,
+    open_all,
+)
 from alphapulse_tui.lab.workloads.output import say
 from alphapulse_tui.lab.workloads.releases import BUGS, PRICING_SECONDS, Bug
 from alphapulse_tui.lab.workloads.serving import application, run
@@ -154,13 +159,13 @@ class Api:
             known = await self._dependencies.cache.get(key)
             if known is not None:
                 return Response(known, media_type="application/json")
-        except (OSError, RedisError) as error:
+        except CACHE_FAILURES as error:
             self._cache_failed(error)
             return JSONResponse(await read())
         text = json.dumps(await read())
         try:
             await self._dependencies.cache.set(key, text, ex=_CACHE_SECONDS)
-        except (OSError, RedisError) as error:
+        except CACHE_FAILURES as error:
             self._cache_failed(error)
         return Response(text, media_type="application/json")
 

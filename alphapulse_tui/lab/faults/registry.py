@@ -22,6 +22,13 @@ MODULES = (
     "connection_storm",
     "idle_in_transaction",
     "api_crashloop_database",
+    "api_crashloop_redis",
+    "api_crashloop_vault",
+    "api_crashloop_memory",
+    "bad_release_errors",
+    "bad_release_latency",
+    "bad_release_never_ready",
+    "hpa_at_maximum",
     "redis_master_killed",
     "target_hung",
 )

@@ -12,8 +12,9 @@ import logging
 
 from alphapulse_tui.lab import servers
 from alphapulse_tui.lab.errors import LabError
-from alphapulse_tui.lab.kubernetes import access, kubeconfigs, manifests, pki
-from alphapulse_tui.lab.kubernetes.agent.node import Node
+from alphapulse_tui.lab.kubernetes import access, bounds, kubeconfigs, manifests, mesh, pki
+from alphapulse_tui.lab.kubernetes.agent import metrics
+from alphapulse_tui.lab.kubernetes.agent.node import Node, discovery_folder
 from alphapulse_tui.lab.kubernetes.agent.registration import NODE_NAME
 from alphapulse_tui.lab.kubernetes.client import KubeApi
 from alphapulse_tui.lab.kubernetes.cluster import Cluster, cluster_of, keep
@@ -49,8 +50,7 @@ class KubernetesTarget:
         node = Node(lab, api, certificates)
         cluster = Cluster(plane, api, node, lab.spawn(_keep_running(node, api), "node agent"), files)
         keep(lab, cluster)
-        for item in (manifests.namespace(), *access.objects(), *manifests.services(), *manifests.budgets()):
-            await cluster.apply(item)
+        await _furnish(lab, cluster)
 
     async def healthy(self, lab: Lab) -> str:
         """Ask the API server, and whether the node agent lives."""
@@ -61,6 +61,24 @@ class KubernetesTarget:
         if cluster.node_task.done():
             return "the node agent has ended"
         return await cluster.control_plane.ready_answer(_HEALTH_SECONDS)
+
+
+async def _furnish(lab: Lab, cluster: Cluster) -> None:
+    """Apply what is there before any pod: rights, services, bounds, the mesh's split, the metrics API."""
+    port, authority = lab.ports["metrics-api"], cluster.control_plane.pki.authority
+    items = (
+        manifests.namespace(),
+        mesh.definition(),
+        *metrics.registration(port, authority),
+        *access.objects(),
+        *manifests.services(),
+        *bounds.objects(),
+    )
+    for item in items:
+        await cluster.apply(item)
+    await mesh.wait_served(cluster.api)
+    await cluster.apply(mesh.virtual_service())
+    lab.spawn(mesh.keep_routes(cluster.api, discovery_folder(lab)), "mesh")
 
 
 async def _keep_running(node: Node, api: KubeApi) -> None:

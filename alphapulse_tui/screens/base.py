@@ -103,9 +103,8 @@ class CockpitScreen(Screen[None]):
         """Acknowledge the open incident."""
         desk = self.session.desk
         if desk is None or desk.open is None:
-            self.app.notify(
-                f"There is no open incident; {self.key('declare')} declares one.", title="Nothing to acknowledge"
-            )
+            said = f"There is no open incident; {self.key('declare')} declares one."
+            self.app.notify(said, title="Nothing to acknowledge", markup=False)
             return
         self.session.spawn(obey(self.app, desk.acknowledge()), "acknowledge")
 

@@ -45,6 +45,7 @@ TARGETS = {
     "api": "alphapulse_tui.lab.workloads.target",
     "prometheus": "alphapulse_tui.lab.monitoring.prometheus",
     "alertmanager": "alphapulse_tui.lab.monitoring.alertmanager",
+    "standins": "alphapulse_tui.lab.standins.target",
 }
 """Each target's module, which has a ``TARGET``; in the order in which they are shown and started. Imported by the daemon only, one after
 the other: the first servers are starting while the modules of the next are still being read."""

@@ -70,6 +70,8 @@ class Loki:
     async def _query_range(self, request: web.Request) -> web.Response:
         if refused := _without_tenant(request):
             return refused
+        # First: what was written until now must not be seen later than the moment that the query ends with.
+        self._logs.look()
         asked = request.query
         try:
             query = parse(asked.get("query", ""))

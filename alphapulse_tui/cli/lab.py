@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from alphapulse_tui.lab.servers import Progress as BuildProgress
 
 _MEGABYTE = 1 << 20
+_STATE_SECONDS = 300.0
+"""How long the lab may take to be saved or restored on a busy machine."""
 
 _directory_option = click.option(
     "--directory",
@@ -175,6 +177,24 @@ def mend(fault: str, parameter: str, directory: Path | None) -> None:
 
     mended = ask(_at(directory), Request("mend", fault, parameter), timeout=120.0)
     click.echo(f"mended: {', '.join(mended)}" if mended else "nothing to mend")
+
+
+@lab.command()
+@_directory_option
+def save(directory: Path | None) -> None:
+    """Save the whole lab as it is now, to come back to it in seconds."""
+    from alphapulse_tui.lab.control import Request, ask
+
+    click.echo(ask(_at(directory), Request("save"), timeout=_STATE_SECONDS))
+
+
+@lab.command()
+@_directory_option
+def restore(directory: Path | None) -> None:
+    """Come back to the saved lab: data, objects, keys, with nothing broken."""
+    from alphapulse_tui.lab.control import Request, ask
+
+    click.echo(ask(_at(directory), Request("restore"), timeout=_STATE_SECONDS))
 
 
 @lab.command()

@@ -223,6 +223,10 @@ class Supervisor:
         self._restarts.pop(name, None)
         return self.running(name)
 
+    def keeps(self, name: str) -> bool:
+        """Whether the supervisor itself starts the process of that name again; false for the pods of a node agent and for helpers."""
+        return name in self._restarts
+
     def of_target(self, target: str) -> tuple[Process, ...]:
         """The living processes of a target, by name."""
         return tuple(self._processes[name] for name in sorted(self._processes) if self._belongs(name, target))
@@ -265,6 +269,10 @@ class Supervisor:
     def spare(self, name: str) -> None:
         """Let processes of that name live again."""
         self._doomed.discard(name)
+
+    def spare_all(self) -> None:
+        """Let every process live again."""
+        self._doomed.clear()
 
     async def stop(self, name: str, grace: float | None = None) -> None:
         """End a process: its stop signal (and SIGCONT, so that a frozen one hears it), then SIGKILL to its whole tree after ``grace`` seconds.

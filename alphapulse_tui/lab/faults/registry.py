@@ -7,8 +7,10 @@ what a person did meanwhile, and does nothing where there is nothing left to und
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import importlib
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,6 +28,8 @@ MODULES = (
     "target_hung",
 )
 ALL = "all"
+
+_log = logging.getLogger("alphapulse.lab")
 
 
 class Fault(Protocol):
@@ -115,6 +119,19 @@ class Faults:
             await self._faults[one[0]].mend(self._lab, one[1])
             self._active.remove(one)
         return [" ".join(filter(None, one)) for one in chosen]
+
+    async def forget(self) -> None:
+        """After a saved state was put back: let each fault undo what lies in no server's data (a proxy's toxic), and forget all.
+
+        A mend does nothing where all is well already. What goes wrong in one is logged only: the caller looks at the platform itself.
+        """
+        mends = [self._faults[name].mend(self._lab, parameter) for name, parameter in reversed(self._active)]
+        for (name, _), outcome in zip(
+            reversed(self._active), await asyncio.gather(*mends, return_exceptions=True), strict=True
+        ):
+            if isinstance(outcome, BaseException):
+                _log.warning("%s was forgotten; its mend said: %s", name, outcome)
+        self._active.clear()
 
     def _find(self, name: str, parameter: str) -> tuple[Fault, str]:
         fault = self._faults.get(name)

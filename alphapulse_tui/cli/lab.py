@@ -7,6 +7,7 @@ they ask over its control socket.
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from alphapulse_tui.lab.servers import Progress as BuildProgress
 
 _MEGABYTE = 1 << 20
+_WIDEST = 110
+"""Columns of a list of texts: longer lines are hard to read."""
 _STATE_SECONDS = 300.0
 """How long the lab may take to be saved or restored on a busy machine."""
 
@@ -150,17 +153,17 @@ def status(directory: Path | None, as_json: bool, processes: bool) -> ExitCode:
 @click.argument("fault", required=False)
 @click.argument("parameter", default="")
 @_directory_option
-@click.option("--list", "list_them", is_flag=True, help="List the faults.")
+@click.option("--list", "list_them", is_flag=True, help="List the faults, or tell all of FAULT.")
 def break_(fault: str | None, parameter: str, directory: Path | None, list_them: bool) -> None:
     """Inject FAULT, for real. Some take a PARAMETER: `alphapulse lab break target-hung redis`."""
     from alphapulse_tui.lab.control import Request, ask
 
     if list_them:
-        from alphapulse_tui.lab.faults.registry import catalogue
+        from alphapulse_tui.cli.lab_faults import page, table
+        from alphapulse_tui.lab.faults.registry import catalogue, named
 
-        for line in catalogue():
-            name = f"{line.name} {'|'.join(line.parameters)}".strip()
-            click.echo(f"{name}\n    {line.summary}\n    mended by: {line.mended_by}")
+        width = min(shutil.get_terminal_size().columns, _WIDEST)
+        click.echo(page(named(fault), width) if fault else table(catalogue(), width))
         return
     if not fault:
         raise click.UsageError("name a fault; `alphapulse lab break --list` lists them")

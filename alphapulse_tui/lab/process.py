@@ -76,13 +76,13 @@ class Process:
         if self.alive:
             linux.signal_tree(self.pid, signum)
 
-    def status(self) -> ProcessStatus:
-        """What it looks like now."""
+    def status(self, children: dict[int, list[int]]) -> ProcessStatus:
+        """What it looks like now; ``children`` is a fresh look at all processes."""
         if self.alive:
             state = ProcessState.FROZEN if linux.is_frozen(self.pid) else ProcessState.RUNNING
         else:
             state = ProcessState.STOPPED if self.stopping else ProcessState.EXITED
-        rss = linux.resident_bytes(self.pid) if self.alive else 0
+        rss = linux.resident_bytes(self.pid, children) if self.alive else 0
         return ProcessStatus(
             self.name, self.spec.target, self.pid, state, self.returncode, self.ended or self.started, rss
         )
@@ -235,9 +235,15 @@ class Supervisor:
         process = self._processes[name]
         return process.alive and process.spec.target == target
 
+    def alive(self) -> tuple[Process, ...]:
+        """The living processes, by name."""
+        return tuple(self._processes[name] for name in sorted(self._processes) if self._processes[name].alive)
+
     def status(self) -> tuple[ProcessStatus, ...]:
         """Every process ever started, the latest of each name, by name."""
-        return tuple(self._processes[name].status() for name in sorted(self._processes))
+        # One look for all: with one each, a status took longer than the time between two of those who wait for a lab to come up.
+        children = linux.children_by_parent()
+        return tuple(self._processes[name].status(children) for name in sorted(self._processes))
 
     def add_exit_callback(self, callback: ExitCallback) -> None:
         """Call ``callback`` with every process that ends, from the event loop."""

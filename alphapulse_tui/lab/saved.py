@@ -167,8 +167,7 @@ class SavedState:
         return self._lab.directory.data("saved")
 
     def _alive(self) -> list[Process]:
-        names = [one.name for one in self._lab.supervisor.status()]
-        return [process for name in names if (process := self._lab.supervisor.running(name)) is not None]
+        return list(self._lab.supervisor.alive())
 
     def _refuse_unless_whole(self) -> None:
         if faults := self._faults.active():

@@ -38,6 +38,7 @@ class ApiCrashloopDatabase:
     summary = "A rollout of the API with a wrong DATABASE_URL: new pods crash at their start."
     mended_by = "a rollback of Deployment api"
     parameters = ()
+    needs = ("kubernetes", "api")
 
     async def inject(self, lab: Lab, parameter: str) -> str:  # noqa: ARG002 - takes none
         """Patch the Deployment and wait until a new pod waits in CrashLoopBackOff."""

@@ -32,8 +32,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from alphapulse_tui.lab.directory import Credentials, LabDirectory, Ports
+from alphapulse_tui.lab.directory import Credentials, LabDirectory
 from alphapulse_tui.lab.errors import LabError, NotReadyError
+from alphapulse_tui.lab.ports import Ports
 from alphapulse_tui.lab.process import Supervisor
 from alphapulse_tui.lab.spec import unprivileged_account
 

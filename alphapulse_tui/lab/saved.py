@@ -12,6 +12,7 @@ Prometheus, what the stand-ins kept) is not put back.
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import signal
 import time
@@ -30,6 +31,10 @@ from alphapulse_tui.lab.process import Process, ProcessSpec, Restart
 _COPY_SECONDS = 120.0
 _HEALTH_SECONDS = 60.0
 _POLL_SECONDS = 0.1
+_BLOCK_BYTES = 512
+"""The unit of st_blocks: what a file takes on the disk, without its holes."""
+
+_log = logging.getLogger("alphapulse.lab")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,7 @@ class SavedState:
         self._specs = {process.name: process.spec for process in frozen}
         self._kept = {name for name in self._specs if self._lab.supervisor.keeps(name)}
         self._pods = len(cluster_of(self._lab).node.pods) if "kubernetes" in dict(self._states()) else 0
-        size = sum(file.lstat().st_size for file in place.rglob("*"))
+        size = sum(file.lstat().st_blocks * _BLOCK_BYTES for file in place.rglob("*"))
         return f"saved {', '.join(name for name, _ in self._states())}: {size / 1e6:.0f} MB in {time.monotonic() - started:.1f} s"
 
     async def restore(self) -> str:
@@ -142,15 +147,23 @@ class SavedState:
         started = time.monotonic()
         forgotten = self._faults.active()
         await self._stop()
+        _log.info("restoring: stopped after %.1f s", time.monotonic() - started)
         for name, state in self._states():
             await self._put_back(name, state)
         await self._copy(self._place() / "secrets", self._lab.directory.root / "secrets")
+        _log.info("restoring: data is back after %.1f s", time.monotonic() - started)
         await self._start()
-        await _each(state.after(self._lab) for _, state in self._states() if state.after)
+        await _each(self._after(name, state, started) for name, state in self._states())
         await self._faults.forget()
+        _log.info("restoring: faults are forgotten after %.1f s", time.monotonic() - started)
         await self._whole()
         said = f"restored in {time.monotonic() - started:.1f} s"
         return f"{said}; forgotten: {', '.join(forgotten)}" if forgotten else said
+
+    async def _after(self, name: str, state: State, started: float) -> None:
+        if state.after:
+            await state.after(self._lab)
+        _log.info("restoring: %s answers after %.1f s", name, time.monotonic() - started)
 
     # -- what takes part ----------------------------------------------------------------------------------------------------------
 

@@ -61,6 +61,14 @@ class LabHandle:
         mended = ask(self.at, Request("mend", fault, parameter), timeout=120.0)
         return [str(one) for one in mended]
 
+    def save(self) -> str:
+        """Save the state, to come back to it."""
+        return str(ask(self.at, Request("save"), timeout=300.0))
+
+    def restore(self) -> str:
+        """Come back to the saved state."""
+        return str(ask(self.at, Request("restore"), timeout=300.0))
+
     @property
     def ports(self) -> dict[str, int]:
         """Ports by name."""

@@ -7,6 +7,7 @@ they ask over its control socket.
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from alphapulse_tui.lab.servers import Progress as BuildProgress
 
 _MEGABYTE = 1 << 20
+_WIDEST = 110
+"""Columns of a list of texts: longer lines are hard to read."""
+_STATE_SECONDS = 300.0
+"""How long the lab may take to be saved or restored on a busy machine."""
 
 _directory_option = click.option(
     "--directory",
@@ -148,17 +153,17 @@ def status(directory: Path | None, as_json: bool, processes: bool) -> ExitCode:
 @click.argument("fault", required=False)
 @click.argument("parameter", default="")
 @_directory_option
-@click.option("--list", "list_them", is_flag=True, help="List the faults.")
+@click.option("--list", "list_them", is_flag=True, help="List the faults, or tell all of FAULT.")
 def break_(fault: str | None, parameter: str, directory: Path | None, list_them: bool) -> None:
     """Inject FAULT, for real. Some take a PARAMETER: `alphapulse lab break target-hung redis`."""
     from alphapulse_tui.lab.control import Request, ask
 
     if list_them:
-        from alphapulse_tui.lab.faults.registry import catalogue
+        from alphapulse_tui.cli.lab_faults import page, table
+        from alphapulse_tui.lab.faults.registry import catalogue, named
 
-        for line in catalogue():
-            name = f"{line.name} {'|'.join(line.parameters)}".strip()
-            click.echo(f"{name}\n    {line.summary}\n    mended by: {line.mended_by}")
+        width = min(shutil.get_terminal_size().columns, _WIDEST)
+        click.echo(page(named(fault), width) if fault else table(catalogue(), width))
         return
     if not fault:
         raise click.UsageError("name a fault; `alphapulse lab break --list` lists them")
@@ -175,6 +180,24 @@ def mend(fault: str, parameter: str, directory: Path | None) -> None:
 
     mended = ask(_at(directory), Request("mend", fault, parameter), timeout=120.0)
     click.echo(f"mended: {', '.join(mended)}" if mended else "nothing to mend")
+
+
+@lab.command()
+@_directory_option
+def save(directory: Path | None) -> None:
+    """Save the whole lab as it is now, to come back to it in seconds."""
+    from alphapulse_tui.lab.control import Request, ask
+
+    click.echo(ask(_at(directory), Request("save"), timeout=_STATE_SECONDS))
+
+
+@lab.command()
+@_directory_option
+def restore(directory: Path | None) -> None:
+    """Come back to the saved lab: data, objects, keys, with nothing broken."""
+    from alphapulse_tui.lab.control import Request, ask
+
+    click.echo(ask(_at(directory), Request("restore"), timeout=_STATE_SECONDS))
 
 
 @lab.command()

@@ -25,7 +25,7 @@ class Request(msgspec.Struct, omit_defaults=True):
     """One line to the daemon."""
 
     operation: str
-    """``status``, ``break``, ``mend`` or ``down``."""
+    """``status``, ``break``, ``mend``, ``save``, ``restore`` or ``down``."""
     name: str = ""
     """The fault, for ``break`` and ``mend``; ``mend all`` mends all."""
     parameter: str = ""

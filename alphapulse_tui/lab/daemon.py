@@ -25,6 +25,7 @@ from alphapulse_tui.lab.faults.registry import Faults
 from alphapulse_tui.lab.notices import write_notices
 from alphapulse_tui.lab.platform import Lab, TargetState, bring_up, chosen_targets
 from alphapulse_tui.lab.profile import write_profile
+from alphapulse_tui.lab.saved import SavedState
 
 _STOP_SECONDS = 1.5
 """What a server gets to end politely; its data is thrown away anyway, and ``lab down`` promises 5 s in all."""
@@ -40,6 +41,7 @@ class Daemon:
         self._started = time.time()
         self._warden = os.getppid()
         self._ending = asyncio.Event()
+        self._changing = asyncio.Lock()
 
     async def live(self) -> None:
         """Bring the lab up, serve until somebody ends it, and stop everything.
@@ -52,6 +54,7 @@ class Daemon:
         self._directory.prepare()
         self._lab = lab = Lab(self._directory)
         self._faults = Faults(lab)
+        self._saved = SavedState(lab, self._faults)
         lab.ports.renew_taken()
         lab.on_report = lambda: write_notices(self._directory.notices, lab.progress.values())
         names = chosen_targets(self._only)
@@ -78,10 +81,8 @@ class Daemon:
         match request.operation:
             case "status":
                 return await self._status(with_health=request.parameter == WITH_HEALTH)
-            case "break":
-                return await self._faults.inject(request.name, request.parameter)
-            case "mend":
-                return await self._faults.mend(request.name, request.parameter)
+            case "break" | "mend" | "save" | "restore":
+                return await self._change(request)
             case "down":
                 self._ending.set()
                 return "stopping"
@@ -89,6 +90,18 @@ class Daemon:
                 raise LabError(
                     f"The lab knows no operation {other!r}: it was started by another version of this program."
                 )
+
+    async def _change(self, request: Request) -> Any:
+        """What changes the platform is done one after the other: nothing may be broken while it is being put back."""
+        async with self._changing:
+            match request.operation:
+                case "break":
+                    return await self._faults.inject(request.name, request.parameter)
+                case "mend":
+                    return await self._faults.mend(request.name, request.parameter)
+                case "save":
+                    return await self._saved.save()
+            return await self._saved.restore()
 
     async def _status(self, *, with_health: bool) -> LabStatus:
         lab = self._lab

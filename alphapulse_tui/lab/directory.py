@@ -17,22 +17,17 @@ removed on start, ports and passwords are kept.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import hashlib
-import json
 import os
 import secrets
 import shutil
-import socket
 import stat
 import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
-
-import msgspec
 
 from alphapulse_tui.lab import linux
 from alphapulse_tui.lab.errors import DirectoryBusyError, LabError
@@ -41,6 +36,8 @@ from alphapulse_tui.lab.spec import Account
 DIRECTORY_VARIABLE = "ALPHAPULSE_LAB_DIRECTORY"
 SOCKET_PATH_BYTES = 100
 """A unix socket's path must be shorter (108 bytes in the kernel, with room for ``/.s.PGSQL.65535``)."""
+ROOM_BYTES = 750_000_000
+"""What must be free where the directory lies: twice what a lab fills (docs/lab.md), since a saved state is a second copy."""
 _MARK = ".alphapulse-lab"
 """A file that says "this directory is ours to clean"; nothing is ever removed from a directory without it."""
 _KEPT = frozenset({_MARK, "lock", "ports.json", "secrets", "daemon.log"})
@@ -115,19 +112,28 @@ class LabDirectory:
         """Make the directory if there is none, and see that it is ours to use.
 
         Raises:
-            LabError: It holds something that is not a lab's, belongs to somebody else, or cannot be made.
+            LabError: It holds something that is not a lab's, belongs to somebody else, cannot be made, or the disk is nearly full.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o711)
             owner = self.root.stat().st_uid
             strangers = any(self.root.iterdir()) and not (self.root / _MARK).exists()
+            free = shutil.disk_usage(self.root).free
         except OSError as error:
             raise LabError(f"{self.root} cannot be used as the lab's directory: {error.strerror}.") from error
         if owner != os.getuid():
             raise LabError(f"{self.root} belongs to user {owner}, not to you: name another one with --directory.")
         if strangers:
             raise LabError(f"{self.root} is not empty and not a lab's directory: name an empty one with --directory.")
-        (self.root / _MARK).touch()
+        if free < ROOM_BYTES:
+            raise LabError(
+                f"Only {free / 1e6:.0f} MB are free where {self.root} lies, and a lab needs {ROOM_BYTES / 1e6:.0f}: free some, or name another "
+                "directory with --directory."
+            )
+        try:
+            (self.root / _MARK).touch()
+        except OSError as error:
+            raise cannot_write(self.root / _MARK, error) from error
 
     def prepare(self) -> None:
         """Take the directory over from an earlier or interrupted lab: its data is removed, its ports and secrets are kept.
@@ -234,57 +240,6 @@ class LabDirectory:
         return False
 
 
-class Ports:
-    """Free loopback ports by name, allocated once and remembered in ``ports.json``, so that a pod keeps its port across restarts."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._ports: dict[str, int] = {}
-        with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
-            self._ports = msgspec.json.decode(file.read_bytes(), type=dict[str, int])
-
-    def __getitem__(self, name: str) -> int:
-        """The port of that name, allocated now if it has none."""
-        if name not in self._ports:
-            self._ports[name] = self._free()
-            self._save()
-        return self._ports[name]
-
-    def renew_taken(self) -> None:
-        """Forget remembered ports that a stranger took since the last lab; to be called before anything of this lab listens."""
-        kept = {name: port for name, port in self._ports.items() if _can_listen(port)}
-        if kept != self._ports:
-            self._ports = kept
-            self._save()
-
-    def known(self) -> dict[str, int]:
-        """All ports given out so far."""
-        return dict(self._ports)
-
-    def _free(self) -> int:
-        """A port that is free now, too low to be picked for an outgoing connection, and whose cluster-bus twin (+10000) is free too."""
-        taken = set(self._ports.values())
-        for _ in range(2000):
-            port = 15000 + secrets.randbelow(7000)
-            if port not in taken and _can_listen(port) and _can_listen(port + 10000):
-                return port
-        raise LabError("No free port on 127.0.0.1 between 15000 and 22000: stop what occupies them.")
-
-    def _save(self) -> None:
-        write_private(self._file, json.dumps(self._ports, indent=1) + "\n")
-
-
-def _can_listen(port: int) -> bool:
-    with socket.socket() as probe:
-        # As the servers do: a connection of the last lab in TIME_WAIT does not occupy the port.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
 class Credentials:
     """Passwords and tokens of the lab by name, made once, each in a file that only we may read."""
 
@@ -310,16 +265,30 @@ class Credentials:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only we may read, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write a file that only we may read, whole or not at all.
+
+    Raises:
+        LabError: It cannot be written: no space, no right.
+    """
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> LabError:
+    """The sentence for a file that could not be written."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    advice = ": free some, or name another directory with --directory" if full else ""
+    return LabError(f"{path} cannot be written: {error.strerror}{advice}.")
 
 
 def reachable(path: Path, account: Account) -> bool:

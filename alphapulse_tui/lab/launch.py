@@ -12,7 +12,7 @@ from alphapulse_tui.lab.control import LabStatus, Request, ask, ask_status
 from alphapulse_tui.lab.directory import LabDirectory
 from alphapulse_tui.lab.errors import DirectoryBusyError, LabError
 
-_ANSWER_SECONDS = 20.0
+_ANSWER_SECONDS = 60.0
 _DOWN_SECONDS = 15.0
 _POLL_SECONDS = 0.25
 """Between two questions to a lab that comes up: each costs its daemon some 30 ms, which its servers need more."""

@@ -32,8 +32,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from alphapulse_tui.lab.directory import Credentials, LabDirectory, Ports
+from alphapulse_tui.lab.directory import Credentials, LabDirectory
 from alphapulse_tui.lab.errors import LabError, NotReadyError
+from alphapulse_tui.lab.ports import Ports
 from alphapulse_tui.lab.process import Supervisor
 from alphapulse_tui.lab.spec import unprivileged_account
 
@@ -45,6 +46,7 @@ TARGETS = {
     "api": "alphapulse_tui.lab.workloads.target",
     "prometheus": "alphapulse_tui.lab.monitoring.prometheus",
     "alertmanager": "alphapulse_tui.lab.monitoring.alertmanager",
+    "standins": "alphapulse_tui.lab.standins.target",
 }
 """Each target's module, which has a ``TARGET``; in the order in which they are shown and started. Imported by the daemon only, one after
 the other: the first servers are starting while the modules of the next are still being read."""

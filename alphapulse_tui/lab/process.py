@@ -76,13 +76,13 @@ class Process:
         if self.alive:
             linux.signal_tree(self.pid, signum)
 
-    def status(self) -> ProcessStatus:
-        """What it looks like now."""
+    def status(self, children: dict[int, list[int]]) -> ProcessStatus:
+        """What it looks like now; ``children`` is a fresh look at all processes."""
         if self.alive:
             state = ProcessState.FROZEN if linux.is_frozen(self.pid) else ProcessState.RUNNING
         else:
             state = ProcessState.STOPPED if self.stopping else ProcessState.EXITED
-        rss = linux.resident_bytes(self.pid) if self.alive else 0
+        rss = linux.resident_bytes(self.pid, children) if self.alive else 0
         return ProcessStatus(
             self.name, self.spec.target, self.pid, state, self.returncode, self.ended or self.started, rss
         )
@@ -223,6 +223,10 @@ class Supervisor:
         self._restarts.pop(name, None)
         return self.running(name)
 
+    def keeps(self, name: str) -> bool:
+        """Whether the supervisor itself starts the process of that name again; false for the pods of a node agent and for helpers."""
+        return name in self._restarts
+
     def of_target(self, target: str) -> tuple[Process, ...]:
         """The living processes of a target, by name."""
         return tuple(self._processes[name] for name in sorted(self._processes) if self._belongs(name, target))
@@ -231,9 +235,15 @@ class Supervisor:
         process = self._processes[name]
         return process.alive and process.spec.target == target
 
+    def alive(self) -> tuple[Process, ...]:
+        """The living processes, by name."""
+        return tuple(self._processes[name] for name in sorted(self._processes) if self._processes[name].alive)
+
     def status(self) -> tuple[ProcessStatus, ...]:
         """Every process ever started, the latest of each name, by name."""
-        return tuple(self._processes[name].status() for name in sorted(self._processes))
+        # One look for all: with one each, a status took longer than the time between two of those who wait for a lab to come up.
+        children = linux.children_by_parent()
+        return tuple(self._processes[name].status(children) for name in sorted(self._processes))
 
     def add_exit_callback(self, callback: ExitCallback) -> None:
         """Call ``callback`` with every process that ends, from the event loop."""
@@ -265,6 +275,10 @@ class Supervisor:
     def spare(self, name: str) -> None:
         """Let processes of that name live again."""
         self._doomed.discard(name)
+
+    def spare_all(self) -> None:
+        """Let every process live again."""
+        self._doomed.clear()
 
     async def stop(self, name: str, grace: float | None = None) -> None:
         """End a process: its stop signal (and SIGCONT, so that a frozen one hears it), then SIGKILL to its whole tree after ``grace`` seconds.

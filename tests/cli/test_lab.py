@@ -44,7 +44,7 @@ def test_where_no_lab_lives_every_command_says_so(place: LabDirectory) -> None:
 def test_the_faults_are_listed_without_a_lab(place: LabDirectory) -> None:
     code, out, _ = lab(place, "break", "--list")
     assert code == ExitCode.OK
-    names = [line.split()[0] for line in out.splitlines() if not line.startswith(" ")]
+    names = [line.split()[0] for line in out.splitlines()[1:-2] if line and not line.startswith(" ")]
     assert {
         "vault-sealed-one",
         "vault-sealed-all",
@@ -54,6 +54,12 @@ def test_the_faults_are_listed_without_a_lab(place: LabDirectory) -> None:
         "target-hung",
     } <= set(names)
     assert out.count("mended by: ") == len(names)
+    code, out, _ = lab(place, "break", "--list", "target-hung")
+    assert code == ExitCode.OK
+    assert "How it shows: connects succeed" in out
+    code, _, err = lab(place, "break", "--list", "target-hang")
+    assert code == ExitCode.USAGE
+    assert "Did you mean target-hung" in err
 
 
 def test_a_strangers_directory_an_unknown_target_and_a_missing_fault_are_refused(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import os
-import socket
+import shutil
 import stat
 import tempfile
 from pathlib import Path
@@ -14,13 +14,14 @@ import pytest
 from alphapulse_tui.lab.directory import (
     Credentials,
     LabDirectory,
-    Ports,
     default_directory,
     passable,
     reachable,
     temporary_folder,
+    write_private,
 )
 from alphapulse_tui.lab.errors import DirectoryBusyError, LabError
+from alphapulse_tui.lab.ports import Ports
 from alphapulse_tui.lab.spec import Account
 
 
@@ -55,26 +56,6 @@ def test_the_lock_is_held_once_and_released_by_closing(tmp_path: Path) -> None:
         place.lock()
     os.close(held)
     assert not place.is_locked()
-
-
-def test_ports_differ_and_a_taken_one_is_renewed(tmp_path: Path) -> None:
-    ports = Ports(tmp_path / "ports.json")
-    first, second = ports["a"], ports["b"]
-    assert first != second
-    with socket.socket() as stranger:
-        stranger.bind(("127.0.0.1", first))
-        stranger.listen()
-        later = Ports(tmp_path / "ports.json")
-        later.renew_taken()
-        assert later["b"] == second
-        assert later["a"] != first
-
-
-@pytest.mark.parametrize("damage", ["", "{", "[1]", '{"a": "x"}', "\x00"])
-def test_a_damaged_ports_file_gives_new_ports(tmp_path: Path, damage: str) -> None:
-    file = tmp_path / "ports.json"
-    file.write_text(damage)
-    assert Ports(file)["a"] == json.loads(file.read_text())["a"]
 
 
 def test_a_closed_or_long_temporary_folder_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,3 +102,33 @@ def test_a_file_in_the_way_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(LabError, match=r"file/lab cannot be used as the lab's directory: Not a directory"):
         LabDirectory(tmp_path / "file" / "lab").lock()
+
+
+def test_a_full_disk_is_one_sentence_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = LabDirectory(tmp_path / "lab")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=12_000_000))
+    with pytest.raises(
+        LabError, match=r"Only 12 MB are free where .*/lab lies, and a lab needs \d+: free some, or name another"
+    ):
+        place.lock()
+    assert list(place.root.iterdir()) == []
+    monkeypatch.undo()
+    os.close(place.lock())
+
+
+def test_a_disk_that_fills_up_leaves_the_old_file_and_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ports.json"
+    write_private(path, "old")
+
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(
+        LabError, match=r"ports\.json cannot be written: No space left on device: free some, or name another"
+    ):
+        write_private(path, "new")
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("ports.json", "old")]

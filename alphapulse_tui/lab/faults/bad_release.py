@@ -32,6 +32,7 @@ class BadRelease(ABC):
 
     parameters = ()
     mended_by = "a rollback of Deployment api"
+    needs = ("kubernetes", "api")
 
     def __init__(self, name: str, summary: str, cause: str) -> None:
         self.name = name

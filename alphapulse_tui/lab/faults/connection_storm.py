@@ -24,6 +24,7 @@ class ConnectionStorm:
     summary = "Two leaking programs take every ordinary PostgreSQL slot."
     mended_by = "procedure pg-connections"
     parameters = ()
+    needs = ("postgres",)
 
     async def inject(self, lab: Lab, parameter: str) -> str:  # noqa: ARG002 - takes none
         """Open sessions until the server refuses."""

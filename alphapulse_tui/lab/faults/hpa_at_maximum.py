@@ -39,6 +39,7 @@ class HpaAtMaximum:
     summary = "A surge of customers drives the API's autoscaler to its maximum, and it would want more."
     mended_by = "a higher maxReplicas (procedure scale-hpa)"
     parameters = ()
+    needs = ("kubernetes", "api")
 
     async def inject(self, lab: Lab, parameter: str) -> str:  # noqa: ARG002 - takes none
         """Start the surge and wait until the autoscaler has all its pods and wants more."""

@@ -21,6 +21,7 @@ class IdleInTransaction:
     summary = "Three PostgreSQL sessions forgot to end their transaction; one holds row locks."
     mended_by = "terminate idle in transaction (f on the PostgreSQL panel), or procedure pg-connections"
     parameters = ()
+    needs = ("postgres",)
 
     async def inject(self, lab: Lab, parameter: str) -> str:  # noqa: ARG002 - takes none
         """Open the three transactions."""

@@ -29,6 +29,7 @@ class RedisMasterKilled:
     summary = "A Redis master is killed and cannot come back; its replica is promoted."
     mended_by = "the cluster itself; the pod returns when its trouble ends"
     parameters = ()
+    needs = ("redis",)
 
     def __init__(self) -> None:
         self._killed = ""

@@ -3,18 +3,29 @@
 A fault is a module of this package with a ``FAULT``; adding one is adding a module and its line in :data:`MODULES`. Faults are injected for
 real (a seal call, a SIGKILL, sessions that take slots), never by writing the symptom; ``mend`` undoes the injection without looking at
 what a person did meanwhile, and does nothing where there is nothing left to undo.
+
+``alphapulse lab break --list`` and docs/lab.md are made from the modules: the short words are the fault's fields, the long ones the three
+paragraphs of its docstring that begin with ``What breaks:``, ``How it shows:`` and ``What mends it:``.
 """
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import importlib
-from collections.abc import Iterable
+import inspect
+import logging
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+import asyncpg
+import httpx
+from redis.exceptions import RedisError
 
 from alphapulse_tui.lab.errors import LabError, UnknownFaultError
-from alphapulse_tui.lab.platform import Lab
+from alphapulse_tui.lab.platform import Lab, TargetState
 
 MODULES = (
     "vault_sealed_one",
@@ -33,6 +44,10 @@ MODULES = (
     "target_hung",
 )
 ALL = "all"
+_SERVER_TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.HTTPError, RedisError)
+"""What the clients raise when a server does not do what was asked of it: broken already, by another fault. TimeoutError is an OSError."""
+
+_log = logging.getLogger("alphapulse.lab")
 
 
 class Fault(Protocol):
@@ -57,14 +72,36 @@ class Fault(Protocol):
         """Undo the injection; nothing happens when a person has mended it already."""
 
 
+@runtime_checkable
+class Bound(Protocol):
+    """A fault that says which targets it breaks; it is refused with a sentence when one of them is not there."""
+
+    needs: tuple[str, ...]
+    """Targets that must have come up."""
+
+
+@runtime_checkable
+class Exclusive(Protocol):
+    """A fault that cannot be in force beside some others."""
+
+    excludes: Mapping[str, str]
+    """Names of others, each with the reason as the end of a sentence: ``{"vault-sealed-all": "no standby is left to be sealed"}``. One of the
+    two faults saying so is enough."""
+
+
 @dataclass(frozen=True)
 class FaultLine:
-    """A fault as ``alphapulse lab break --list`` shows it."""
+    """A fault as ``alphapulse lab break --list`` and docs/lab.md show it."""
 
     name: str
     summary: str
     mended_by: str
     parameters: list[str]
+    breaks: str
+    """What breaks and how, from the module's docstring, as are the next two."""
+    shows: str
+    mends: str
+    excludes: dict[str, str]
 
 
 def load_faults() -> dict[str, Fault]:
@@ -74,8 +111,39 @@ def load_faults() -> dict[str, Fault]:
 
 
 def catalogue() -> list[FaultLine]:
-    """All faults there are, for the list."""
-    return [FaultLine(one.name, one.summary, one.mended_by, list(one.parameters)) for one in load_faults().values()]
+    """All faults there are, by name, for the list."""
+    return sorted((_line(fault) for fault in load_faults().values()), key=lambda line: line.name)
+
+
+def named(name: str) -> FaultLine:
+    """The fault of that name, for the list.
+
+    Raises:
+        UnknownFaultError: There is none; names the nearest ones.
+    """
+    faults = load_faults()
+    if name not in faults:
+        raise UnknownFaultError(f"The lab knows no fault {name!r}.{_nearest(name, faults)}")
+    return _line(faults[name])
+
+
+def _line(fault: Fault) -> FaultLine:
+    document = inspect.getdoc(sys.modules[type(fault).__module__]) or ""
+    told = [" ".join(paragraph.split()).replace("``", "`") for paragraph in document.split("\n\n")]
+
+    def after(words: str) -> str:
+        return next((one.removeprefix(words).strip() for one in told if one.startswith(words)), "")
+
+    return FaultLine(
+        fault.name,
+        fault.summary,
+        fault.mended_by,
+        list(fault.parameters),
+        after("What breaks:"),
+        after("How it shows:"),
+        after("What mends it:"),
+        dict(fault.excludes) if isinstance(fault, Exclusive) else {},
+    )
 
 
 class Faults:
@@ -102,9 +170,34 @@ class Faults:
             raise LabError(
                 f"{' '.join(filter(None, (name, parameter)))} is in force already: `alphapulse lab mend {name}` ends it."
             )
+        self._refuse_without_targets(fault)
+        self._refuse_beside_others(fault)
         # Noted first: a fault that failed half way must be mendable.
         self._active.append((name, parameter))
-        return await fault.inject(self._lab, parameter)
+        try:
+            return await fault.inject(self._lab, parameter)
+        except _SERVER_TROUBLE as error:
+            raise LabError(
+                f"{name} was begun and did not take hold: {type(error).__name__} {error} (`alphapulse lab mend {name}` undoes it)."
+            ) from error
+
+    def _refuse_without_targets(self, fault: Fault) -> None:
+        for name in fault.needs if isinstance(fault, Bound) else ():
+            progress = self._lab.progress.get(name)
+            if progress is None:
+                raise LabError(f"{fault.name} breaks {name}, which this lab does not have: start it without --only.")
+            if progress.state is not TargetState.READY:
+                raise LabError(
+                    f"{fault.name} breaks {name}, which is not up ({progress.state.value}: {progress.sentence})."
+                )
+
+    def _refuse_beside_others(self, fault: Fault) -> None:
+        for name, _ in self._active:
+            reason = _reason(fault, name) or _reason(self._faults[name], fault.name)
+            if reason:
+                raise LabError(
+                    f"{fault.name} cannot be injected while {name} is in force: {reason} (`alphapulse lab mend {name}` ends it)."
+                )
 
     async def mend(self, name: str, parameter: str) -> list[str]:
         """Mend a fault, or ``all`` that are in force (the youngest first); returns what was mended.
@@ -123,6 +216,19 @@ class Faults:
             self._active.remove(one)
         return [" ".join(filter(None, one)) for one in chosen]
 
+    async def forget(self) -> None:
+        """After a saved state was put back: let each fault undo what lies in no server's data (a proxy's toxic), and forget all.
+
+        A mend does nothing where all is well already. What goes wrong in one is logged only: the caller looks at the platform itself.
+        """
+        mends = [self._faults[name].mend(self._lab, parameter) for name, parameter in reversed(self._active)]
+        for (name, _), outcome in zip(
+            reversed(self._active), await asyncio.gather(*mends, return_exceptions=True), strict=True
+        ):
+            if isinstance(outcome, BaseException):
+                _log.warning("%s was forgotten; its mend said: %s", name, outcome)
+        self._active.clear()
+
     def _find(self, name: str, parameter: str) -> tuple[Fault, str]:
         fault = self._faults.get(name)
         if fault is None:
@@ -137,6 +243,11 @@ class Faults:
                 f"{name} cannot be applied to {parameter!r}.{_nearest(parameter, fault.parameters)}"
             )
         return fault, parameter
+
+
+def _reason(fault: Fault, other: str) -> str:
+    """Why a fault cannot be beside another one; empty when it can, as far as it says."""
+    return fault.excludes.get(other, "") if isinstance(fault, Exclusive) else ""
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:

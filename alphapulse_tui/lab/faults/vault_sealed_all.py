@@ -25,6 +25,7 @@ class VaultSealedAll:
     summary = "Every Vault node is sealed."
     mended_by = "procedure vault-sealed"
     parameters = ()
+    needs = ("vault",)
 
     async def inject(self, lab: Lab, parameter: str) -> str:  # noqa: ARG002 - takes none
         """Seal the standbys first: otherwise one of them would take over from the sealed leader."""

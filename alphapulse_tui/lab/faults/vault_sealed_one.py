@@ -10,6 +10,9 @@ What mends it: procedure ``vault-sealed``, three shares to that node. ``lab mend
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from alphapulse_tui.lab import vault
 from alphapulse_tui.lab.errors import LabError
 from alphapulse_tui.lab.faults.sealing import restart_sealed, unseal_all
@@ -23,6 +26,8 @@ class VaultSealedOne:
     summary = "One Vault standby restarts and comes back sealed."
     mended_by = "procedure vault-sealed"
     parameters = ()
+    needs = ("vault",)
+    excludes: ClassVar[Mapping[str, str]] = {"vault-sealed-all": "no standby is left to be sealed"}
 
     async def inject(self, lab: Lab, parameter: str) -> str:  # noqa: ARG002 - takes none
         """Restart the last standby and wait until it says that it is sealed."""

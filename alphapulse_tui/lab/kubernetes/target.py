@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from pathlib import Path
 
 from alphapulse_tui.lab import servers
 from alphapulse_tui.lab.errors import LabError
@@ -46,10 +47,7 @@ class KubernetesTarget:
             await lab.supervisor.start(spec, Restart.ALWAYS)
         await plane.wait_ready()
         report(TargetState.STARTING, "joining the node")
-        api = await KubeApi(url, certificates, certificates.node).__aenter__()
-        node = Node(lab, api, certificates)
-        cluster = Cluster(plane, api, node, lab.spawn(_keep_running(node, api), "node agent"), files)
-        keep(lab, cluster)
+        cluster = await _join(lab, plane, files)
         await _furnish(lab, cluster)
 
     async def healthy(self, lab: Lab) -> str:
@@ -78,7 +76,36 @@ async def _furnish(lab: Lab, cluster: Cluster) -> None:
         await cluster.apply(item)
     await mesh.wait_served(cluster.api)
     await cluster.apply(mesh.virtual_service())
-    lab.spawn(mesh.keep_routes(cluster.api, discovery_folder(lab)), "mesh")
+    lab.spawn(_keep_routes(lab, cluster.control_plane), "mesh")
+
+
+async def _join(lab: Lab, plane: ControlPlane, files: dict[str, Path]) -> Cluster:
+    """Start a node and remember the cluster."""
+    api = await KubeApi(plane.url, plane.pki, plane.pki.node).__aenter__()
+    node = Node(lab, api, plane.pki)
+    cluster = Cluster(plane, api, node, lab.spawn(_keep_running(node, api), "node agent"), files)
+    keep(lab, cluster)
+    return cluster
+
+
+async def _keep_routes(lab: Lab, plane: ControlPlane) -> None:
+    """Tell the edge of the split for ever, by a client of its own: the node's goes with the node when a saved state is put back."""
+    async with KubeApi(plane.url, plane.pki, plane.pki.node) as api:
+        await mesh.keep_routes(api, discovery_folder(lab))
+
+
+async def rejoin(lab: Lab) -> Cluster:
+    """Start a node anew for a control plane whose objects were put back; the old one must have been cancelled.
+
+    The pods' container statuses speak of processes of the past: they are dropped, so that the node does not count a restart for each.
+    """
+    past = cluster_of(lab)
+    plane = past.control_plane
+    async with KubeApi(plane.url, plane.pki, plane.pki.admin) as api:
+        for pod in (await api.get("/api/v1/pods"))["items"]:
+            path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}/status"
+            await api.patch(path, {"status": {"containerStatuses": None}})
+    return await _join(lab, plane, past.kubeconfigs)
 
 
 async def _keep_running(node: Node, api: KubeApi) -> None:

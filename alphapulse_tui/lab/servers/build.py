@@ -24,6 +24,8 @@ from alphapulse_tui.lab.servers.locate import built_path, cache_folder, find, fi
 
 _LOCK_POLL_SECONDS = 0.25
 _TAIL_LINES = 8
+_HALF_DOWNLOADED = ("not a valid zip file", "checksum mismatch", "unexpected EOF")
+"""What Go says of a module whose download is not whole. It keeps what it got, so that the same error would come for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +204,9 @@ async def _run_go(go: Path, server: Server, arguments: list[str], on_line: Calla
         reading.cancel()
     if code != 0:
         told = " / ".join(line for line in said[-_TAIL_LINES:] if not line.startswith("go: downloading"))
+        half = any(words in told for words in _HALF_DOWNLOADED)
+        advice = "; a module came by half: `go clean -modcache`, then try again" if half else ""
         raise CommandFailedError(
-            f"{server.name} {server.version} could not be built (go {arguments[0]} ended with {code}): {told}"
+            f"{server.name} {server.version} could not be built (go {arguments[0]} ended with {code}): {told}{advice}"
         )
     return output.decode().split()

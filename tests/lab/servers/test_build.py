@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
-from collections.abc import Awaitable
+import zipfile
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,49 @@ async def test_an_interrupted_build_leaves_nothing_and_the_next_one_works(hello:
         await building
     assert folders(cache) == []
     assert (await ensure(["lab-hello"], lambda step: None, cache))["lab-hello"].exists()
+
+
+@pytest.fixture
+def borrowing(hello: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The server needs a module from a proxy, which is a folder; returns the module's archive there, which go.sum knows."""
+    name, proxy = "example.invalid/greeting", tmp_path / "proxy"
+    place = proxy / name / "@v"
+    place.mkdir(parents=True)
+    (place / "list").write_text("v1.0.0\n")
+    (place / "v1.0.0.info").write_text('{"Version": "v1.0.0"}')
+    (place / "v1.0.0.mod").write_text(f"module {name}\n\ngo 1.26\n")
+    with zipfile.ZipFile(place / "v1.0.0.zip", "w") as archive:
+        archive.writestr(f"{name}@v1.0.0/go.mod", f"module {name}\n\ngo 1.26\n")
+        archive.writestr(f"{name}@v1.0.0/greeting.go", 'package greeting\n\nconst Word = "hello "\n')
+    main = MAIN.replace("\n\n", f'\n\nimport "{name}"\n\n', 1).replace('"hello "', "greeting.Word")
+    (hello.folder / "main.go").write_text(main)
+    for variable, value in {
+        "GOPROXY": proxy.as_uri(),
+        "GONOSUMDB": "*",
+        "GOMODCACHE": str(tmp_path / "modules"),
+    }.items():
+        monkeypatch.setenv(variable, value)
+    tidy = {**os.environ, "GOTOOLCHAIN": "local", "GOMODCACHE": str(tmp_path / "first")}
+    subprocess.run(["go", "mod", "tidy"], cwd=hello.folder, env=tidy, check=True, capture_output=True)
+    yield place / "v1.0.0.zip"
+    # Go makes the folders of its module cache read-only; a user who is not root could not remove them.
+    for folder in [folder for folder in tmp_path.rglob("*") if folder.is_dir()]:
+        folder.chmod(0o755)
+
+
+def test_a_half_downloaded_module_is_one_sentence_and_the_next_build_works(
+    hello: Server, borrowing: Path, cache: Path
+) -> None:
+    whole = borrowing.read_bytes()
+    borrowing.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(
+        CommandFailedError, match=r"not a valid zip file.*a module came by half: `go clean -modcache`"
+    ) as half:
+        asyncio.run(ensure(["lab-hello"], lambda step: None, cache))
+    assert "\n" not in str(half.value)
+    assert folders(cache) == []
+    borrowing.write_bytes(whole)
+    assert said_by(asyncio.run(ensure(["lab-hello"], lambda step: None, cache))["lab-hello"]) == "hello 1.2.3\n"
 
 
 async def test_what_a_killed_builder_left_is_cleared_away(hello: Server, cache: Path) -> None:

@@ -24,6 +24,15 @@ MODULES = (
     "api_crashloop_database",
     "redis_master_killed",
     "target_hung",
+    "slow_query",
+    "lock_chain",
+    "missing_index",
+    "replica_lag",
+    "replica_stopped",
+    "failed_migration",
+    "dropped_table",
+    "corrupted_database",
+    "backup_too_old",
 )
 ALL = "all"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from alphapulse_tui.lab import postgres
 from alphapulse_tui.lab.errors import LabError
+from alphapulse_tui.lab.faults.superuser import superuser
 from alphapulse_tui.lab.platform import Lab
 
 TABLE = "trade_audit"
@@ -43,8 +44,7 @@ class CorruptedDatabase:
         """
         import asyncpg
 
-        connection = await postgres.connect(lab, "postgres")
-        try:
+        async with superuser(lab) as connection:
             await connection.execute(f"VACUUM FULL {TABLE}")
             place = await connection.fetchval("SELECT pg_relation_filepath($1::regclass)", TABLE)
             self._file = postgres.home(lab) / postgres.PRIMARY / str(place)
@@ -56,10 +56,6 @@ class CorruptedDatabase:
                 await connection.fetchval(f"SELECT count(note) FROM {TABLE}")
             except asyncpg.DataCorruptedError as error:
                 return f"PostgreSQL: {error}"
-        except asyncpg.PostgresError as error:
-            raise LabError(f"{TABLE} cannot be rewritten: {error}") from error
-        finally:
-            await connection.close()
         raise LabError(f"{TABLE} is read from memory: the damage on disk does not show.")
 
     async def mend(self, lab: Lab, parameter: str) -> None:  # noqa: ARG002

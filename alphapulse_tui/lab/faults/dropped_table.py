@@ -15,6 +15,7 @@ from pathlib import Path
 from alphapulse_tui.lab import postgres
 from alphapulse_tui.lab.backups import wait_made
 from alphapulse_tui.lab.errors import LabError
+from alphapulse_tui.lab.faults.superuser import superuser
 from alphapulse_tui.lab.platform import Lab
 from alphapulse_tui.lab.process import ProcessSpec
 
@@ -40,11 +41,8 @@ class DroppedTable:
             raise LabError(f"There is no table {TABLE} to drop: `alphapulse lab mend all` first.")
         await wait_made(lab, ("base", "dump"), _BACKUP_SECONDS)
         await _tool(lab, "pg_dump", "backup", "-Fc", "-Z", "1", "-t", TABLE, "-f", str(_kept(lab)))
-        connection = await postgres.connect(lab, "postgres")
-        try:
+        async with superuser(lab) as connection:
             await connection.execute(f"SET ROLE alphapulse; DROP TABLE {TABLE}")
-        finally:
-            await connection.close()
         return f"PostgreSQL: {TABLE} is dropped"
 
     async def mend(self, lab: Lab, parameter: str) -> None:  # noqa: ARG002
@@ -68,11 +66,8 @@ async def _tool(lab: Lab, name: str, role: str, *arguments: str) -> None:
 
 
 async def _exists(lab: Lab) -> bool:
-    connection = await postgres.connect(lab, "postgres")
-    try:
+    async with superuser(lab) as connection:
         return await connection.fetchval("SELECT to_regclass($1)", f"public.{TABLE}") is not None
-    finally:
-        await connection.close()
 
 
 FAULT = DroppedTable()

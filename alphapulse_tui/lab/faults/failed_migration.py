@@ -18,6 +18,7 @@ import sys
 
 from alphapulse_tui.lab import postgres
 from alphapulse_tui.lab.errors import CommandFailedError, LabError
+from alphapulse_tui.lab.faults.superuser import superuser
 from alphapulse_tui.lab.migrations import HEAD, NEWER
 from alphapulse_tui.lab.platform import Lab
 from alphapulse_tui.lab.process import ProcessSpec
@@ -62,11 +63,8 @@ class FailedMigration:
             if await _versions(lab) == [NEWER]:
                 await _alembic(lab, "newer", "downgrade", HEAD)
             return
-        connection = await postgres.connect(lab, "postgres")
-        try:
+        async with superuser(lab) as connection:
             await connection.execute(f"DROP TABLE IF EXISTS {LEFT_TABLE}; DROP INDEX IF EXISTS {LEFT_INDEX}")
-        finally:
-            await connection.close()
 
 
 async def _alembic(lab: Lab, release: str, *words: str) -> None:
@@ -81,19 +79,13 @@ async def _alembic(lab: Lab, release: str, *words: str) -> None:
 
 
 async def _versions(lab: Lab) -> list[str]:
-    connection = await postgres.connect(lab, "postgres")
-    try:
+    async with superuser(lab) as connection:
         return [str(row[0]) for row in await connection.fetch("SELECT version_num FROM alembic_version ORDER BY 1")]
-    finally:
-        await connection.close()
 
 
 async def _exists(lab: Lab, table: str) -> bool:
-    connection = await postgres.connect(lab, "postgres")
-    try:
+    async with superuser(lab) as connection:
         return await connection.fetchval("SELECT to_regclass($1)", table) is not None
-    finally:
-        await connection.close()
 
 
 FAULT = FailedMigration()

@@ -12,8 +12,8 @@ What mends it: terminate *both* roots (and ``SET ROLE alphapulse; ROLLBACK PREPA
 
 from __future__ import annotations
 
-from alphapulse_tui.lab import postgres
 from alphapulse_tui.lab.faults.holding import hold, release
+from alphapulse_tui.lab.faults.superuser import superuser
 from alphapulse_tui.lab.platform import Lab
 
 PREPARED = "settlement-close-2026-11"
@@ -35,12 +35,9 @@ class LockChain:
 
     async def mend(self, lab: Lab, parameter: str) -> None:
         """End the clients, and roll the prepared transaction back if it is still there."""
-        connection = await postgres.connect(lab, "postgres")
-        try:
+        async with superuser(lab) as connection:
             if await connection.fetchval("SELECT count(*) FROM pg_prepared_xacts WHERE gid = $1", PREPARED):
                 await connection.execute(f"ROLLBACK PREPARED '{PREPARED}'")
-        finally:
-            await connection.close()
         await release(lab, _KINDS[parameter])
 
 

@@ -11,8 +11,8 @@ has made a valid one.
 
 from __future__ import annotations
 
-from alphapulse_tui.lab import postgres
 from alphapulse_tui.lab.faults.holding import hold, release
+from alphapulse_tui.lab.faults.superuser import superuser
 from alphapulse_tui.lab.platform import Lab
 
 INDEX = "idx_trades_tenant_symbol"
@@ -29,24 +29,18 @@ class MissingIndex:
 
     async def inject(self, lab: Lab, parameter: str) -> str:  # noqa: ARG002 - takes none
         """Drop the index, then start the load."""
-        connection = await postgres.connect(lab, "postgres")
-        try:
+        async with superuser(lab) as connection:
             await connection.execute(f"DROP INDEX IF EXISTS {INDEX}")
-        finally:
-            await connection.close()
         return f"PostgreSQL: {INDEX} is dropped; {await hold(lab, 'missing-index')}"
 
     async def mend(self, lab: Lab, parameter: str) -> None:  # noqa: ARG002
         """End the load and make the index if there is no valid one."""
         await release(lab, "missing-index")
-        connection = await postgres.connect(lab, "postgres")
-        try:
+        async with superuser(lab) as connection:
             if not await connection.fetchval(_VALID, INDEX):
                 # What a concurrent build left when it was cut off is invalid, and in the way.
                 await connection.execute(f"DROP INDEX IF EXISTS {INDEX}")
                 await connection.execute(f"CREATE INDEX {INDEX} ON trades (tenant_id, symbol)")
-        finally:
-            await connection.close()
 
 
 FAULT = MissingIndex()

@@ -15,6 +15,7 @@ import time
 
 from alphapulse_tui.lab import postgres
 from alphapulse_tui.lab.errors import NotReadyError
+from alphapulse_tui.lab.faults.superuser import superuser
 from alphapulse_tui.lab.platform import Lab
 
 _REPLICA = f"{postgres.REPLICA}-0"
@@ -35,11 +36,8 @@ class ReplicaLag:
     async def inject(self, lab: Lab, parameter: str) -> str:  # noqa: ARG002 - takes none
         """Pause, write on the primary, and wait until the replica has received what it does not replay."""
         await self._on_replica(lab, "SELECT pg_wal_replay_pause()")
-        connection = await postgres.connect(lab, "postgres")
-        try:
+        async with superuser(lab) as connection:
             await connection.execute(_BULK)
-        finally:
-            await connection.close()
         await self._wait(lab, _MEGABYTES << 20, None, "has received what it does not replay")
         return f"PostgreSQL: {_REPLICA} does not replay, {_MEGABYTES} MB behind"
 
@@ -64,11 +62,8 @@ class ReplicaLag:
 
     @staticmethod
     async def _on_replica(lab: Lab, sql: str) -> object:
-        connection = await postgres.connect(lab, "postgres", server=_REPLICA)
-        try:
+        async with superuser(lab, _REPLICA) as connection:
             return await connection.fetchval(sql)
-        finally:
-            await connection.close()
 
 
 FAULT = ReplicaLag()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from alphapulse_tui.lab import postgres
 from alphapulse_tui.lab.errors import LabError, NotReadyError
+from alphapulse_tui.lab.faults.superuser import superuser
 from alphapulse_tui.lab.platform import Lab
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ class ReplicaStopped:
 
     async def inject(self, lab: Lab, parameter: str) -> str:  # noqa: ARG002 - takes none
         """Change the address and wait until the receiver is gone."""
-        connection = await postgres.connect(lab, "postgres", server=_REPLICA)
-        try:
+        async with superuser(lab, _REPLICA) as connection:
             former = str(await connection.fetchval("SHOW primary_conninfo"))
             right = f"port={lab.ports[postgres.PRIMARY]}"
             if right not in former:
@@ -48,19 +48,14 @@ class ReplicaStopped:
             self._former = former
             await _set(connection, former.replace(right, _WRONG))
             await _wait(lab, connection, receivers=0)
-        finally:
-            await connection.close()
         return f"PostgreSQL: {_REPLICA} looks for its primary at port 1 and receives nothing"
 
     async def mend(self, lab: Lab, parameter: str) -> None:  # noqa: ARG002
         """Put the former address back if the wrong one is still there, and wait until the replica streams."""
-        connection = await postgres.connect(lab, "postgres", server=_REPLICA)
-        try:
+        async with superuser(lab, _REPLICA) as connection:
             if _WRONG in str(await connection.fetchval("SHOW primary_conninfo")).split():
                 await _set(connection, self._former)
             await _wait(lab, connection, receivers=1)
-        finally:
-            await connection.close()
         await lab.healthy("postgres")
 
 

@@ -171,7 +171,11 @@ def test_a_fault_shows_and_is_mended(whole_lab: LabHandle, case: Case) -> None:
     wait_until(lambda: case.shows(whole_lab), 20, f"the symptom of {case.fault}")
     whole_lab.mend(case.fault)
     wait_until(lambda: case.whole(whole_lab), 20, f"{case.fault} to be mended")
-    assert {one.name: one.health for one in whole_lab.status(with_health=True).targets}["postgres"] == ""
+    wait_until(lambda: healthy(whole_lab), 20, "PostgreSQL to be whole")
+
+
+def healthy(lab: LabHandle) -> bool:
+    return {one.name: one.health for one in lab.status(with_health=True).targets}["postgres"] == ""
 
 
 def by_hand(lab: LabHandle, sql: str, role: str = "oncall", server: str = "postgres-primary") -> None:

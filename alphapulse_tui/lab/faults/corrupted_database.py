@@ -1,7 +1,7 @@
 """``corrupted-database``: a page of table ``trade_audit`` is damaged on the primary's disk.
 
-What breaks: 64 bytes in the middle of the table's second page are overwritten in its file. The table is rewritten first (``VACUUM FULL``):
-what that writes passes by the shared buffers, so that the next read comes from the disk.
+What breaks: 64 bytes in the middle of the table's second page are overwritten in its file, after the server was made to forget its copy of
+the table in memory (``pg_buffercache_evict``), so that the next read comes from the disk.
 
 How it shows: reading the table fails with SQLSTATE XX001, "invalid page in block 1"; checksum failures in ``pg_stat_database``; pg_dump and
 ``pg_basebackup`` fail or warn; the replica's copy is whole.
@@ -21,6 +21,12 @@ from alphapulse_tui.lab.platform import Lab
 TABLE = "trade_audit"
 _PAGE_BYTES = 8192
 _BLOCK = 1
+_FORGET = (
+    "SELECT count(*) FILTER (WHERE pg_buffercache_evict(bufferid)) FROM pg_buffercache "
+    f"WHERE relfilenode = pg_relation_filenode('{TABLE}') "
+    "AND reldatabase = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+"""Evicting writes a changed page to the file first."""
 _DAMAGE_AT, _DAMAGE_BYTES = 4000, 64
 
 
@@ -40,12 +46,14 @@ class CorruptedDatabase:
         """Damage the page and see that reading fails.
 
         Raises:
-            LabError: The table cannot be read before, or still can afterwards.
+            LabError: There is no such table, or it can still be read afterwards.
         """
         import asyncpg
 
         async with superuser(lab) as connection:
-            await connection.execute(f"VACUUM FULL {TABLE}")
+            await connection.execute(
+                f"CREATE EXTENSION IF NOT EXISTS pg_buffercache; {_FORGET}; DROP EXTENSION pg_buffercache"
+            )
             place = await connection.fetchval("SELECT pg_relation_filepath($1::regclass)", TABLE)
             self._file = postgres.home(lab) / postgres.PRIMARY / str(place)
             self._whole = _read(self._file)

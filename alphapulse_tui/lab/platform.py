@@ -46,6 +46,7 @@ TARGETS = {
     "api": "alphapulse_tui.lab.workloads.target",
     "prometheus": "alphapulse_tui.lab.monitoring.prometheus",
     "alertmanager": "alphapulse_tui.lab.monitoring.alertmanager",
+    "s3": "alphapulse_tui.lab.s3.target",
     "standins": "alphapulse_tui.lab.standins.target",
 }
 """Each target's module, which has a ``TARGET``; in the order in which they are shown and started. Imported by the daemon only, one after
@@ -89,7 +90,7 @@ class Target(Protocol):
     """One part of the platform that comes up by itself."""
 
     name: str
-    """As in the profile and on the screen: ``postgres``, ``redis``, ``vault``, ``kubernetes``, ``prometheus``, ``alertmanager``, ``api``."""
+    """As in the profile and on the screen: ``postgres``, ``redis``, ``vault``, ``kubernetes``, ``prometheus``, ``alertmanager``, ``api``, ``s3``."""
 
     async def up(self, lab: Lab, report: Report) -> None:
         """Start and return when it is usable; must not block the loop. The caller reports READY afterwards.

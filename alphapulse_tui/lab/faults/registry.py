@@ -42,6 +42,15 @@ MODULES = (
     "hpa_at_maximum",
     "redis_master_killed",
     "target_hung",
+    "slow_query",
+    "lock_chain",
+    "missing_index",
+    "replica_lag",
+    "replica_stopped",
+    "failed_migration",
+    "dropped_table",
+    "corrupted_database",
+    "backup_too_old",
 )
 ALL = "all"
 _SERVER_TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.HTTPError, RedisError)

@@ -24,6 +24,9 @@ MODULES = (
     "api_crashloop_database",
     "redis_master_killed",
     "target_hung",
+    "target_slow",
+    "target_garbled",
+    "target_refusing",
 )
 ALL = "all"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 OWN_ADDRESS = "127.0.2.1"
 """Where the proxy itself comes from when it connects to a server (all of 127.0.0.0/8 is loopback): the kernel lets it pass."""
 _HOST = "127.0.0.1"
-_INTERNAL = ("-cluster", "-peer", "-slot-", "etcd", "kubelet")
-"""Parts of the names of ports that only servers of one target use among themselves."""
+_INTERNAL = re.compile(r"-cluster$|-peer$|-slot-|^etcd|^kubelet")
+"""Names of ports that only servers of one target use among themselves."""
 _POLL_SECONDS = 0.02
 _PLACED_SECONDS = 15.0
 
@@ -78,7 +79,7 @@ class Fronts:
         return {
             name: port
             for name, port in sorted(self._lab.ports.known().items())
-            if listening.get(port) in owned and not any(part in name for part in _INTERNAL)
+            if listening.get(port) in owned and not _INTERNAL.search(name)
         }
 
 

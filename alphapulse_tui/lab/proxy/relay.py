@@ -54,7 +54,7 @@ class FaultProxy:
         self._from = from_address
         self._tls = tls
         self._server: asyncio.Server | None = None
-        self._lines: set[asyncio.Task[None]] = set()
+        self._lines: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.port = 0
         """Where clients connect."""
 
@@ -88,10 +88,14 @@ class FaultProxy:
     async def close(self) -> None:
         """Stop listening and cut every connection."""
         self.stop_listening()
-        for task in tuple(self._lines):
+        lines = dict(self._lines)
+        for task in lines:
             task.cancel()
-        if self._lines:
-            await asyncio.wait(tuple(self._lines))
+        if lines:
+            await asyncio.wait(lines)
+        for writer in lines.values():
+            # A task that was cancelled before its first step has closed nothing.
+            writer.transport.abort()
 
     def stop_listening(self) -> None:
         """Give the port back at once; what is connected stays."""
@@ -101,8 +105,8 @@ class FaultProxy:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-        self._lines.add(task)
-        task.add_done_callback(self._lines.discard)
+        self._lines[task] = writer
+        task.add_done_callback(self._lines.pop)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = Line(reader, writer, self._open_server, self._tls)

@@ -61,6 +61,14 @@ class LabHandle:
         mended = ask(self.at, Request("mend", fault, parameter), timeout=120.0)
         return [str(one) for one in mended]
 
+    def wait_healthy(self, target: str, timeout: float = 45.0) -> None:
+        """Wait until the servers of a target say that all is well."""
+
+        def well() -> bool:
+            return {one.name: one.health for one in self.status(with_health=True).targets}[target] == ""
+
+        wait_until(well, timeout, f"{target} to be healthy", interval=0.2)
+
     @property
     def ports(self) -> dict[str, int]:
         """Ports by name."""

@@ -88,6 +88,11 @@ def token_file(lab: Lab, holder: str) -> Path:
     return lab.credentials.path(f"vault-token-{holder}")
 
 
+def raft_folder(lab: Lab, ordinal: int) -> Path:
+    """Where the node keeps raft's log and snapshots: its disk."""
+    return lab.directory.data("vault", str(ordinal), "raft")
+
+
 def node_spec(lab: Lab, ordinal: int) -> ProcessSpec:
     """How pod ``vault-ORDINAL`` runs; writes its configuration when there is none yet."""
     name = node_name(ordinal)
@@ -100,7 +105,7 @@ def node_spec(lab: Lab, ordinal: int) -> ProcessSpec:
             _CONFIGURATION.format(
                 port=lab.ports[name],
                 cluster_port=lab.ports[f"{name}-cluster"],
-                data=lab.directory.data("vault", str(ordinal), "raft"),
+                data=raft_folder(lab, ordinal),
                 name=name,
                 joins="\n".join(f'  retry_join {{ leader_api_addr = "{other}" }}' for other in others),
             ),
@@ -185,9 +190,9 @@ async def initialise(lab: Lab) -> None:
     await wait_health(lab, 0, 200)
 
 
-async def join(lab: Lab, ordinal: int) -> None:
-    """Let a node join the first one's cluster and unseal it; it becomes a standby once the leader has admitted it (1 to 8 s)."""
-    await call(lab, ordinal, "POST", "sys/storage/raft/join", {"leader_api_addr": address(lab, 0)})
+async def join(lab: Lab, ordinal: int, leader: int = 0) -> None:
+    """Let a node join the leader's cluster and unseal it; it becomes a standby once the leader has admitted it (1 to 8 s)."""
+    await call(lab, ordinal, "POST", "sys/storage/raft/join", {"leader_api_addr": address(lab, leader)})
     await unseal(lab, ordinal)
     await wait_health(lab, ordinal, 429, 200)
 

@@ -75,7 +75,7 @@ async def masters(lab: Lab) -> list[int]:
     found = []
     for ordinal in range(redis.NODES):
         with contextlib.suppress(RedisError, OSError):
-            if (await redis.info(lab, ordinal, "INFO replication"))["role"] == "master":
+            if any("myself" in member.flags and member.slots for member in await redis.view(lab, ordinal)):
                 found.append(ordinal)
     return found
 

@@ -19,6 +19,8 @@ from alphapulse_tui.lab.platform import Lab
 MODULES = (
     "vault_sealed_one",
     "vault_sealed_all",
+    "vault_slow",
+    "vault_peer_lost",
     "connection_storm",
     "idle_in_transaction",
     "api_crashloop_database",
@@ -28,6 +30,7 @@ MODULES = (
     "redis_giant_key",
     "redis_slots_uncovered",
     "redis_partition",
+    "alert_pipeline_dead",
     "target_hung",
     "target_slow",
     "target_garbled",

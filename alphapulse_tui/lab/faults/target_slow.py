@@ -1,6 +1,6 @@
-"""``target-slow TARGET``: every answer of a target comes two seconds late.
+"""``target-slow TARGET``: every answer of a target comes one and a half seconds late.
 
-What breaks: the fault proxy stands before the target's ports and holds back each piece of every answer for 1.5 to 2.5 s, as a saturated link
+What breaks: the fault proxy stands before the target's ports and holds back each piece of every answer for 1.2 to 1.8 s, as a saturated link
 or a disk at its end would. New connections, and those that were open, which are cut.
 
 How it shows: answers are right and late, for every client, the platform's own too; short deadlines run out.
@@ -13,5 +13,8 @@ from __future__ import annotations
 from alphapulse_tui.lab.faults.proxied import ProxiedTarget
 
 FAULT = ProxiedTarget(
-    "target-slow", "Every answer of a target comes two seconds late.", "latency", {"seconds": "2", "jitter": "0.5"}
+    "target-slow",
+    "Every answer of a target comes one and a half seconds late.",
+    "latency",
+    {"seconds": "1.5", "jitter": "0.3"},
 )

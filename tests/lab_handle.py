@@ -69,6 +69,14 @@ class LabHandle:
         """Come back to the saved state."""
         return str(ask(self.at, Request("restore"), timeout=300.0))
 
+    def wait_healthy(self, target: str, timeout: float = 45.0) -> None:
+        """Wait until the servers of a target say that all is well."""
+
+        def well() -> bool:
+            return {one.name: one.health for one in self.status(with_health=True).targets}[target] == ""
+
+        wait_until(well, timeout, f"{target} to be healthy", interval=0.2)
+
     @property
     def ports(self) -> dict[str, int]:
         """Ports by name."""

@@ -36,6 +36,7 @@ from alphapulse_tui.lab.directory import Credentials, LabDirectory
 from alphapulse_tui.lab.errors import LabError, NotReadyError
 from alphapulse_tui.lab.ports import Ports
 from alphapulse_tui.lab.process import Supervisor
+from alphapulse_tui.lab.proxy.fronts import Fronts
 from alphapulse_tui.lab.spec import unprivileged_account
 
 TARGETS = {
@@ -114,6 +115,8 @@ class Lab:
         self.ports = Ports(directory.root / "ports.json")
         self.credentials = Credentials(directory.root / "secrets")
         self.supervisor = Supervisor(unprivileged_account(), home=directory.root)
+        self.fronts = Fronts(self)
+        """The fault proxies that stand before targets; none at first."""
         self.targets: dict[str, Target] = {}
         self.progress: dict[str, Progress] = {}
         self.on_report: Callable[[], None] = lambda: None

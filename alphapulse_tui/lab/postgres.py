@@ -78,11 +78,11 @@ log_timezone = 'UTC'
 """
 
 _HOST_BASED_ACCESS = """\
-# The superuser comes through the socket only; everybody brings a password.
+# The superuser comes through the socket only; everybody brings a password. The fault proxy comes from another loopback address.
 local all          all                       scram-sha-256
-host  all          postgres   127.0.0.1/32   reject
-host  replication  replicator 127.0.0.1/32   scram-sha-256
-host  all          all        127.0.0.1/32   scram-sha-256
+host  all          postgres   127.0.0.0/8    reject
+host  replication  replicator 127.0.0.0/8    scram-sha-256
+host  all          all        127.0.0.0/8    scram-sha-256
 """
 
 

@@ -30,6 +30,8 @@ from alphapulse_tui.lab.platform import Lab, TargetState
 MODULES = (
     "vault_sealed_one",
     "vault_sealed_all",
+    "vault_slow",
+    "vault_peer_lost",
     "connection_storm",
     "idle_in_transaction",
     "api_crashloop_database",
@@ -41,6 +43,12 @@ MODULES = (
     "bad_release_never_ready",
     "hpa_at_maximum",
     "redis_master_killed",
+    "redis_memory_pressure",
+    "redis_wrong_policy",
+    "redis_giant_key",
+    "redis_slots_uncovered",
+    "redis_partition",
+    "alert_pipeline_dead",
     "target_hung",
     "slow_query",
     "lock_chain",
@@ -51,6 +59,9 @@ MODULES = (
     "dropped_table",
     "corrupted_database",
     "backup_too_old",
+    "target_slow",
+    "target_garbled",
+    "target_refusing",
 )
 ALL = "all"
 _SERVER_TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.HTTPError, RedisError)

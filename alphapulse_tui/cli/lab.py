@@ -70,6 +70,7 @@ def lab() -> None:
 @click.option("--build/--no-build", default=True, help="Build what is missing (default), or only list.")
 def servers(build: bool) -> ExitCode:
     """List the lab's servers and where each was found; build what is missing."""
+    from alphapulse_tui.lab import pooler
     from alphapulse_tui.lab.servers import SERVERS, ensure, listing
     from alphapulse_tui.lab.wheels import wheels
 
@@ -79,6 +80,7 @@ def servers(build: bool) -> ExitCode:
     for wheel in wheels():
         click.echo(f"{wheel.name:<24} {wheel.version:<9} {wheel.origin:<18} {wheel.path}")
     found = asyncio.run(listing())
+    click.echo(f"{pooler.NAME:<24} {'-':<9} {'PATH':<18} {pooler.program() or pooler.ABSENT}")
     for one in found:
         click.echo(f"{one.name:<24} {one.version:<9} {one.origin:<18} {one.path or '-'}")
     complete = all(one.path or one.optional for one in found)

@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alphapulse_tui.lab import database
+from alphapulse_tui.lab import database, pooler
 from alphapulse_tui.lab.directory import (
     SOCKET_PATH_BYTES,
     give_to,
@@ -327,6 +327,7 @@ class Postgres:
         report(TargetState.STARTING, "making roles, schema and rows")
         passwords = {role: lab.credentials.password(f"postgres-{role}") for role in ROLES}
         await database.fill(lambda name: connect(lab, "postgres", database=name), DATABASE, passwords)
+        await pooler.start(lab, home(lab), DATABASE, lab.ports[PRIMARY])
         report(TargetState.STARTING, "copying the primary for the replica")
         await copy_primary(lab, 0)
         await lab.supervisor.start(replica_spec(lab, 0), Restart.ALWAYS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import functools
 import json
 from typing import Any
 
@@ -18,19 +19,30 @@ def client(lab: LabHandle, who: str = "oncall", secret: str = "") -> Any:
     """A client with the keys that the lab gave ``who``; ``secret`` replaces the secret one."""
     keys = configparser.ConfigParser()
     keys.read_string(lab.secret(f"aws-{who}").read_text())
+    mine = keys["default"]
+    return _client(lab.ports["s3"], mine["aws_access_key_id"], secret or mine["aws_secret_access_key"])
+
+
+@functools.cache
+def _client(port: int, access_key: str, secret: str) -> Any:
+    """One for each key: making one takes longer than a hundred requests."""
     return boto3.client(
         "s3",
-        endpoint_url=f"http://127.0.0.1:{lab.ports['s3']}",
+        endpoint_url=f"http://127.0.0.1:{port}",
         region_name="us-east-1",
-        aws_access_key_id=keys["default"]["aws_access_key_id"],
-        aws_secret_access_key=secret or keys["default"]["aws_secret_access_key"],
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret,
         config=Config(connect_timeout=3, read_timeout=30, retries={"max_attempts": 1}),
     )
 
 
 def read(lab: LabHandle, key: str) -> bytes:
     """An object's content."""
-    with client(lab).get_object(Bucket=BUCKET, Key=key)["Body"] as body:
+    return _read(client(lab), key)
+
+
+def _read(reader: Any, key: str) -> bytes:
+    with reader.get_object(Bucket=BUCKET, Key=key)["Body"] as body:
         return bytes(body.read())
 
 
@@ -43,4 +55,5 @@ def objects(lab: LabHandle) -> dict[str, Any]:
 
 def manifests(lab: LabHandle) -> list[dict[str, Any]]:
     """Every manifest."""
-    return [json.loads(read(lab, key)) for key in objects(lab) if key.endswith(".manifest.json")]
+    reader = client(lab)
+    return [json.loads(_read(reader, key)) for key in objects(lab) if key.endswith(".manifest.json")]

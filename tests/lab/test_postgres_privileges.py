@@ -81,9 +81,9 @@ DENIED = {
     ),
     "viewer": (
         "SELECT * FROM trades LIMIT 1",
-        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'walreceiver-of-privileges-test'",
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'replicator'",
         "SET ROLE alphapulse",
-        "CREATE TABLE mine (id int)",
+        "SET transaction_read_only = off; CREATE TABLE mine (id int)",
         "SELECT pg_wal_replay_resume()",
     ),
     "admin": (

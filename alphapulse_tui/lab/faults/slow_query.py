@@ -10,7 +10,10 @@ What mends it: cancel the query (procedure ``pg-slow-queries``); it is not start
 from __future__ import annotations
 
 from alphapulse_tui.lab.faults.holding import hold, release
+from alphapulse_tui.lab.faults.superuser import superuser
 from alphapulse_tui.lab.platform import Lab
+
+_TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'quarterly-report'"
 
 
 class SlowQuery:
@@ -26,7 +29,9 @@ class SlowQuery:
         return f"PostgreSQL: {await hold(lab, 'slow-query')}"
 
     async def mend(self, lab: Lab, parameter: str) -> None:  # noqa: ARG002
-        """End the client."""
+        """End the client, and its query: a server at work does not notice that nobody waits for it any more."""
+        async with superuser(lab) as connection:
+            await connection.execute(_TERMINATE)
         await release(lab, "slow-query")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from alphapulse_tui.lab.errors import LabError, UnknownFaultError
+from alphapulse_tui.lab.errors import FaultRefusedError, LabError, UnknownFaultError
 from alphapulse_tui.lab.platform import Lab
 
 MODULES = (
@@ -50,7 +50,8 @@ class Fault(Protocol):
         """Break it and return one sentence about what was done, when the damage is there.
 
         Raises:
-            LabError: It cannot be injected now.
+            FaultRefusedError: It cannot be injected now, and nothing was changed.
+            LabError: It failed half way.
         """
 
     async def mend(self, lab: Lab, parameter: str) -> None:
@@ -95,7 +96,8 @@ class Faults:
 
         Raises:
             UnknownFaultError: No such fault or parameter; names the nearest ones.
-            LabError: It is in force already, or cannot be injected now.
+            FaultRefusedError: It cannot be injected now; it is not in force.
+            LabError: It is in force already, or failed half way: then it is in force.
         """
         fault, parameter = self._find(name, parameter)
         if (name, parameter) in self._active:
@@ -104,7 +106,11 @@ class Faults:
             )
         # Noted first: a fault that failed half way must be mendable.
         self._active.append((name, parameter))
-        return await fault.inject(self._lab, parameter)
+        try:
+            return await fault.inject(self._lab, parameter)
+        except FaultRefusedError:
+            self._active.remove((name, parameter))
+            raise
 
     async def mend(self, name: str, parameter: str) -> list[str]:
         """Mend a fault, or ``all`` that are in force (the youngest first); returns what was mended.

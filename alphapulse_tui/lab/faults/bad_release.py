@@ -11,7 +11,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 
-from alphapulse_tui.lab.errors import LabError, NotReadyError
+from alphapulse_tui.lab.errors import FaultRefusedError, LabError, NotReadyError
 from alphapulse_tui.lab.kubernetes.client import STRATEGIC_PATCH, Object
 from alphapulse_tui.lab.kubernetes.cluster import Cluster, cluster_of, path_of
 from alphapulse_tui.lab.kubernetes.images import API_IMAGE
@@ -63,14 +63,14 @@ class BadRelease(ABC):
         """Patch the Deployment and wait until the damage is there.
 
         Raises:
-            LabError: Another bad release is in force.
+            FaultRefusedError: Another bad release is in force, or there is no Kubernetes.
             NotReadyError: Nothing is broken after 60 s.
         """
-        cluster = cluster_of(lab)
+        cluster = cluster_to_break(lab)
         deployment = await cluster.deployment(API)
         other = next((one.name for one in _every if one.spoils(_container(deployment))), "")
         if other:
-            raise LabError(f"Deployment api runs another bad release: `alphapulse lab mend {other}` first.")
+            raise FaultRefusedError(f"Deployment api runs another bad release: `alphapulse lab mend {other}` first.")
         self._before = deployment
         patched = await cluster.api.patch(_PATH, _patch(self.spoiling(), self._cause), STRATEGIC_PATCH)
         end = time.monotonic() + _SHOWN_SECONDS
@@ -161,6 +161,18 @@ class Buggy(BadRelease):
     async def _own_pods(self, cluster: Cluster) -> list[Object]:
         """The pods of this release."""
         return [pod for pod in await _pods(cluster) if self.spoils(pod["spec"]["containers"][0])]
+
+
+def cluster_to_break(lab: Lab) -> Cluster:
+    """The lab's cluster.
+
+    Raises:
+        FaultRefusedError: It has none.
+    """
+    try:
+        return cluster_of(lab)
+    except LabError as error:
+        raise FaultRefusedError(f"Nothing was broken: {error}.") from None
 
 
 def _container(deployment: Object) -> Object:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 
 from alphapulse_tui.lab.errors import NotReadyError
+from alphapulse_tui.lab.faults.bad_release import cluster_to_break
 from alphapulse_tui.lab.kubernetes.bounds import HPA
 from alphapulse_tui.lab.kubernetes.client import Object
 from alphapulse_tui.lab.kubernetes.cluster import Cluster, cluster_of, path_of
@@ -43,7 +44,7 @@ class HpaAtMaximum:
 
     async def inject(self, lab: Lab, parameter: str) -> str:  # noqa: ARG002 - takes none
         """Start the surge and wait until the autoscaler has all its pods and wants more."""
-        cluster = cluster_of(lab)
+        cluster = cluster_to_break(lab)
         environment = {"ADDRESS": f"http://127.0.0.1:{lab.ports['api']}", "RATE": str(RATE)}
         argv = (sys.executable, "-m", "alphapulse_tui.lab.workloads.surge")
         spec = ProcessSpec(_PROCESS, argv, lab.directory.root, lab.log(_PROCESS), environment)

@@ -24,7 +24,7 @@ import asyncpg
 import httpx
 from redis.exceptions import RedisError
 
-from alphapulse_tui.lab.errors import LabError, UnknownFaultError
+from alphapulse_tui.lab.errors import FaultRefusedError, LabError, UnknownFaultError
 from alphapulse_tui.lab.platform import Lab, TargetState
 
 MODULES = (
@@ -85,7 +85,8 @@ class Fault(Protocol):
         """Break it and return one sentence about what was done, when the damage is there.
 
         Raises:
-            LabError: It cannot be injected now.
+            FaultRefusedError: It cannot be injected now, and nothing was changed.
+            LabError: It failed half way.
         """
 
     async def mend(self, lab: Lab, parameter: str) -> None:
@@ -183,7 +184,8 @@ class Faults:
 
         Raises:
             UnknownFaultError: No such fault or parameter; names the nearest ones.
-            LabError: It is in force already, or cannot be injected now.
+            FaultRefusedError: It cannot be injected now; it is not in force.
+            LabError: It is in force already, or failed half way: then it is in force.
         """
         fault, parameter = self._find(name, parameter)
         if (name, parameter) in self._active:
@@ -196,6 +198,9 @@ class Faults:
         self._active.append((name, parameter))
         try:
             return await fault.inject(self._lab, parameter)
+        except FaultRefusedError:
+            self._active.remove((name, parameter))
+            raise
         except _SERVER_TROUBLE as error:
             raise LabError(
                 f"{name} was begun and did not take hold: {type(error).__name__} {error} (`alphapulse lab mend {name}` undoes it)."

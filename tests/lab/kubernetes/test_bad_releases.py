@@ -147,5 +147,5 @@ def test_one_bad_release_at_a_time(whole_lab: LabHandle, kubectl: Kubectl) -> No
     refused = r"Deployment api runs another bad release: `alphapulse lab mend bad-release-never-ready` first\."
     with pytest.raises(LabError, match=refused):
         whole_lab.break_("api-crashloop-redis")
-    whole_lab.mend()
+    assert whole_lab.mend() == ["bad-release-never-ready"], "what was refused is not in force"
     assert len(kubectl.ready("api")) == 3

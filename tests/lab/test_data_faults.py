@@ -80,8 +80,8 @@ def half_way(lab: LabHandle) -> bool:
 
 
 def unknown_revision(lab: LabHandle) -> bool:
-    done = alembic(lab, "current")
-    return done.returncode == 1 and "Can't locate revision identified by 'd51f7a3c6e08'" in done.stderr
+    done = alembic(lab, "downgrade", "-1")
+    return done.returncode != 0 and "Can't locate revision identified by 'd51f7a3c6e08'" in done.stdout + done.stderr
 
 
 def dropped(lab: LabHandle) -> bool:

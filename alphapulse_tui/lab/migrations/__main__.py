@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 
 from alembic.config import CommandLine, Config
-from alembic.util import CommandError
 
 from alphapulse_tui.lab.migrations import FOLDER
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one alembic command; returns the exit code, 1 with alembic's own sentence when it refuses."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run one alembic command; it leaves with alembic's own sentence and code 255 when it refuses."""
     parser = argparse.ArgumentParser(prog="alphapulse-migrations")
     parser.add_argument("--with", dest="extra", choices=("newer", "broken"), help="the migrations of this release too")
     options, words = parser.parse_known_args(arguments)
@@ -29,13 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     folders = [FOLDER / "versions", *([FOLDER / options.extra] if options.extra else [])]
     config.set_main_option("version_locations", os.pathsep.join(map(str, folders)))
     config.set_main_option("path_separator", "os")
-    try:
-        command_line.run_cmd(config, chosen)
-    except CommandError as error:
-        sys.stderr.write(f"FAILED: {error}\n")
-        return 1
-    return 0
+    command_line.run_cmd(config, chosen)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -27,6 +27,13 @@ def main() -> None:
         for arguments in (["--version"], ["config", "show"], ["runbook", "list"]):
             subprocess.run([alphapulse, *arguments], check=True, env=environment, cwd=folder, stdin=subprocess.DEVNULL)
         themes = next((place / "empty").glob("lib/python*/site-packages/alphapulse_tui/themes/cockpit.tcss"))
+        shipped = next((place / "empty").glob("lib/python*/site-packages/alphapulse_tui"))
+        for file in (
+            "privileges/postgres/50-oncall.sql",
+            "lab/migrations/alembic.ini",
+            "lab/migrations/newer/settlements.py",
+        ):
+            assert (shipped / file).is_file(), f"{file} is not in the wheel"
         print(f"{wheel.name} runs in an empty environment; its styles are at {themes.name}")
 
 

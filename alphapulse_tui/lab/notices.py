@@ -12,8 +12,8 @@ from pathlib import Path
 from alphapulse_tui.lab.directory import write_private
 from alphapulse_tui.lab.platform import Progress, TargetState
 
-PANELS = {"prometheus": ("alerts", "platform"), "alertmanager": ("alerts",), "api": ("platform",)}
-"""Which panels wait for a target whose name is not a panel's own."""
+PANELS = {"prometheus": ("alerts", "platform"), "alertmanager": ("alerts",), "api": ("platform",), "s3": ()}
+"""Which panels wait for a target whose name is not a panel's own; none waits for the backups."""
 
 
 def write_notices(path: Path, progress: Iterable[Progress]) -> None:

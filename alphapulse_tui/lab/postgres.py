@@ -17,7 +17,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alphapulse_tui.lab import database, pooler
+from alphapulse_tui.lab import pooler
+from alphapulse_tui.lab.database import fill
 from alphapulse_tui.lab.directory import (
     SOCKET_PATH_BYTES,
     give_to,
@@ -326,7 +327,7 @@ class Postgres:
         await wait_ready(lab, PRIMARY)
         report(TargetState.STARTING, "making roles, schema and rows")
         passwords = {role: lab.credentials.password(f"postgres-{role}") for role in ROLES}
-        await database.fill(lambda name: connect(lab, "postgres", database=name), DATABASE, passwords)
+        await fill(lambda name: connect(lab, "postgres", database=name), DATABASE, passwords)
         await pooler.start(lab, home(lab), DATABASE, lab.ports[PRIMARY])
         report(TargetState.STARTING, "copying the primary for the replica")
         await copy_primary(lab, 0)

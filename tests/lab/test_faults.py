@@ -123,6 +123,7 @@ def _role(lab: LabHandle, ordinal: int) -> str:
         ("prometheus", "prometheus"),
         ("alertmanager", "alertmanager"),
         ("api", "api"),
+        ("s3", "s3"),
     ],
 )
 def test_a_hung_target_accepts_and_never_answers(whole_lab: LabHandle, target: str, port: str) -> None:

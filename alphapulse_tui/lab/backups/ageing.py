@@ -18,9 +18,8 @@ from alphapulse_tui.lab.backups.bucket import Bucket, open_bucket
 from alphapulse_tui.lab.backups.manifest import SUFFIX, Manifest, stamp
 from alphapulse_tui.lab.directory import LabDirectory
 from alphapulse_tui.lab.platform import Lab
+from alphapulse_tui.lab.s3.identities import LAST_MODIFIED
 from alphapulse_tui.lab.workloads.output import say
-
-_AGED = "lab-last-modified"
 
 
 async def age(bucket: Bucket, manifest: Manifest, by: timedelta) -> None:
@@ -36,11 +35,11 @@ async def age(bucket: Bucket, manifest: Manifest, by: timedelta) -> None:
     )
     for key in (manifest.key, *manifest.beside):
         body = await bucket.get(key)
-        await bucket.put(moved(key), body, {_AGED: moment})
+        await bucket.put(moved(key), body, {LAST_MODIFIED: moment})
         if moved(key) != key:
             await bucket.remove(key)
     encoded = msgspec.json.format(msgspec.json.encode(older))
-    await bucket.put(older.key + SUFFIX, encoded, {_AGED: moment})
+    await bucket.put(older.key + SUFFIX, encoded, {LAST_MODIFIED: moment})
     if older.key != manifest.key:
         await bucket.remove(manifest.key + SUFFIX)
 

@@ -87,15 +87,10 @@ async def run_due(lab: Lab, bucket: Bucket, spool: Path, all_jobs: list[Job]) ->
 
 
 async def ship_for_ever(lab: Lab, bucket: Bucket) -> None:
-    """Ship WAL once there is a base backup on which it could be replayed; until then it waits in the archive folder."""
-    shipper: Shipper | None = None
+    """Ship WAL every two seconds."""
+    shipper = Shipper(lab, bucket)
     while True:
-        if shipper is None:
-            bases = [one for one in await bucket.manifests() if one.kind == "base"]
-            if bases:
-                shipper = Shipper(lab, bucket, min(bases, key=lambda one: one.created))
-        if shipper is not None:
-            await attempt("wal", shipper.ship())
+        await attempt("wal", shipper.ship())
         await asyncio.sleep(_SHIP_SECONDS)
 
 

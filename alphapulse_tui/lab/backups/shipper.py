@@ -42,28 +42,34 @@ def _written(number: int) -> str:
 class Shipper:
     """Moves segments, oldest first."""
 
-    def __init__(self, lab: Lab, bucket: Bucket, base: Manifest) -> None:
-        """``base``: the oldest base backup in the bucket; segments that end before it are of no use to anybody, and are dropped."""
+    def __init__(self, lab: Lab, bucket: Bucket) -> None:
         self._folder = postgres.archive_folder(lab)
         self._bucket = bucket
-        self._version = base.server_version
-        self._since = position(base.wal_start)
+        self._base: Manifest | None = None
 
     async def ship(self) -> None:
-        """Ship what is there.
+        """Ship what is there, once the bucket has a base backup on which it could be replayed; until then WAL waits in the folder.
 
         Raises:
             botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: As boto raises them; the segment stays.
         """
+        self._base = self._base or await self._oldest_base()
+        if self._base is None:
+            return
         # Names with a dot in front are still being copied.
         for path in sorted(path for path in self._folder.iterdir() if not path.name.startswith(".")):
             timeline, start, stop = bounds(path.name) or (0, "", "")
             finished = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
-            if not stop or position(stop) > self._since:
-                await self._keep(path, finished, timeline, (start, stop))
+            # What ends before the oldest base backup is of no use to anybody.
+            if not stop or position(stop) > position(self._base.wal_start):
+                await self._keep(path, finished, self._base.server_version, timeline, (start, stop))
             path.unlink()
 
-    async def _keep(self, path: Path, finished: datetime, timeline: int, wal: tuple[str, str]) -> None:
+    async def _oldest_base(self) -> Manifest | None:
+        bases = [one for one in await self._bucket.manifests() if one.kind == "base"]
+        return min(bases, key=lambda one: one.created, default=None)
+
+    async def _keep(self, path: Path, finished: datetime, version: str, timeline: int, wal: tuple[str, str]) -> None:
         key = f"wal/{path.name}"
-        manifest = described(path, "wal", key, finished, postgres.PRIMARY, self._version, wal=wal, timeline=timeline)
+        manifest = described(path, "wal", key, finished, postgres.PRIMARY, version, wal=wal, timeline=timeline)
         await self._bucket.keep(path, manifest)

@@ -2,6 +2,8 @@
 
 What breaks: ``DROP TABLE trades``, by the owner, committed. The daily dump and the base backup in the bucket are older and have the table.
 
+Cannot be injected while a statement at work holds the table (``slow-query`` first): it says so after 25 s.
+
 How it shows: the API answers 503 (``relation "trades" does not exist``), the replica has lost the table too.
 
 What mends it: procedure ``pg-restore`` (from the dump; what was written since is lost) or ``dr-postgres`` (to the moment before the drop).

@@ -5,6 +5,8 @@ symbol several times a second.
 
 How it shows: sequential scans of ``trades``; the statement's mean time in pg_stat_statements grows a hundredfold; half a core more.
 
+Cannot be injected while a statement at work holds the table (``slow-query`` first): it says so after 25 s.
+
 What mends it: ``CREATE INDEX CONCURRENTLY`` (procedure ``pg-slow-queries``). ``lab mend`` ends the load and makes the index, unless a person
 has made a valid one.
 """

@@ -22,7 +22,7 @@ class TargetHung:
     name = "target-hung"
     summary = "Every process of a target is frozen by SIGSTOP: it accepts connections and never answers."
     mended_by = "SIGCONT (`alphapulse lab mend target-hung`)"
-    parameters = ("postgres", "redis", "vault", "kubernetes", "prometheus", "alertmanager", "api")
+    parameters = ("postgres", "redis", "vault", "kubernetes", "prometheus", "alertmanager", "api", "s3")
 
     async def inject(self, lab: Lab, parameter: str) -> str:
         """Freeze all processes of the target."""

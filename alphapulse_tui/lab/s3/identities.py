@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 BUCKET = "alphapulse-backups"
 REGION = "us-east-1"
+LAST_MODIFIED = "lab-last-modified"
+"""Metadata of an upload that the lab's server keeps as of that moment (ISO 8601)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,11 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
 from moto.s3.models import s3_backends
 from werkzeug.serving import make_server
 
-from alphapulse_tui.lab.s3.identities import BUCKET, IDENTITIES, REGION
+from alphapulse_tui.lab.s3.identities import BUCKET, IDENTITIES, LAST_MODIFIED, REGION
 from alphapulse_tui.lab.s3.signature import Application, Environ, Signed
 
 _ACCOUNT = "123456789012"
 """moto's own, whatever the key."""
-AGED = "lab-last-modified"
 _NICE = 10
 _BUFFER_BYTES = 64 * 1024
 """What moto keeps of an object in memory; more goes to a temporary file (its own default is 5 MB an object)."""
@@ -37,7 +36,7 @@ class QuietHandler(MotoRequestHandler):
 
 def aged(application: Application) -> Application:
     """Let uploads say when they were made."""
-    variable = f"HTTP_X_AMZ_META_{AGED.upper().replace('-', '_')}"
+    variable = f"HTTP_X_AMZ_META_{LAST_MODIFIED.upper().replace('-', '_')}"
 
     def serve(environ: Environ, start_response: Any) -> Iterable[bytes]:
         answer = application(environ, start_response)

@@ -21,7 +21,7 @@ from alphapulse_tui.lab.workloads.releases import Bug, tag_of
 
 _SHOWN_SECONDS = 60.0
 """Until the damage is there: two pods start one after the other, and crash twice before they wait in CrashLoopBackOff."""
-_MEND_SECONDS = 60.0
+_MEND_SECONDS = 45.0
 _POLL_SECONDS = 0.1
 _PATH = path_of({"kind": "Deployment", "metadata": {"namespace": NAMESPACE, "name": API}})
 _every: list[BadRelease] = []
@@ -86,7 +86,7 @@ class BadRelease(ABC):
         Raises:
             LabError: The pods do not become ready.
         """
-        before, self._before = self._before, None
+        before = self._before
         if before is None:
             return
         cluster = cluster_of(lab)
@@ -94,6 +94,7 @@ class BadRelease(ABC):
             cause = (before["metadata"].get("annotations") or {}).get(CHANGE_CAUSE, "")
             await cluster.api.patch(_PATH, _patch(self.restoring(_container(before)), cause), STRATEGIC_PATCH)
         await cluster.wait_rolled_out(API, _MEND_SECONDS)
+        self._before = None
 
 
 class Crashing(BadRelease):

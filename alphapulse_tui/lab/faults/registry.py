@@ -225,21 +225,33 @@ class Faults:
                 )
 
     async def mend(self, name: str, parameter: str) -> list[str]:
-        """Mend a fault, or ``all`` that are in force (the youngest first); returns what was mended.
+        """Mend a fault, or ``all`` that are in force (the youngest first, and once more what failed); returns what was mended.
 
         Raises:
             UnknownFaultError: No such fault or parameter.
-            LabError: The undoing failed.
+            LabError: The undoing failed, of several faults twice.
         """
         if name != ALL:
             found, wanted = self._find(name, parameter) if parameter else (self._find(name, "")[0], "")
             chosen = [one for one in self._active if one[0] == found.name and wanted in ("", one[1])]
         else:
             chosen = list(self._active)
+        waiting: list[tuple[str, str]] = []
         for one in reversed(chosen):
-            await self._faults[one[0]].mend(self._lab, one[1])
-            self._active.remove(one)
+            try:
+                await self._mend_one(one)
+            except LabError:
+                if len(chosen) == 1:
+                    raise
+                # It may need what an older fault still withholds: a release is not rolled back while Vault is sealed.
+                waiting.append(one)
+        for one in waiting:
+            await self._mend_one(one)
         return [" ".join(filter(None, one)) for one in chosen]
+
+    async def _mend_one(self, one: tuple[str, str]) -> None:
+        await self._faults[one[0]].mend(self._lab, one[1])
+        self._active.remove(one)
 
     async def forget(self) -> None:
         """After a saved state was put back: let each fault undo what lies in no server's data (a proxy's toxic), and forget all.

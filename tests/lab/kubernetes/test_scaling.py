@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import os
 import re
+import signal
 from typing import Any
 
 import psutil
 import pytest
 
+from alphapulse_tui.lab.kubernetes.agent.usage import WINDOW_SECONDS
 from tests.kubectl import Kubectl
 from tests.lab_handle import LabHandle
 from tests.waiting import wait_until
@@ -18,15 +22,15 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 
 def top(kubectl: Kubectl, *words: str) -> dict[str, tuple[int, int]]:
-    """``kubectl top pods``: name -> (thousandths of a core, MiB)."""
-    lines = kubectl("top", "pods", "--no-headers", *words).splitlines()
+    """``kubectl top pods``: name -> (thousandths of a core, MiB); it fails while no pod has figures yet."""
+    lines = kubectl.run("top", "pods", "--no-headers", *words).stdout.splitlines()
     found = (re.fullmatch(r"(\S+)\s+(\d+)m\s+(\d+)Mi", line.strip()) for line in lines)
     return {one[1]: (int(one[2]), int(one[3])) for one in found if one}
 
 
 def test_top_says_what_the_processes_use(kubectl: Kubectl, whole_lab: LabHandle) -> None:
     pods = [*kubectl.ready("api"), *kubectl.ready("redis-cluster"), *kubectl.ready("vault")]
-    wait_until(lambda: set(pods) <= top(kubectl).keys(), 20, "figures of every pod")
+    wait_until(lambda: set(pods) <= top(kubectl).keys(), 40, "figures of every pod")
     figures = top(kubectl)
     running = {one.name: one.pid for one in whole_lab.status().processes if one.state == "running"}
     for name in pods:
@@ -37,6 +41,13 @@ def test_top_says_what_the_processes_use(kubectl: Kubectl, whole_lab: LabHandle)
     assert node[0] == "lab-node-1"
     assert int(node[1].removesuffix("m")) > 0
     assert "not found" in kubectl.run("top", "pod", "nobody").stderr
+
+
+def measured_at(kubectl: Kubectl) -> datetime.datetime:
+    """When the last figures of all API pods were taken."""
+    path = "/apis/metrics.k8s.io/v1beta1/namespaces/alphapulse/pods?labelSelector=app%3Dapi"
+    items = json.loads(kubectl("get", "--raw", path))["items"]
+    return min(datetime.datetime.fromisoformat(one["timestamp"]) for one in items)
 
 
 def hpa(kubectl: Kubectl) -> Any:
@@ -70,13 +81,21 @@ def test_the_autoscaler_follows_a_surge_to_its_maximum_and_beyond_it_when_a_pers
     wait_until(lambda: len(kubectl.ready("api")) == len(kubectl.pods("api")) == 3, 60, "three pods again")
 
 
-def test_a_rollout_is_no_load(kubectl: Kubectl, whole_lab: LabHandle) -> None:
-    """What a pod's start costs must not make the autoscaler start more of them."""
+def test_a_rollout_and_a_restarted_container_are_no_load(kubectl: Kubectl, whole_lab: LabHandle) -> None:
+    """What a start costs must not make the autoscaler start more pods."""
     scaled = hpa(kubectl)["status"].get("lastScaleTime")
     kubectl("rollout", "restart", "deployment/api")
     kubectl("rollout", "status", "deployment/api", "--timeout=60s")
     names = set(kubectl.ready("api"))
-    wait_until(lambda: names <= top(kubectl, "-l", "app=api").keys(), 30, "figures of the new pods")
-    wait_until(lambda: (hpa(kubectl)["status"].get("currentMetrics") or [{}])[0].get("resource"), 30, "a figure")
+    for one in whole_lab.status().processes:
+        if one.name in names:
+            os.kill(one.pid, signal.SIGKILL)
+    wait_until(lambda: {kubectl.container(name)["restartCount"] for name in names} == {1}, 40, "three restarts")
+    wait_until(lambda: set(kubectl.ready("api")) == names, 60, "three ready pods")
+    wait_until(lambda: names <= top(kubectl, "-l", "app=api").keys(), 40, "figures of the new processes")
+    first = measured_at(kubectl)
+    # A window after the first figures the autoscaler has judged every one of them: it does so every 2 s.
+    wait_until(lambda: (measured_at(kubectl) - first).total_seconds() >= WINDOW_SECONDS, 30, "a window of figures")
+    assert hpa(kubectl)["status"]["currentMetrics"][0]["resource"]["current"]["averageUtilization"] < 60
     assert hpa(kubectl)["status"].get("lastScaleTime") == scaled
     assert set(kubectl.ready("api")) == names

@@ -126,7 +126,7 @@ class MetricsServer:
 
     def _pod(self, pod: PodWorker) -> Object | None:
         """A pod's metrics; none before each of its containers was measured twice."""
-        usages = {one.name: self._meter.of(one.process) for one in pod.containers}
+        usages = {one.name: self._meter.of(one) for one in pod.containers}
         known = {name: usage for name, usage in usages.items() if usage is not None}
         if not known or len(known) < len(usages):
             return None

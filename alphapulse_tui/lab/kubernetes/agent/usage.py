@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alphapulse_tui.lab import linux
+from alphapulse_tui.lab.kubernetes.agent.container import Container
 from alphapulse_tui.lab.kubernetes.agent.pod import PodWorker
 from alphapulse_tui.lab.process import Process
 
@@ -16,6 +17,8 @@ EVERY_SECONDS = 2.0
 """How often it is measured; metrics-server: 15 s. Some 5 ms for the 15 pods of the lab, a quarter of a percent of one core."""
 WINDOW_SECONDS = 6.0
 """Over how long CPU is averaged: short, so that an autoscaler acts within seconds, and longer than one slow request."""
+STARTING_SECONDS = 10.0
+"""An unready container of less than this age is not measured: imports are no load, and an autoscaler would take them for some."""
 _KEPT = int(WINDOW_SECONDS / EVERY_SECONDS) + 1
 
 
@@ -57,28 +60,39 @@ class Meter:
     """Measures the containers of a node and the machine below it."""
 
     def __init__(self) -> None:
-        self._gauges: dict[Process, Gauge] = {}
+        self._gauges: dict[tuple[Process, bool], Gauge] = {}
         self._machine = Gauge()
 
     def measure(self, pods: Iterable[PodWorker]) -> None:
-        """Measure every living process once; one that was started anew begins anew."""
-        processes = [one.process for pod in pods for one in pod.containers if one.process and one.process.alive]
-        self._gauges = {process: self._gauges.get(process) or Gauge() for process in processes}
-        for process, gauge in self._gauges.items():
+        """Measure every living process once; one that was started anew, or has just become ready, begins anew."""
+        now = time.time()
+        chosen = [_key(one) for pod in pods for one in pod.containers if one.process and _is_measured(one, now)]
+        self._gauges = {key: self._gauges.get(key) or Gauge() for key in chosen}
+        for (process, _), gauge in self._gauges.items():
             family = linux.family(process.pid)
             cpu = sum(linux.cpu_seconds(pid) for pid in family)
             gauge.add(time.time(), cpu, linux.family_bytes(family))
         self._machine.add(time.time(), *_machine())
 
-    def of(self, process: Process | None) -> Usage | None:
+    def of(self, container: Container) -> Usage | None:
         """What a container's process uses; none for one that does not run or has just been started."""
-        gauge = self._gauges.get(process) if process is not None else None
+        gauge = self._gauges.get(_key(container)) if container.process is not None else None
         return gauge.usage() if gauge is not None else None
 
     @property
     def machine(self) -> Usage | None:
         """What everything on this machine uses."""
         return self._machine.usage()
+
+
+def _key(container: Container) -> tuple[Process, bool]:
+    assert container.process is not None
+    return container.process, container.ready
+
+
+def _is_measured(container: Container, now: float) -> bool:
+    process = container.process
+    return process is not None and process.alive and (container.ready or now - process.started > STARTING_SECONDS)
 
 
 def _machine() -> tuple[float, int]:

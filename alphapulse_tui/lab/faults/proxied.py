@@ -34,4 +34,4 @@ class ProxiedTarget:
         """Take the proxy away and wait until the target is whole; nothing happens to a proxy that somebody else put there."""
         if f"{parameter} {self._toxic}" in lab.fronts.active():
             await lab.fronts.take_away(parameter)
-        await lab.healthy(parameter)
+            await lab.healthy(parameter)

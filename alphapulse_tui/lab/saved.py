@@ -31,6 +31,8 @@ from alphapulse_tui.lab.process import Process, ProcessSpec, Restart
 _COPY_SECONDS = 120.0
 _HEALTH_SECONDS = 60.0
 _POLL_SECONDS = 0.1
+_MISSING_SECONDS = 15.0
+"""How long the node may take to see the saved pods."""
 _BLOCK_BYTES = 512
 """The unit of st_blocks: what a file takes on the disk, without its holes."""
 
@@ -61,7 +63,9 @@ async def _checkpoint(lab: Lab) -> None:
 
 
 async def _postgres_back(lab: Lab) -> None:
-    await asyncio.gather(*(postgres.wait_ready(lab, process.name) for process in lab.supervisor.of_target("postgres")))
+    names = [process.name for process in lab.supervisor.of_target("postgres")]
+    servers = [name for name in names if name.startswith((postgres.PRIMARY, postgres.REPLICA))]
+    await asyncio.gather(*(postgres.wait_ready(lab, server) for server in servers))
 
 
 async def _redis_back(lab: Lab) -> None:
@@ -103,8 +107,8 @@ class SavedState:
         """What ran when the state was saved, by name."""
         self._kept: set[str] = set()
         """Those of them that the supervisor itself keeps alive; the others are pods, which the node agent does."""
-        self._pods = 0
-        """How many pods the node ran."""
+        self._pods: set[str] = set()
+        """The names of the pods that were ready."""
 
     async def save(self) -> str:
         """Save the lab as it is now, in the place of an earlier state; returns a sentence with what it took.
@@ -114,6 +118,8 @@ class SavedState:
         """
         self._refuse_unless_whole()
         started = time.monotonic()
+        if "kubernetes" in dict(self._states()):
+            self._pods = {pod.name for pod in cluster_of(self._lab).node.pods if pod.ready}
         await _each(state.before(self._lab) for _, state in self._states() if state.before)
         self._specs = {}
         place = self._place()
@@ -132,7 +138,6 @@ class SavedState:
         await self._whole()
         self._specs = {process.name: process.spec for process in frozen}
         self._kept = {name for name in self._specs if self._lab.supervisor.keeps(name)}
-        self._pods = len(cluster_of(self._lab).node.pods) if "kubernetes" in dict(self._states()) else 0
         size = sum(file.lstat().st_blocks * _BLOCK_BYTES for file in place.rglob("*"))
         return f"saved {', '.join(name for name, _ in self._states())}: {size / 1e6:.0f} MB in {time.monotonic() - started:.1f} s"
 
@@ -255,16 +260,20 @@ class SavedState:
         """Wait for the node's own word: the statuses in the API server may still be those of the past.
 
         Raises:
-            NotReadyError: A pod is missing or not ready after a minute.
+            NotReadyError: A pod that was ready is not again after a minute.
         """
         node = cluster_of(self._lab).node
-        try:
-            async with asyncio.timeout(_HEALTH_SECONDS):
-                while len(node.pods) < self._pods or not all(pod.ready for pod in node.pods):  # noqa: ASYNC110
-                    await asyncio.sleep(_POLL_SECONDS)
-        except TimeoutError:
-            waiting = ", ".join(pod.name for pod in node.pods if not pod.ready) or "pods that were not seen again"
-            raise NotReadyError(f"After {_HEALTH_SECONDS:.0f} s these pods are not ready: {waiting}.") from None
+        started = time.monotonic()
+        while True:
+            now = {pod.name: pod.ready for pod in node.pods if pod.name in self._pods}
+            waited = time.monotonic() - started
+            # A pod may be missing for good: an autoscaler that finds no load any more takes some away at once.
+            if all(now.values()) and (len(now) == len(self._pods) or waited > _MISSING_SECONDS):
+                return
+            if waited > _HEALTH_SECONDS:
+                late = ", ".join(name for name, ready in now.items() if not ready)
+                raise NotReadyError(f"After {_HEALTH_SECONDS:.0f} s these pods are not ready again: {late}.")
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _each(works: Iterable[Awaitable[None]]) -> None:

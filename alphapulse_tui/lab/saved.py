@@ -20,6 +20,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
+
 from alphapulse_tui.lab import postgres, redis, vault
 from alphapulse_tui.lab.errors import LabError, NotReadyError
 from alphapulse_tui.lab.faults.registry import Faults
@@ -55,11 +57,14 @@ class State:
 
 async def _checkpoint(lab: Lab) -> None:
     """Otherwise a server that is started from the copy would replay all that was written since the last one."""
-    connection = await postgres.connect(lab, "postgres", database="postgres")
     try:
-        await connection.execute("CHECKPOINT")
-    finally:
-        await connection.close()
+        connection = await postgres.connect(lab, "postgres", database="postgres")
+        try:
+            await connection.execute("CHECKPOINT")
+        finally:
+            await connection.close()
+    except (OSError, asyncpg.PostgresError) as error:
+        raise LabError(f"PostgreSQL cannot be saved, it took no checkpoint: {error}.") from error
 
 
 async def _postgres_back(lab: Lab) -> None:
@@ -182,7 +187,9 @@ class SavedState:
         ]
 
     def _place(self) -> Path:
-        return self._lab.directory.data("saved")
+        place = self._lab.directory.data("saved")
+        place.chmod(0o700)
+        return place
 
     def _alive(self) -> list[Process]:
         return list(self._lab.supervisor.alive())

@@ -5,9 +5,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Test processes, each with a lab of its own: the tests wait more than they compute.
 WORKERS ?= 2
-# What failed beside another test process must pass alone, or the run has failed. One test needs it today, for a cause that is not known:
-# test_the_demo_opens_at_once_and_takes_its_lab_along (tests/cli/test_lab.py) hangs with -n 2 and passes by itself.
-ALONE = $(BIN)/pytest -m "not long" --last-failed --last-failed-no-failures none
 INSTALLED := $(VENV)/.installed
 
 .PHONY: help demo test test-long lint servers bench pictures wheel constraints clean
@@ -39,7 +36,7 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 test: lint servers
-	$(BIN)/pytest -m "not long" -n $(WORKERS) --dist loadfile || $(ALONE)
+	$(BIN)/pytest -m "not long" -n $(WORKERS) --dist loadfile
 
 test-long: $(INSTALLED) servers
 	$(BIN)/pytest -m long --timeout 3600

@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from textual.app import SystemCommand
-from textual.binding import BindingType
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from alphapulse_tui.config.paths import log_file
@@ -24,6 +24,7 @@ from alphapulse_tui.runbook.schema import Procedure
 from alphapulse_tui.screens.alarm import Alarm
 from alphapulse_tui.screens.cockpit import Cockpit as CockpitScreen
 from alphapulse_tui.screens.commands import COMMANDS, check_keymap
+from alphapulse_tui.screens.themes import load_themes
 from alphapulse_tui.session import Session
 from alphapulse_tui.terminal import TerminalApp, run_in_terminal, unsuitable_terminal
 from alphapulse_tui.widgets.panel import ASCII, Panel
@@ -42,8 +43,8 @@ class Cockpit(TerminalApp[None]):
     """The program on the screen."""
 
     CSS_PATH = theme_folder() / "cockpit.tcss"
-    COMMAND_PALETTE_BINDING = "colon"
-    BINDINGS: ClassVar[list[BindingType]] = []
+    # Ours, with an id: the one that Textual would add has none, and could not be given another key.
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("colon", "command_palette", "command", show=False, id="palette")]
     HORIZONTAL_BREAKPOINTS = [(0, "-small"), (120, "-medium"), (160, "-large"), (200, "-huge")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-high")]  # noqa: RUF012
 
@@ -52,6 +53,11 @@ class Cockpit(TerminalApp[None]):
         self.session = session
         self.title = "AlphaPulse"
         self.log_file = log_file()
+        # Before the style sheet is read: a theme that comes later has it read and laid over every widget once more.
+        for theme in load_themes(theme_folder()):
+            self.register_theme(theme)
+        self.set_reactive(App.theme, "alphapulse-night")
+        self.stylesheet.set_variables(self.get_css_variables())
 
     @cached_property
     def procedures(self) -> dict[str, Procedure]:
@@ -72,12 +78,7 @@ class Cockpit(TerminalApp[None]):
         return CockpitScreen()
 
     def on_mount(self) -> None:
-        """Themes and keys; the rest after the first paint."""
-        from alphapulse_tui.screens.themes import load_themes
-
-        for theme in load_themes(theme_folder()):
-            self.register_theme(theme)
-        self.theme = "alphapulse-night"
+        """Keys; the rest after the first paint."""
         self.set_keymap(self.session.profile.keys)
         self._alarm = Alarm(self, self.session.board)
         self.call_after_refresh(self._start)

@@ -142,7 +142,7 @@ class ComposeHandle(LabHandle):
         """Everything is ready: ``up`` has waited for it. Health is what the tests' own clients see."""
         now = time.time()
         targets = [TargetLine(name, "ready", "a container", now, "") for name in TARGETS]
-        return LabStatus(str(self.directory), str(self.profile), 0, 0, now, True, targets, [], PORTS, [])
+        return LabStatus(str(self.directory), str(self.profile), 0, 0, now, True, targets, [], [], PORTS, [])
 
     def break_(self, fault: str, parameter: str = "") -> str:
         """Refuse."""

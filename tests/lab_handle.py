@@ -6,6 +6,7 @@ function-scoped fixture ``whole_lab`` mends everything before and after.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import tempfile
@@ -69,10 +70,18 @@ class LabHandle:
         """Come back to the saved state."""
         return str(ask(self.at, Request("restore"), timeout=300.0))
 
+    def wait_healthy(self, target: str, timeout: float = 45.0) -> None:
+        """Wait until the servers of a target say that all is well."""
+
+        def well() -> bool:
+            return {one.name: one.health for one in self.status(with_health=True).targets}[target] == ""
+
+        wait_until(well, timeout, f"{target} to be healthy", interval=0.2)
+
     @property
     def ports(self) -> dict[str, int]:
-        """Ports by name."""
-        return self.status().ports
+        """Ports by name, as the lab keeps them: asking the daemon would have it look through /proc each time."""
+        return dict(json.loads((self.directory / "ports.json").read_text()))
 
     def secret(self, name: str) -> Path:
         """The file of a secret."""

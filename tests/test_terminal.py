@@ -111,6 +111,18 @@ def test_leaving_by_key(tmp_path: Path) -> None:
         assert terminal.left_behind() == []
 
 
+def test_the_size_is_the_terminals_whatever_the_environment_says(tmp_path: Path) -> None:
+    """A shell may have exported COLUMNS for another terminal; the cockpit then laid itself out for ever and heard no key."""
+    names = ("HOME", "ALPHAPULSE_STATE", "XDG_CONFIG_HOME")
+    environment = {**dict.fromkeys(names, str(tmp_path)), "COLUMNS": "80", "LINES": "24"}
+    with Terminal(
+        [sys.executable, "-m", "alphapulse_tui"], columns=120, lines=40, env=environment, cwd=REPOSITORY
+    ) as terminal:
+        terminal.wait_for("not configured", timeout=20)
+        terminal.press("ctrl+q")
+        assert terminal.wait_exit(10) == ExitCode.OK
+
+
 @pytest.mark.parametrize("seconds", [3, pytest.param(10, marks=pytest.mark.long)])
 def test_a_stalled_terminal_does_not_stop_the_heart(tmp_path: Path, seconds: int) -> None:
     with heartbeat(tmp_path) as terminal:

@@ -27,6 +27,8 @@ def main() -> None:
         for arguments in (["--version"], ["config", "show"], ["runbook", "list"]):
             subprocess.run([alphapulse, *arguments], check=True, env=environment, cwd=folder, stdin=subprocess.DEVNULL)
         themes = next((place / "empty").glob("lib/python*/site-packages/alphapulse_tui/themes/cockpit.tcss"))
+        shipped = themes.parent.parent / "deploy" / "privileges" / "kubernetes" / "oncall.yaml"
+        assert shipped.is_file(), f"{shipped} is not in the wheel"
         print(f"{wheel.name} runs in an empty environment; its styles are at {themes.name}")
 
 

@@ -70,6 +70,7 @@ def lab() -> None:
 @click.option("--build/--no-build", default=True, help="Build what is missing (default), or only list.")
 def servers(build: bool) -> ExitCode:
     """List the lab's servers and where each was found; build what is missing."""
+    from alphapulse_tui.lab import pooler
     from alphapulse_tui.lab.servers import SERVERS, ensure, listing
     from alphapulse_tui.lab.wheels import wheels
 
@@ -79,6 +80,7 @@ def servers(build: bool) -> ExitCode:
     for wheel in wheels():
         click.echo(f"{wheel.name:<24} {wheel.version:<9} {wheel.origin:<18} {wheel.path}")
     found = asyncio.run(listing())
+    click.echo(f"{pooler.NAME:<24} {'-':<9} {'PATH':<18} {pooler.program() or pooler.ABSENT}")
     for one in found:
         click.echo(f"{one.name:<24} {one.version:<9} {one.origin:<18} {one.path or '-'}")
     complete = all(one.path or one.optional for one in found)
@@ -136,6 +138,8 @@ def status(directory: Path | None, as_json: bool, processes: bool) -> ExitCode:
         click.echo(msgspec.json.encode(now))
         return ExitCode.OK
     click.echo(f"directory  {now.directory}\nprofile    {now.profile}\nfaults     {', '.join(now.faults) or 'none'}")
+    if now.proxies:
+        click.echo(f"proxies    {', '.join(now.proxies)}")
     for one in now.targets:
         click.echo(f"{one.name:<13} {one.state:<9} {one.health or one.sentence}")
     alive = [one for one in now.processes if one.state in ("running", "frozen")]
@@ -180,6 +184,39 @@ def mend(fault: str, parameter: str, directory: Path | None) -> None:
 
     mended = ask(_at(directory), Request("mend", fault, parameter), timeout=120.0)
     click.echo(f"mended: {', '.join(mended)}" if mended else "nothing to mend")
+
+
+@lab.command()
+@click.argument("target", required=False)
+@click.argument("toxic", required=False)
+@click.option(
+    "--option", "-o", "options", metavar="NAME=VALUE", multiple=True, help="An option of the toxic; may be repeated."
+)
+@_directory_option
+@click.option("--list", "list_them", is_flag=True, help="List the toxics and their options.")
+def proxy(
+    target: str | None, toxic: str | None, options: tuple[str, ...], directory: Path | None, list_them: bool
+) -> None:
+    """Put the fault proxy with TOXIC before TARGET: `alphapulse lab proxy redis latency -o seconds=0.5`.
+
+    Every client feels it at the ports that it knows. `alphapulse lab proxy redis off` takes it away.
+    """
+    from alphapulse_tui.lab.control import Request, ask
+
+    if list_them:
+        from alphapulse_tui.lab.proxy.table import TOXICS, options_of
+
+        for name, kind in TOXICS.items():
+            click.echo(f"{name}\n    {kind.summary}")
+            for option, default in options_of(kind).items():
+                click.echo(f"    -o {option}={default}")
+        return
+    if not target or not toxic:
+        raise click.UsageError("name a target and a toxic (or `off`); `alphapulse lab proxy --list` lists the toxics")
+    given = dict(option.partition("=")[::2] for option in options)
+    if toxic == "off":
+        toxic = ""
+    click.echo(ask(_at(directory), Request("proxy", target, toxic, given)))
 
 
 @lab.command()

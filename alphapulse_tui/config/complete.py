@@ -37,6 +37,8 @@ def complete_profile(profile: Profile, name: str, folder: Path) -> tuple[Profile
         redis=profile.redis
         and structs.replace(profile.redis, password_file=_absolute(profile.redis.password_file, folder)),
         vault=profile.vault and _vault(profile.vault, folder, origins),
+        backups=profile.backups
+        and structs.replace(profile.backups, credentials_file=_absolute(profile.backups.credentials_file, folder)),
     )
     if not profile.environment:
         origins["environment",] = "the profile's name"

@@ -157,6 +157,19 @@ class ApiTarget(Struct, frozen=True, forbid_unknown_fields=True):
     """What is asked for the API's health (runbook 1.2: ``https://api.alphapulse.ai/health``)."""
 
 
+class BackupsTarget(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[profiles.NAME.backups]``: the S3 bucket that holds dumps, base backups, WAL, RDB files and raft snapshots (runbook 3.4 and 5)."""
+
+    bucket: Text = "alphapulse-backups"
+    """The bucket's name."""
+    endpoint: Url | None = None
+    """The address of an S3 server that is not Amazon's; its buckets are addressed by path."""
+    region: str = ""
+    """Default: the AWS chain's."""
+    credentials_file: FilePath = ""
+    """A shared credentials file of the AWS tools, mode 0600, whose ``[default]`` is used. Default: the AWS chain."""
+
+
 class Links(Struct, frozen=True, forbid_unknown_fields=True):
     """``[profiles.NAME.links]``: pages that people open; nothing is fetched. Defaults: runbook 1.2 and 4.3."""
 
@@ -234,6 +247,8 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Alertmanager, or none: not configured."""
     api: ApiTarget | None = None
     """The platform's API, or none: not configured."""
+    backups: BackupsTarget | None = None
+    """Where backups are, or none: not configured."""
     thresholds: Thresholds = field(default_factory=Thresholds)
     """Where warning and critical begin."""
     links: Links = field(default_factory=Links)
@@ -255,5 +270,5 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Every ``[profiles.NAME]``."""
 
 
-TARGETS = ("kubernetes", "postgres", "redis", "vault", "prometheus", "alertmanager", "api")
+TARGETS = ("kubernetes", "postgres", "redis", "vault", "prometheus", "alertmanager", "api", "backups")
 """The sections of a profile that name a system; each may be absent."""

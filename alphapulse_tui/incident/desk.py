@@ -19,6 +19,7 @@ from alphapulse_tui.incident.recorder import Recorder
 from alphapulse_tui.incident.state import EARLIER_SECONDS, IncidentState, open_incident, project
 from alphapulse_tui.incident.timeline import Entry, entries, timeline
 from alphapulse_tui.model.health import Severity
+from alphapulse_tui.model.plan import Outcome
 from alphapulse_tui.model.words import clock
 
 __all__ = ["Desk", "JournalUnavailable", "Recorder"]
@@ -36,6 +37,8 @@ class Desk:
         """The open incident that matters most, or none."""
         self.timeline: list[Entry] = []
         """The open incident's story; without one, what happened in the last quarter of an hour."""
+        self.under_way: dict[str, Event] = {}
+        """Intents by run that came while we followed and whose end has not come: what the footer says goes on. Older ones are unresolved."""
         self.recorder: Recorder | None = None
         self._wall = wall
         self._listeners: list[Callable[[], None]] = []
@@ -49,6 +52,7 @@ class Desk:
         """
         desk = cls(Journal.open(journal_file(environment)))
         desk._take(desk.journal.events())
+        desk.under_way.clear()
         return desk
 
     async def follow(self) -> None:
@@ -68,11 +72,32 @@ class Desk:
         if not fresh:
             return
         self.events.extend(fresh)
+        self._follow_runs(fresh)
         self.incidents = project(self.events)
         self.open = open_incident(self.incidents)
         self.timeline = timeline(self.open) if self.open is not None else entries(self._recent())
         for listener in tuple(self._listeners):
             listener()
+
+    def _follow_runs(self, fresh: list[Event]) -> None:
+        for event in fresh:
+            run = str(event.payload.get("action_run", ""))
+            if event.kind is Kind.INTENT:
+                self.under_way[run] = event
+            elif (
+                event.kind in (Kind.VERIFIED, Kind.RECONCILED) or event.payload.get("outcome") == Outcome.REFUSED.value
+            ):
+                self.under_way.pop(run, None)
+
+    def running(self, wall: float) -> str:
+        """What is being done now: ``terminate idle 00:12``, and how many more; empty when nothing is."""
+        if not self.under_way:
+            return ""
+        first, *more = self.under_way.values()
+        plan = first.payload.get("plan")
+        title = str(plan.get("title", "")) if isinstance(plan, dict) else ""
+        others = f" (+{len(more)} more)" if more else ""
+        return f"{title or 'an action'} {clock(wall - first.wall)}{others}"
 
     def _recent(self) -> list[Event]:
         """Events of the last quarter of an hour, without an incident."""

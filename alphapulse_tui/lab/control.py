@@ -25,11 +25,13 @@ class Request(msgspec.Struct, omit_defaults=True):
     """One line to the daemon."""
 
     operation: str
-    """``status``, ``break``, ``mend``, ``save``, ``restore`` or ``down``."""
+    """``status``, ``break``, ``mend``, ``proxy``, ``save``, ``restore`` or ``down``."""
     name: str = ""
-    """The fault, for ``break`` and ``mend``; ``mend all`` mends all."""
+    """The fault, for ``break`` and ``mend``; ``mend all`` mends all. The target, for ``proxy``."""
     parameter: str = ""
-    """What the fault is applied to: ``target-hung`` takes a target's name."""
+    """What the fault is applied to: ``target-hung`` takes a target's name. The toxic, for ``proxy``; empty takes the proxy away."""
+    options: dict[str, str] = {}
+    """The toxic's options."""
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
@@ -79,6 +81,8 @@ class LabStatus(msgspec.Struct):
     targets: list[TargetLine]
     faults: list[str]
     """Those in force, with their parameter: ``target-hung redis``."""
+    proxies: list[str]
+    """``TARGET TOXIC``: where the fault proxy stands."""
     ports: dict[str, int]
     processes: list[ProcessLine]
 

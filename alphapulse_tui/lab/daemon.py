@@ -20,11 +20,12 @@ from typing import Any
 from alphapulse_tui.lab import linux
 from alphapulse_tui.lab.control import WITH_HEALTH, ControlServer, LabStatus, ProcessLine, Request, TargetLine
 from alphapulse_tui.lab.directory import LabDirectory
-from alphapulse_tui.lab.errors import LabError
-from alphapulse_tui.lab.faults.registry import Faults
+from alphapulse_tui.lab.errors import LabError, UnknownFaultError
+from alphapulse_tui.lab.faults.registry import Faults, nearest
 from alphapulse_tui.lab.notices import write_notices
-from alphapulse_tui.lab.platform import Lab, TargetState, bring_up, chosen_targets
+from alphapulse_tui.lab.platform import TARGETS, Lab, TargetState, bring_up, chosen_targets
 from alphapulse_tui.lab.profile import write_profile
+from alphapulse_tui.lab.proxy.table import make_toxic
 from alphapulse_tui.lab.saved import SavedState
 
 _STOP_SECONDS = 1.5
@@ -81,7 +82,7 @@ class Daemon:
         match request.operation:
             case "status":
                 return await self._status(with_health=request.parameter == WITH_HEALTH)
-            case "break" | "mend" | "save" | "restore":
+            case "break" | "mend" | "save" | "restore" | "proxy":
                 return await self._change(request)
             case "down":
                 self._ending.set()
@@ -99,9 +100,21 @@ class Daemon:
                     return await self._faults.inject(request.name, request.parameter)
                 case "mend":
                     return await self._faults.mend(request.name, request.parameter)
+                case "proxy":
+                    return await self._proxy(request)
                 case "save":
                     return await self._saved.save()
             return await self._saved.restore()
+
+    async def _proxy(self, request: Request) -> str:
+        lab = self._lab
+        if request.name not in TARGETS:
+            raise UnknownFaultError(f"The lab has no target {request.name!r}.{nearest(request.name, TARGETS)}")
+        if request.parameter:
+            toxic = make_toxic(request.parameter, request.options)
+            return await lab.fronts.put(request.name, request.parameter, toxic)
+        taken = await lab.fronts.take_away(request.name)
+        return f"{request.name}: the proxy is gone" if taken else f"no proxy stands before {request.name}"
 
     async def _status(self, *, with_health: bool) -> LabStatus:
         lab = self._lab
@@ -122,6 +135,7 @@ class Daemon:
                 for one in progress
             ],
             faults=self._faults.active(),
+            proxies=lab.fronts.active(),
             ports=lab.ports.known(),
             processes=[
                 ProcessLine(one.name, one.target, one.pid, one.state.value, one.exit_code, one.since, one.rss)

@@ -12,7 +12,8 @@ removed on start, ports and passwords are kept.
     ports.json              name -> port, allocated once
     daemon.log, logs/       what everybody said
     secrets/                0700: passwords, pass files, tokens
-    postgres/ redis/ vault/ kubernetes/ monitoring/      data, one folder a target
+    postgres/ redis/ vault/ kubernetes/ monitoring/ s3/      data, one folder a target
+    backups/                what the backup agent is working on
 """
 
 from __future__ import annotations

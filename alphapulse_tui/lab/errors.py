@@ -7,6 +7,7 @@
      ├─ ServerMissingError       a server's binaries are not installed
      ├─ CommandFailedError       a helper command (initdb, pg_basebackup, ...) ended badly
      ├─ NotReadyError            a server did not answer within its deadline
+     ├─ FaultRefusedError        a fault cannot be injected now, and nothing was changed
      └─ UnknownFaultError        no fault of that name; carries the nearest names
 """
 
@@ -36,6 +37,10 @@ class CommandFailedError(LabError):
 
 class NotReadyError(LabError):
     """A server did not answer within its deadline."""
+
+
+class FaultRefusedError(LabError):
+    """A fault cannot be injected now: another one excludes it, or what it would break is not there. Nothing was changed, nothing is to be mended."""
 
 
 class UnknownFaultError(LabError):

@@ -14,7 +14,8 @@ from alphapulse_tui.lab.errors import DirectoryBusyError, LabError
 
 _ANSWER_SECONDS = 60.0
 _DOWN_SECONDS = 15.0
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.25
+"""Between two questions to a lab that comes up: each costs its daemon some 30 ms, which its servers need more."""
 
 
 def launch(
@@ -56,7 +57,7 @@ def launch(
                 raise LabError(
                     f"The lab did not answer within {_ANSWER_SECONDS:.0f} s; see {directory.daemon_log}."
                 ) from None
-            time.sleep(_POLL_SECONDS / 2)
+            time.sleep(_POLL_SECONDS / 5)
         else:
             return warden
 
@@ -100,4 +101,4 @@ def end(directory: LabDirectory) -> None:
             raise LabError(
                 f"The lab in {directory.root} did not end within {_DOWN_SECONDS:.0f} s ({directory.lock_holder()})."
             )
-        time.sleep(_POLL_SECONDS / 2)
+        time.sleep(_POLL_SECONDS / 5)

@@ -36,6 +36,7 @@ from alphapulse_tui.lab.directory import Credentials, LabDirectory
 from alphapulse_tui.lab.errors import LabError, NotReadyError
 from alphapulse_tui.lab.ports import Ports
 from alphapulse_tui.lab.process import Supervisor
+from alphapulse_tui.lab.proxy.fronts import Fronts
 from alphapulse_tui.lab.spec import unprivileged_account
 
 TARGETS = {
@@ -46,6 +47,7 @@ TARGETS = {
     "api": "alphapulse_tui.lab.workloads.target",
     "prometheus": "alphapulse_tui.lab.monitoring.prometheus",
     "alertmanager": "alphapulse_tui.lab.monitoring.alertmanager",
+    "s3": "alphapulse_tui.lab.s3.target",
     "standins": "alphapulse_tui.lab.standins.target",
 }
 """Each target's module, which has a ``TARGET``; in the order in which they are shown and started. Imported by the daemon only, one after
@@ -89,7 +91,7 @@ class Target(Protocol):
     """One part of the platform that comes up by itself."""
 
     name: str
-    """As in the profile and on the screen: ``postgres``, ``redis``, ``vault``, ``kubernetes``, ``prometheus``, ``alertmanager``, ``api``."""
+    """As in the profile and on the screen: ``postgres``, ``redis``, ``vault``, ``kubernetes``, ``prometheus``, ``alertmanager``, ``api``, ``s3``."""
 
     async def up(self, lab: Lab, report: Report) -> None:
         """Start and return when it is usable; must not block the loop. The caller reports READY afterwards.
@@ -113,6 +115,8 @@ class Lab:
         self.ports = Ports(directory.root / "ports.json")
         self.credentials = Credentials(directory.root / "secrets")
         self.supervisor = Supervisor(unprivileged_account(), home=directory.root)
+        self.fronts = Fronts(self)
+        """The fault proxies that stand before targets; none at first."""
         self.targets: dict[str, Target] = {}
         self.progress: dict[str, Progress] = {}
         self.on_report: Callable[[], None] = lambda: None

@@ -13,10 +13,11 @@ import shutil
 import signal
 import tempfile
 import time
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alphapulse_tui.lab import database, pooler
 from alphapulse_tui.lab.directory import (
     SOCKET_PATH_BYTES,
     give_to,
@@ -37,7 +38,13 @@ PRIMARY = "postgres-primary"
 REPLICA = "postgres-replica"
 MAX_CONNECTIONS = 60
 """Ordinary roles get 54 of them: 3 are the superuser's, 3 belong to pg_use_reserved_connections (runbook-facts 2.1.1)."""
-ROLES = ("alphapulse_app", "alphapulse_worker", "pgbouncer", "reporting", "backup", "replicator", "viewer", "oncall")
+ROLES = (
+    *("alphapulse_app", "alphapulse_worker", "pgbouncer", "reporting"),
+    *("backup", "replicator", "viewer", "oncall", "migrator", "admin"),
+)
+"""Who can log in, each with a password; ``deploy/privileges/postgres`` says what they may."""
+WAL_SEGMENT_MEGABYTES = 1
+"""Instead of 16: what ``archive_timeout`` switches is copied and shipped whole, and a lab writes little."""
 _START_SECONDS = 30.0
 
 _CONFIGURATION = """\
@@ -54,10 +61,12 @@ dynamic_shared_memory_type = mmap
 wal_level = replica
 max_wal_size = 256MB
 max_slot_wal_keep_size = 256MB
+max_prepared_transactions = 5
 hot_standby = on
 hot_standby_feedback = on
 archive_mode = on
-archive_command = 'cp %p {archive}/%f'
+archive_command = 'cp %p {archive}/.%f && mv {archive}/.%f {archive}/%f'
+archive_timeout = 300s
 shared_preload_libraries = 'pg_stat_statements'
 track_io_timing = on
 jit = off
@@ -69,11 +78,11 @@ log_timezone = 'UTC'
 """
 
 _HOST_BASED_ACCESS = """\
-# The superuser comes through the socket only; everybody brings a password.
+# The superuser comes through the socket only; everybody brings a password. The fault proxy comes from another loopback address.
 local all          all                       scram-sha-256
-host  all          postgres   127.0.0.1/32   reject
-host  replication  replicator 127.0.0.1/32   scram-sha-256
-host  all          all        127.0.0.1/32   scram-sha-256
+host  all          postgres   127.0.0.0/8    reject
+host  replication  replicator 127.0.0.0/8    scram-sha-256
+host  all          all        127.0.0.0/8    scram-sha-256
 """
 
 
@@ -143,6 +152,11 @@ def home(lab: Lab) -> Path:
 def sockets(lab: Lab) -> Path:
     """Where both servers' unix sockets lie; their ports tell them apart."""
     return home(lab) / "s"
+
+
+def archive_folder(lab: Lab) -> Path:
+    """Where ``archive_command`` puts finished WAL segments, whole or not at all; the shipper takes them away (``lab/backups``)."""
+    return home(lab) / "archive"
 
 
 def passfile(lab: Lab, role: str) -> Path:
@@ -227,7 +241,7 @@ def _tool(lab: Lab, name: str, *arguments: str) -> ProcessSpec:
 async def create_primary(lab: Lab) -> None:
     """Make the primary's data folder with its configuration and pass files; nothing runs yet."""
     account = lab.supervisor.account
-    base, data, archive = home(lab), home(lab) / PRIMARY, home(lab) / "archive"
+    base, data, archive = home(lab), home(lab) / PRIMARY, archive_folder(lab)
     base.mkdir(mode=0o711, exist_ok=True)
     base.chmod(0o711)
     for folder, mode in ((data, 0o700), (archive, 0o700), (sockets(lab), 0o711)):
@@ -246,6 +260,8 @@ async def create_primary(lab: Lab) -> None:
         "-E",
         "UTF8",
         "--locale=C",
+        "--data-checksums",
+        f"--wal-segsize={WAL_SEGMENT_MEGABYTES}",
         "--no-sync",
     )
     await lab.supervisor.run(_tool(lab, "initdb", "-D", str(data), *options))
@@ -258,31 +274,6 @@ async def create_primary(lab: Lab) -> None:
         password = lab.credentials.password(f"postgres-{role}")
         lines = [f"{host}:*:*:{role}:{password}" for host in ("127.0.0.1", "localhost", sockets(lab))]
         lab.credentials.keep(f"pgpass-{role}", "\n".join(lines))
-
-
-async def fill(lab: Lab) -> None:
-    """Make roles, database, schema and rows. The statements that held passwords are forgotten at the end."""
-    statements = resources.files("alphapulse_tui.lab") / "sql"
-    connection = await connect(lab, "postgres", database="postgres")
-    try:
-        for statement in (statements / "roles.sql").read_text(encoding="utf-8").split(";\n"):
-            # One at a time: CREATE DATABASE refuses to be in a transaction with others.
-            if statement.strip():
-                await connection.execute(statement)
-        for role in ROLES:
-            quoted = await connection.fetchval(
-                "SELECT format('ALTER ROLE %I PASSWORD %L', $1::text, $2::text)",
-                role,
-                lab.credentials.password(f"postgres-{role}"),
-            )
-            await connection.execute(quoted)
-    finally:
-        await connection.close()
-    connection = await connect(lab, "postgres")
-    try:
-        await connection.execute((statements / "schema.sql").read_text(encoding="utf-8"))
-    finally:
-        await connection.close()
 
 
 async def copy_primary(lab: Lab, ordinal: int) -> None:
@@ -334,7 +325,9 @@ class Postgres:
         await lab.supervisor.start(primary_spec(lab), Restart.ALWAYS)
         await wait_ready(lab, PRIMARY)
         report(TargetState.STARTING, "making roles, schema and rows")
-        await fill(lab)
+        passwords = {role: lab.credentials.password(f"postgres-{role}") for role in ROLES}
+        await database.fill(lambda name: connect(lab, "postgres", database=name), DATABASE, passwords)
+        await pooler.start(lab, home(lab), DATABASE, lab.ports[PRIMARY])
         report(TargetState.STARTING, "copying the primary for the replica")
         await copy_primary(lab, 0)
         await lab.supervisor.start(replica_spec(lab, 0), Restart.ALWAYS)

@@ -11,6 +11,8 @@ import json
 from alphapulse_tui.lab import postgres, redis, vault
 from alphapulse_tui.lab.directory import write_private
 from alphapulse_tui.lab.platform import NAMESPACE, Lab
+from alphapulse_tui.lab.s3 import target as s3
+from alphapulse_tui.lab.s3.identities import BUCKET, REGION
 
 
 def write_profile(lab: Lab) -> None:
@@ -56,6 +58,12 @@ def _lines(lab: Lab) -> list[str]:
         "",
         "[profiles.lab.api]",
         f'health_url = "http://127.0.0.1:{lab.ports["api"]}/health"',
+        "",
+        "[profiles.lab.backups]",
+        f"bucket = {_text(BUCKET)}",
+        f"endpoint = {_text(s3.endpoint(lab))}",
+        f"region = {_text(REGION)}",
+        f"credentials_file = {_text(s3.credentials_file(lab, 'oncall'))}",
         "",
         "# Seconds instead of minutes: nobody waits ten minutes for a session to be old enough in a drill.",
         "[profiles.lab.thresholds]",

@@ -6,7 +6,8 @@ data, starts them, unseals Vault, and lets the node agent find the pods of that 
 faults in force are forgotten. Ports stay, so the cockpit need not be told.
 
 A target takes part when :data:`STATES` says where its data lies and what it needs after a start. What others only remember (alerts in
-Prometheus, what the stand-ins kept) is not put back.
+Prometheus, what the stand-ins kept) is not put back, and neither are the backups in S3: those that were made since tell of another past, so
+the backup agent begins anew and makes each once more.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 import asyncpg
 
 from alphapulse_tui.lab import postgres, redis, vault
+from alphapulse_tui.lab.backups import AGENT
 from alphapulse_tui.lab.errors import LabError, NotReadyError
 from alphapulse_tui.lab.faults.registry import Faults
 from alphapulse_tui.lab.kubernetes.cluster import cluster_of
@@ -93,6 +95,9 @@ async def _kubernetes_back(lab: Lab) -> None:
     await rejoin(lab)
 
 
+ANEW = (AGENT,)
+"""Processes that begin anew when all others are back."""
+
 STATES = {
     "postgres": State(postgres.home, left=("s",), before=_checkpoint, after=_postgres_back),
     "redis": State(lambda lab: lab.directory.data("redis"), after=_redis_back),
@@ -156,6 +161,9 @@ class SavedState:
             raise LabError("There is no saved state: `alphapulse lab save` makes one.")
         started = time.monotonic()
         forgotten = self._faults.active()
+        for line in self._lab.fronts.active():
+            await self._lab.fronts.take_away(line.split()[0])
+        anew = [process.spec for process in self._alive() if process.name in ANEW]
         await self._stop()
         _log.info("restoring: stopped after %.1f s", time.monotonic() - started)
         for name, state in self._states():
@@ -167,6 +175,8 @@ class SavedState:
         await self._faults.forget()
         _log.info("restoring: faults are forgotten after %.1f s", time.monotonic() - started)
         await self._whole()
+        for spec in anew:
+            await self._lab.supervisor.start(spec, Restart.ALWAYS)
         said = f"restored in {time.monotonic() - started:.1f} s"
         return f"{said}; forgotten: {', '.join(forgotten)}" if forgotten else said
 
@@ -197,6 +207,8 @@ class SavedState:
     def _refuse_unless_whole(self) -> None:
         if faults := self._faults.active():
             raise LabError(f"{', '.join(faults)} is in force: `alphapulse lab mend all` first, then save.")
+        if proxies := self._lab.fronts.active():
+            raise LabError(f"A proxy stands before {', '.join(proxies)}: take it away first, then save.")
         rising = [
             one.name for one in self._lab.progress.values() if one.state not in (TargetState.READY, TargetState.FAILED)
         ]
@@ -227,7 +239,7 @@ class SavedState:
         doomed = [
             process.name
             for process in self._alive()
-            if process.spec.target in names or not supervisor.keeps(process.name)
+            if process.spec.target in names or process.name in ANEW or not supervisor.keeps(process.name)
         ]
         await asyncio.gather(*(supervisor.stop(name, 0.0) for name in doomed))
         supervisor.spare_all()
@@ -248,7 +260,7 @@ class SavedState:
         """What ran then and does not now, except the pods that only Kubernetes asks for."""
         names = dict(self._states())
         for spec in self._specs.values():
-            ours = spec.target in names or spec.name in self._kept
+            ours = (spec.target in names or spec.name in self._kept) and spec.name not in ANEW
             if ours and not self._lab.supervisor.running(spec.name):
                 await self._lab.supervisor.start(spec, Restart.ALWAYS)
 

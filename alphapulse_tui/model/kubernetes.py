@@ -98,13 +98,14 @@ class Workload:
         return self.uid
 
     @property
+    def rolling(self) -> bool:
+        """Whether pods of another template are still to come; otherwise those of this one may only be missing."""
+        return self.observed_generation < self.generation or self.updated < self.desired
+
+    @property
     def rolled_out(self) -> bool:
         """kubectl's rollout rule: observed, all updated, all available, none left over."""
-        return (
-            self.observed_generation >= self.generation
-            and self.updated >= self.desired
-            and self.available >= self.desired
-        )
+        return not self.rolling and self.available >= self.desired
 
 
 @dataclass(frozen=True, slots=True)

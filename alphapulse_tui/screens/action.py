@@ -23,6 +23,7 @@ from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
 from alphapulse_tui.model.words import clock
 from alphapulse_tui.screens.arm import arm
 from alphapulse_tui.screens.base import standing_of
+from alphapulse_tui.screens.commands import ACTION, bindings, key_of
 from alphapulse_tui.screens.dialog import Dialog
 from alphapulse_tui.screens.plan_lines import detail_lines, plan_lines, reading_lines
 from alphapulse_tui.screens.topline import TopLine
@@ -75,9 +76,8 @@ class ActionScreen(Dialog[bool]):
     """Answers whether the action was verified."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "back", id="action.back"),
+        *bindings(ACTION),
         Binding("A", "arm", "arm", id="arm", tooltip="Allow changes in production for 60 minutes."),
-        Binding("z", "undo", "undo", id="action.undo", tooltip="Go back: plan the action that undoes this one."),
     ]
 
     DEFAULT_CSS = """
@@ -164,11 +164,23 @@ class ActionScreen(Dialog[bool]):
         standing = standing_of(self.session)
         return standing.always_armed or standing.armed_seconds is not None
 
+    @property
+    def _keymap(self) -> dict[str, str]:
+        return self.session.profile.keys
+
     def _ask(self, plan: Plan) -> None:
         """Demand the confirmation of the plan's risk; while read-only say so, and ask as soon as it is armed."""
         self._read_only = not self._may_change
         if self._read_only:
-            self._prompt(line((" READ-ONLY ", "warning"), ("A", "focus"), " arms   ", ("Esc", "focus"), " back"))
+            self._prompt(
+                line(
+                    (" READ-ONLY ", "warning"),
+                    (key_of("arm", self._keymap), "focus"),
+                    " arms   ",
+                    ("Esc", "focus"),
+                    " back",
+                )
+            )
             return
         self._hears_from = time.monotonic() + DEAF_SECONDS
         self._asking = True
@@ -293,7 +305,7 @@ class ActionScreen(Dialog[bool]):
         self._running_since = None
         undo = self._undo_possible
         back = (
-            line(" ", ("z", "focus"), " undoes it   ", ("Esc", "focus"), " back")
+            line(" ", (key_of("action.undo", self._keymap), "focus"), " undoes it   ", ("Esc", "focus"), " back")
             if undo
             else line(" ", ("Esc", "focus"), " back")
         )

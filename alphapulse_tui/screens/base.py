@@ -5,18 +5,23 @@ from __future__ import annotations
 import getpass
 import socket
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.app import App
 from textual.screen import Screen
 
-from alphapulse_tui.errors import AlphaPulseError
+from alphapulse_tui.errors import AlphaPulseError, UsageError
+from alphapulse_tui.screens.commands import key_of
+from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.topline import Standing
 from alphapulse_tui.session import Session
+from alphapulse_tui.widgets.lines import Line, line
 
 if TYPE_CHECKING:
     from alphapulse_tui.app import Cockpit
+    from alphapulse_tui.incident.events import Event, Kind
+    from alphapulse_tui.incident.records import IncidentState
     from alphapulse_tui.model.fixes import Fix
 
 
@@ -32,6 +37,21 @@ class CockpitScreen(Screen[None]):
     def session(self) -> Session:
         """The sitting that the screens share."""
         return self.cockpit.session
+
+    def on_mount(self) -> None:
+        """Textual calls this beside the subclass's own: every screen says what is being done."""
+        self.set_interval(1.0, self._say_what_runs)
+
+    def _say_what_runs(self) -> None:
+        """An action goes on when its dialog is left; the footer says so until its proof is there."""
+        desk = self.session.desk
+        running = desk.running(time.time()) if desk is not None else ""
+        for footer in self.query(FooterLine):
+            footer.say(line((f" running: {running} ", "accent")) if running else Line())
+
+    def key(self, command_id: str) -> str:
+        """How a person writes the key of a command now."""
+        return key_of(command_id, self.session.profile.keys)
 
     def standing(self) -> Standing:
         """What the top line says now."""
@@ -83,7 +103,8 @@ class CockpitScreen(Screen[None]):
         """Acknowledge the open incident."""
         desk = self.session.desk
         if desk is None or desk.open is None:
-            self.app.notify("There is no open incident; ! declares one.", title="Nothing to acknowledge")
+            said = f"There is no open incident; {self.key('declare')} declares one."
+            self.app.notify(said, title="Nothing to acknowledge", markup=False)
             return
         self.session.spawn(obey(self.app, desk.acknowledge()), "acknowledge")
 
@@ -105,6 +126,78 @@ class CockpitScreen(Screen[None]):
             else "No incident is open; it is kept all the same."
         )
         self.app.push_screen(PromptScreen("Note", where), written)
+
+    @property
+    def incident(self) -> IncidentState | None:
+        """The incident that this screen's keys speak of: the open one."""
+        return self.session.desk.open if self.session.desk is not None else None
+
+    def needed_incident(self) -> IncidentState | None:
+        """The incident, or a word that there is none."""
+        if self.incident is None:
+            self.app.notify(
+                f"There is no incident; {self.key('declare')} declares one.", title="No incident", markup=False
+            )
+        return self.incident
+
+    def ask_incident(
+        self,
+        title: str,
+        question: str,
+        then: Callable[[IncidentState, str], Awaitable[None]],
+        *,
+        usual: tuple[str, ...] = (),
+        value: str = "",
+    ) -> None:
+        """Ask for a line and give it to the command ``then``; what makes no sense, or cannot be written, is said in a sentence."""
+        from alphapulse_tui.screens.prompt import PromptScreen
+
+        def answered(text: str | None) -> None:
+            incident = self.incident
+            if text and incident is not None:
+                self.session.spawn(obey(self.app, then(incident, text)), title)
+
+        self.app.push_screen(PromptScreen(title, question, usual=usual, value=value), answered)
+
+    async def record(self, kind: Kind, payload: Mapping[str, Any], incident: str) -> Event:
+        """The desk's pen: written, and taken in at once."""
+        assert self.session.desk is not None
+        return await self.session.desk.record(kind, payload, incident)
+
+    def action_update(self) -> None:
+        """Draft an update and copy it."""
+        incident = self.needed_incident()
+        if incident is not None:
+            draft = f"{incident.severity.value} {incident.title}: {incident.phase}."
+            question = "What do the others need to know? It is copied for #incidents."
+            self.ask_incident("Update", question, self._update, value=draft)
+
+    async def _update(self, incident: IncidentState, text: str) -> None:
+        from alphapulse_tui.incident import commands
+
+        self.app.copy_to_clipboard(text)
+        await commands.message(self.record, incident, "#incidents", "copied", text)
+
+    def action_escalate(self) -> None:
+        """Record an escalation."""
+        if self.needed_incident() is not None:
+            levels = tuple(f"{level} {name}" for level, name in self._contacts().items() if level != "L1")
+            question = "To whom, and why? As in: L2 cannot resolve within the response time"
+            self.ask_incident("Escalate", question, self._escalate, usual=levels)
+
+    def _contacts(self) -> dict[str, str]:
+        """Escalation level to whom it reaches; the Security Lead is told of a P0 at once (runbook 1.1)."""
+        known = {level: contact.name for level, contact in self.session.profile.contacts.items()}
+        return {**known, "security": known.get("security", "Security Lead")}
+
+    async def _escalate(self, incident: IncidentState, text: str) -> None:
+        from alphapulse_tui.incident import commands
+
+        level, _, reason = text.partition(" ")
+        contacts = self._contacts()
+        if level not in contacts:
+            raise UsageError(f"begin with a level: {', '.join(contacts)}")
+        await commands.escalate(self.record, incident, level, contacts[level], reason)
 
     def action_arm(self) -> None:
         """Allow changes in production for an hour."""

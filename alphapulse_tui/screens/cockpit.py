@@ -67,7 +67,7 @@ class Cockpit(CockpitScreen):
         super().__init__()
         self.verdict: Verdict | None = None
         self.suggested = ""
-        """The procedure that `p` opens."""
+        """The procedure that the verdict offers."""
         self._ticks = 0
         self._drawn_live: frozenset[str] = frozenset()
         """Targets that were live when they were drawn last."""
@@ -138,7 +138,7 @@ class Cockpit(CockpitScreen):
     def _judge(self) -> None:
         self.verdict = judge(self.session.board.readings.values(), self.session.now)
         self.suggested = self._suggest()
-        self.query_one(VerdictLine).show(self.verdict, self.suggested)
+        self.query_one(VerdictLine).show(self.verdict, self.suggested, self.key("procedure"))
         self.query_one(TooSmall).show(self.verdict)
 
     def _suggest(self) -> str:
@@ -193,7 +193,10 @@ class Cockpit(CockpitScreen):
             panel.show([line((said, "unknown"))], line(("no journal", "unknown")))
             return
         panel.title = incident.title(desk)
-        panel.show(incident.body(desk, panel.inner_height, panel.inner_width, time.time()), incident.badge(desk))
+        panel.show(
+            incident.body(desk, panel.inner_height, panel.inner_width, time.time()),
+            incident.badge(desk, self.key("declare")),
+        )
 
     def action_panel(self, number: int) -> None:
         """Focus a panel by its number."""
@@ -214,7 +217,11 @@ class Cockpit(CockpitScreen):
                 if finding and finding.procedure
                 else "None is suggested"
             )
-            self.app.notify(f"{said}; f offers fixes, r lists all procedures.", title="No procedure", markup=False)
+            self.app.notify(
+                f"{said}; {self.key('fix')} offers fixes, {self.key('runbook')} lists all procedures.",
+                title="No procedure",
+                markup=False,
+            )
             return
         self.open_procedure(self.suggested)
 

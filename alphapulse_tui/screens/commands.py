@@ -22,6 +22,8 @@ INCIDENT = "incident"
 DETAIL = "detail"
 LIST = "list"
 """What every list has, also those of targets (``DETAIL``)."""
+ACTION = "action"
+UNRESOLVED = "unresolved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("incident", "i", "incident", "incident", "The open incident: clocks, timeline, postmortem.", EVERYWHERE),
     Command("acknowledge", "a", "acknowledge", "ack", "Acknowledge the incident.", EVERYWHERE),
     Command("note", "n", "note", "note", "Write a note into the timeline.", EVERYWHERE),
+    Command("update", "u", "update", "update", "Draft an update of the incident, copied for the channel.", EVERYWHERE),
+    Command("escalate", "e", "escalate", "escalate", "Record an escalation, with a reason.", EVERYWHERE),
     Command("declare", "exclamation_mark", "declare", "declare", "Declare an incident.", EVERYWHERE, shown_key="!"),
     Command("arm", "A", "arm", "arm", "Allow changes in production for 60 minutes.", EVERYWHERE, footer=False),
     Command(
-        "unresolved", "v", "unresolved", "unknown", "Actions whose outcome is not known.", EVERYWHERE, footer=False
+        "unresolved", "o", "unresolved", "outcomes", "Actions whose outcome is not known.", EVERYWHERE, footer=False
     ),
     Command(
         "refresh",
@@ -81,15 +85,44 @@ COMMANDS: tuple[Command, ...] = (
     Command("list.copy", "c", "copy", "copy", "Copy the row to the clipboard.", LIST),
     Command("list.file", "C", "file", "to file", "Write the rows that are shown into a file.", LIST, footer=False),
     Command("back", "escape", "back", "back", "Back to where you came from.", LIST, shown_key="Esc"),
+    Command("procedure.run", "enter", "", "run step", "Do what the step says.", PROCEDURE, shown_key="Enter"),
+    Command("procedure.skip", "b", "skip", "leave out", "Leave the step out and say why.", PROCEDURE),
+    Command("procedure.written", "w", "written", "as written", "Show or hide what the runbook writes.", PROCEDURE),
+    Command("procedure.copy", "c", "copy", "copy", "Copy the step's command to the clipboard.", PROCEDURE),
+    Command("procedure.next", "right", "step(1)", "next", "Look at the next step.", PROCEDURE, footer=False),
+    Command("procedure.previous", "left", "step(-1)", "previous", "Look at the step before.", PROCEDURE, footer=False),
+    Command("procedure.back", "escape", "back", "back", "Leave; it can be taken up again.", PROCEDURE, shown_key="Esc"),
+    Command("incident.severity", "S", "severity", "severity", "Change the severity, with a reason.", INCIDENT),
+    Command("incident.phase", "P", "phase", "phase", "Set the phase: assess, investigate, fix, mitigated.", INCIDENT),
+    Command("incident.commander", "M", "commander", "commander", "Say who is incident commander.", INCIDENT),
+    Command("incident.write", "W", "write", "postmortem", "Summary, cause, impact, lessons, action items.", INCIDENT),
+    Command("incident.resolve", "R", "resolve", "resolve", "Resolve it, with a reason; or reopen it.", INCIDENT),
+    Command("incident.export", "x", "export", "export", "Write the postmortem as markdown.", INCIDENT),
+    Command("incident.back", "escape", "back", "back", "Back to the cockpit.", INCIDENT, shown_key="Esc"),
+    Command("action.undo", "z", "undo", "undo", "Go back: plan the action that undoes this one.", ACTION),
+    Command("action.back", "escape", "leave", "back", "Leave; what was sent goes on.", ACTION, shown_key="Esc"),
+    Command("unresolved.verify", "v", "verify", "verify", "Read the target again and record what it says.", UNRESOLVED),
+    Command("unresolved.done", "d", "done", "mark done", "Say that it is done, with evidence.", UNRESOLVED),
+    Command(
+        "unresolved.abandon",
+        "b",
+        "abandon",
+        "leave out",
+        "Give it up and say why; its object is free again.",
+        UNRESOLVED,
+    ),
+    Command("unresolved.next", "right", "step(1)", "next", "The next one.", UNRESOLVED, footer=False),
+    Command("unresolved.previous", "left", "step(-1)", "previous", "The one before.", UNRESOLVED, footer=False),
+    Command("unresolved.back", "escape", "dismiss", "back", "Settle it later.", UNRESOLVED, shown_key="Esc"),
 )
-"""The table. Screens of their own scopes add theirs beside their class, by :func:`bindings` with ``extra``."""
+"""The table. Capitals state a fact of the incident or arm; nothing that changes a target is on one key."""
 
 
-def bindings(*scopes: str, extra: tuple[Command, ...] = ()) -> list[BindingType]:
+def bindings(*scopes: str) -> list[BindingType]:
     """Textual bindings of the commands in ``scopes``, in the table's order."""
     return [
         Binding(command.keys, command.action, command.title, id=command.id, show=command.footer, tooltip=command.help)
-        for command in (*COMMANDS, *extra)
+        for command in COMMANDS
         if command.scope in scopes and command.action
     ]
 
@@ -98,14 +131,17 @@ ALWAYS = ("help", "declare", "incident", "runbook", "quit")
 """Commands that the footer names before the other ones of every screen, in this order: on a narrow terminal the end is cut."""
 
 
-def footer_text(
-    *scopes: str, extra: tuple[Command, ...] = (), keymap: Mapping[str, str] | None = None
-) -> list[tuple[str, str]]:
+def footer_text(*scopes: str, keymap: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
     """Pairs of key and word for the footer line, as the user's keymap has them: the screen's own, help, then the rest."""
     changed = keymap or {}
-    wanted = [command for command in (*extra, *COMMANDS) if command.scope in scopes and command.footer]
+    wanted = [command for command in COMMANDS if command.scope in scopes and command.footer]
     wanted.sort(key=_footer_place)
     return [(shown(command, changed.get(command.id)), command.title) for command in wanted]
+
+
+def key_of(command_id: str, keymap: Mapping[str, str]) -> str:
+    """How a person writes the key that does ``command_id`` now: for sentences that name a key."""
+    return next(shown(command, keymap.get(command.id)) for command in COMMANDS if command.id == command_id)
 
 
 def _footer_place(command: Command) -> tuple[bool, int]:
@@ -118,7 +154,27 @@ def shown(command: Command, key: str | None = None) -> str:
     """How a person writes the command's key."""
     if key is None:
         return command.shown_key or command.keys.split(",")[0]
-    return key.split(",")[0]
+    return key_name(key.split(",")[0].strip())
+
+
+def key_name(key: str) -> str:
+    """How a person writes one of Textual's names for keys.
+
+    >>> key_name("question_mark"), key_name("f5"), key_name("escape"), key_name("A")
+    ('?', 'F5', 'Esc', 'A')
+    """
+    names = {
+        "question_mark": "?",
+        "exclamation_mark": "!",
+        "slash": "/",
+        "colon": ":",
+        "full_stop": ".",
+        "escape": "Esc",
+        "enter": "Enter",
+        "left": "left",
+        "right": "right",
+    }
+    return names.get(key, key.upper() if key[0] == "f" and key[1:].isdigit() else key)
 
 
 def check_keymap(keymap: Mapping[str, str], commands: tuple[Command, ...] = COMMANDS) -> None:
@@ -140,6 +196,7 @@ def check_keymap(keymap: Mapping[str, str], commands: tuple[Command, ...] = COMM
                 )
     taken: dict[tuple[str, str], str] = {}
     together = {EVERYWHERE: (EVERYWHERE, COCKPIT, LIST, DETAIL, PROCEDURE, INCIDENT), LIST: (LIST, DETAIL)}
+    # Dialogs (ACTION, UNRESOLVED) cover the screen below and hear only their own keys.
     for command in commands:
         for key in keymap.get(command.id, command.keys).split(","):
             for scope in together.get(command.scope, (command.scope,)):

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from alphapulse_tui.model.fixes import Fix, fixes_for
+from alphapulse_tui.screens.commands import key_of
 from alphapulse_tui.screens.dialog import Dialog
 from alphapulse_tui.widgets.lines import Line, line
 from alphapulse_tui.widgets.panel import Panel
@@ -51,10 +52,18 @@ class FixesScreen(Dialog[Fix | None]):
 
     def _lines(self) -> list[Line]:
         if not self._fixes:
-            reading = self.session.board.get(self._target)
+            session = self.session
+            reading = session.board.get(self._target)
             if reading is not None and reading.snapshot is None:
                 return [line((f"{self._target} has not answered yet: nothing to choose from.", "unknown"))]
-            return [line(("There is no fix for this panel; Esc, then r lists the procedures.", "dim"))]
+            return [
+                line(
+                    (
+                        f"There is no fix for this panel; Esc, then {key_of('runbook', session.profile.keys)} lists the procedures.",
+                        "dim",
+                    )
+                )
+            ]
         lines = []
         for fix in self._fixes:
             mark = ("suggested", "accent") if fix.suggested else ("", "plain")

@@ -24,8 +24,9 @@ class FooterLine(LineWidget):
 
     def say(self, news: Line) -> None:
         """Show ``news`` at the right end."""
-        self.news = news
-        self.repaint()
+        if news != self.news:
+            self.news = news
+            self.repaint()
 
     def lines(self, width: int, height: int) -> list[Line]:
         """As many keys as fit, in their order, beside the news."""

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
 
-from alphapulse_tui.screens.commands import COMMANDS, shown
+from alphapulse_tui.screens.commands import COMMANDS, EVERYWHERE, key_name, shown
 from alphapulse_tui.widgets.lines import Line, line, wrap
 from alphapulse_tui.widgets.panel import Panel
 
@@ -27,7 +27,7 @@ MOVING = ("panel", "table")
 class HelpScreen(ModalScreen[None]):
     """Keys of the screen below, and how to read the panels."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q", "dismiss", "back", id="help.back")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark", "dismiss", "back", id="help.back")]
 
     DEFAULT_CSS = """
     HelpScreen { align: center middle; }
@@ -54,13 +54,12 @@ class HelpScreen(ModalScreen[None]):
         self.dismiss()
 
     def _lines(self) -> list[Line]:
-        """Ours in the order of the table, then moving about; keys of the toolkit that mean nothing here are left out."""
+        """This screen's own keys in the order of the table, then those of every screen; the toolkit's own mean nothing here and are left out."""
         width = self.query_one(Panel).inner_width
         commands = {command.id: command for command in COMMANDS}
         active = {each.binding.id or "": each.binding for each in self._below.active_bindings.values()}
         own = [binding for name, binding in active.items() if name and name.split(".")[0] not in MOVING]
-        places = {name: place for place, name in enumerate(commands)}
-        own.sort(key=lambda binding: places.get(binding.id or "", -1))
+        own.sort(key=lambda binding: _place(binding.id or ""))
         lines: list[Line] = []
         if any((binding.id or "").startswith("cockpit.panel-") for binding in own):
             lines += _entry("1-7", "panel", "Focus the panel of that number.", width)
@@ -70,9 +69,6 @@ class HelpScreen(ModalScreen[None]):
                 continue
             key = shown(command) if command and binding.key in command.keys.split(",") else key_name(binding.key)
             lines += _entry(key, binding.description, command.help if command else binding.tooltip, width)
-        palette = commands["palette"]
-        if any(each.binding.action == "command_palette" for each in self._below.active_bindings.values()):
-            lines += _entry(shown(palette), palette.title, palette.help, width)  # Textual's own binding has no id
         lines += _entry("arrows", "move", "Walk the lines, or scroll; also j and k, PgUp, PgDn, Home, End.", width)
         lines += _entry("Enter", "open", "Open, choose or do what the cursor stands on.", width)
         lines += _entry("Tab", "next", "The next panel.", width)
@@ -84,28 +80,14 @@ class HelpScreen(ModalScreen[None]):
         return lines
 
 
+def _place(command_id: str) -> tuple[bool, int]:
+    """What only this screen does comes first: it is what a person asks help for."""
+    place = next((place for place, command in enumerate(COMMANDS) if command.id == command_id), -1)
+    return (place >= 0 and COMMANDS[place].scope == EVERYWHERE, place)
+
+
 def _entry(key: str, word: str, said: str, width: int) -> list[Line]:
     """Key, word and sentence, the sentence wrapped under itself."""
     first, *rest = wrap(said, max(20, width - 24)) or [Line()]
     head = Line(((f" {key:>8}  ", "focus"), (f"{word:<12} ", "strong"), *first.spans))
     return [head, *(Line(((" " * 24, "plain"), *one.spans)) for one in rest)]
-
-
-def key_name(key: str) -> str:
-    """How a person writes one of Textual's names for keys.
-
-    >>> key_name("question_mark"), key_name("f5"), key_name("escape"), key_name("A")
-    ('?', 'F5', 'Esc', 'A')
-    """
-    names = {
-        "question_mark": "?",
-        "exclamation_mark": "!",
-        "slash": "/",
-        "colon": ":",
-        "full_stop": ".",
-        "escape": "Esc",
-        "enter": "Enter",
-        "left": "left",
-        "right": "right",
-    }
-    return names.get(key, key.upper() if key[0] == "f" and key[1:].isdigit() else key)

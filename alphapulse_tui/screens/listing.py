@@ -64,7 +64,7 @@ class ListScreen(CockpitScreen):
         if table.row is None:
             self.app.notify("There is no row to copy.", title="Nothing copied")
             return
-        copy(self.app, table.text_of(table.row), "C writes the rows into a file.")
+        copy(self.app, table.text_of(table.row), f"{self.key('list.file')} writes the rows into a file.")
 
     def action_file(self) -> None:
         """Write what is shown into a file."""

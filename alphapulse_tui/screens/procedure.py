@@ -27,7 +27,7 @@ from alphapulse_tui.runbook.schema import (
     WaitStep,
 )
 from alphapulse_tui.screens.base import CockpitScreen
-from alphapulse_tui.screens.commands import EVERYWHERE, PROCEDURE, Command, bindings, footer_text
+from alphapulse_tui.screens.commands import EVERYWHERE, PROCEDURE, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.listing import copy
 from alphapulse_tui.screens.procedure_lines import step_list, step_one_line, step_view
@@ -40,18 +40,6 @@ NARROW = 100
 """Columns below which the list of steps folds into one line."""
 
 SKIP_REASONS = ("not needed here", "done by somebody else", "not possible now", "would do harm now")
-
-COMMANDS = (
-    Command("procedure.run", "enter", "", "run step", "Do what the step says.", PROCEDURE, shown_key="Enter"),
-    Command("procedure.skip", "s", "skip", "skip", "Leave the step out and say why.", PROCEDURE),
-    Command("procedure.written", "w", "written", "as written", "Show or hide what the runbook writes.", PROCEDURE),
-    Command("procedure.copy", "c", "copy", "copy", "Copy the step's command to the clipboard.", PROCEDURE),
-    Command("procedure.next", "right,l", "step(1)", "next", "Look at the next step.", PROCEDURE, footer=False),
-    Command(
-        "procedure.previous", "left,h", "step(-1)", "previous", "Look at the step before.", PROCEDURE, footer=False
-    ),
-    Command("procedure.back", "escape", "back", "back", "Leave; it can be taken up again.", PROCEDURE, shown_key="Esc"),
-)
 
 
 def open_procedure(screen: CockpitScreen, procedure_id: str) -> None:
@@ -80,7 +68,7 @@ def open_procedure(screen: CockpitScreen, procedure_id: str) -> None:
 class ProcedureScreen(CockpitScreen):
     """Walks one procedure."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE, PROCEDURE, extra=COMMANDS)
+    BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE, PROCEDURE)
 
     DEFAULT_CSS = """
     ProcedureScreen #steps { width: 44; }
@@ -101,9 +89,7 @@ class ProcedureScreen(CockpitScreen):
         with Horizontal():
             yield Panel(0, self.procedure.title, id="steps")
             yield Panel(0, "Step", id="step")
-        yield FooterLine(
-            footer_text(PROCEDURE, EVERYWHERE, extra=COMMANDS, keymap=self.session.profile.keys), tall=True
-        )
+        yield FooterLine(footer_text(PROCEDURE, EVERYWHERE, keymap=self.session.profile.keys), tall=True)
 
     def on_mount(self) -> None:
         """Take up an unfinished run, or begin one."""
@@ -192,7 +178,12 @@ class ProcedureScreen(CockpitScreen):
         panel.title = f"{number} {self.step.title}"
         head = [step_one_line(self.engine, self.step)] if self.has_class("-narrow") else []
         body = step_view(
-            self.engine, self.step, panel.inner_width, waiting=self._chosen in self._waiting, written=self._written
+            self.engine,
+            self.step,
+            panel.inner_width,
+            waiting=self._chosen in self._waiting,
+            written=self._written,
+            leave_out=self.key("procedure.skip"),
         )
         panel.show([*head, *body], line((self.engine.step_record(self.step).state.value, "accent")))
 

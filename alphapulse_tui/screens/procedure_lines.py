@@ -50,9 +50,9 @@ def step_one_line(engine: Engine, step: Step) -> Line:
     return line((f"step {number} of {len(engine.procedure.steps)}  [", "dim"), *marks, ("]", "dim"))
 
 
-def step_view(engine: Engine, step: Step, width: int, *, waiting: bool, written: bool) -> list[Line]:
-    """The chosen step: what to press, the live result, why, evidence, and the runbook's own words."""
-    lines = _next_key(engine, step, waiting)
+def step_view(engine: Engine, step: Step, width: int, *, waiting: bool, written: bool, leave_out: str) -> list[Line]:
+    """The chosen step: what to press (``leave_out`` is the key that skips it), the live result, why, evidence, and the runbook's own words."""
+    lines = _next_key(engine, step, waiting, leave_out)
     record = engine.step_record(step)
     result = engine.look(step)
     if result is not None:
@@ -78,7 +78,7 @@ def step_view(engine: Engine, step: Step, width: int, *, waiting: bool, written:
     return lines
 
 
-def _next_key(engine: Engine, step: Step, waiting: bool) -> list[Line]:
+def _next_key(engine: Engine, step: Step, waiting: bool, leave_out: str) -> list[Line]:
     """The next key, in words."""
     blocking = engine.blocked_by(step)
     if blocking is not None:
@@ -97,7 +97,7 @@ def _next_key(engine: Engine, step: Step, waiting: bool) -> list[Line]:
     return (
         [line(("under way ", "accent"))]
         if waiting
-        else [line(("Enter", "focus"), f" {says}   ", ("s", "focus"), " skips")]
+        else [line(("Enter", "focus"), f" {says}   ", (leave_out, "focus"), " leaves it out")]
     )
 
 

@@ -93,9 +93,11 @@ class VerdictLine(LineWidget):
         super().__init__()
         self._verdict = Verdict(Health.UNKNOWN, "starting")
         self._procedure = ""
+        self._key = ""
 
-    def show(self, verdict: Verdict, procedure: str) -> None:
-        """Take a new verdict, and what `p` would open: empty where no procedure for it is installed."""
+    def show(self, verdict: Verdict, procedure: str, key: str) -> None:
+        """Take a new verdict, and what ``key`` would open: empty where no procedure for it is installed."""
+        self._key = key
         if (verdict, procedure) != (self._verdict, self._procedure):
             self._verdict, self._procedure = verdict, procedure
             self.repaint()
@@ -109,7 +111,7 @@ class VerdictLine(LineWidget):
         word = {Health.OK: "OK", Health.WARNING: "WARNING", Health.CRITICAL: "CRITICAL", Health.UNKNOWN: "NOT VERIFIED"}
         head = severity or f"{word[finding.health if finding else verdict.health]} "
         more = f" (+{verdict.others} more)" if verdict.others else ""
-        press = f" p: {self._procedure} " if self._procedure else ""
+        press = f" {self._key}: {self._procedure} " if self._procedure else ""
         room = width - len(head) - len(more) - len(press) - 3
         sentence = verdict.sentence if len(verdict.sentence) <= room else verdict.sentence[: max(0, room - 1)] + "~"
         left = line((f" {head}", style), (sentence, style if finding else "ok"), (more, "dim"))

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from alphapulse_tui.executor.protocol import ExecutorProblem, OpenRun, Resolution
 from alphapulse_tui.model.plan import Verdict, Verification
 from alphapulse_tui.model.words import utc
+from alphapulse_tui.screens.commands import UNRESOLVED, bindings, footer_text
 from alphapulse_tui.screens.dialog import Dialog
 from alphapulse_tui.screens.plan_lines import plan_lines, reading_lines
 from alphapulse_tui.screens.prompt import PromptScreen
@@ -30,22 +31,7 @@ VERDICT_STYLES = {
 class UnresolvedScreen(Dialog[None]):
     """One unresolved action after the other."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "later", id="unresolved.back"),
-        Binding(
-            "v", "verify", "verify", id="unresolved.verify", tooltip="Read the target again and record what it says."
-        ),
-        Binding("d", "done", "mark done", id="unresolved.done", tooltip="Say that it is done, with evidence."),
-        Binding(
-            "x",
-            "abandon",
-            "abandon",
-            id="unresolved.abandon",
-            tooltip="Give it up, with a reason; the object is free again.",
-        ),
-        Binding("right", "step(1)", "next", show=False, id="unresolved.next"),
-        Binding("left", "step(-1)", "previous", show=False, id="unresolved.previous"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(UNRESOLVED)
 
     DEFAULT_CSS = """
     UnresolvedScreen { align: center middle; }
@@ -113,10 +99,15 @@ class UnresolvedScreen(Dialog[None]):
             lines += reading_lines({}, probe.reading)
         lines += [
             Line(),
-            line(("v", "focus"), " verify   ", ("d", "focus"), " mark done   ", ("x", "focus"), " abandon"),
+            Line(tuple(span for key, word in self._keys() for span in ((key, "focus"), (f" {word}   ", "plain")))),
             Line(),
         ]
         return lines + (plan_lines(run.plan, width) if run.plan is not None else [])
+
+    def _keys(self) -> list[tuple[str, str]]:
+        """The three ways out, as the user's keymap has them."""
+        keys = footer_text(UNRESOLVED, keymap=self.session.profile.keys)
+        return [pair for pair in keys if pair[1] != "back"]
 
     def action_step(self, by: int) -> None:
         """Look at another one."""

@@ -73,6 +73,9 @@ class CockpitDriver(LinuxDriver):
         self._cockpit = cast(Screenful, app)
         assert self._file is not None, "unsuitable_terminal() comes first"
         self._terminal = self._file.fileno()
+        # The app asks here first. Left empty, it would believe COLUMNS and LINES, which a shell may have exported for another terminal:
+        # app and screen then disagree, and lay out without end.
+        self._size = size or self._get_terminal_size()
         self._loop_thread = threading.get_ident()
         self._output: Output | None = None
         """Open in application mode only."""

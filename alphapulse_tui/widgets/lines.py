@@ -4,14 +4,13 @@ Textual resends every dirty region and does not compare with the last frame: fiv
 nothing changed, one region of cells 34 B/s. So :class:`LineWidget` keeps the strips it has painted, builds the new ones, and refreshes
 just the cells between the first and the last difference of each line.
 
-Texts are given as spans of ``(text, style name)``: never markup, so nothing from outside can become a link, an action or an error.
+Texts are given as spans of ``(text, name of an ink)``: never markup, so nothing from outside can become a link, an action or an error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -20,21 +19,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-STYLES = (
-    "plain",
-    "dim",
-    "strong",
-    "title",
-    "accent",
-    "ok",
-    "warning",
-    "critical",
-    "unknown",
-    "frame",
-    "focus",
-    "cursor",
-)
-"""Names of styles that spans may use; themes give them their colours through the component classes ``line--NAME``."""
+from alphapulse_tui.widgets.ink import write
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +93,6 @@ def _pieces(word: str, width: int) -> list[str]:
 class LineWidget(Widget):
     """A widget made of lines. A subclass gives :meth:`lines`; whoever changes its data calls :meth:`repaint`."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"line--{name}" for name in STYLES}
-
-    DEFAULT_CSS = """
-    LineWidget {
-        & .line--dim { color: $text-muted; }
-        & .line--strong { text-style: bold; }
-        & .line--title { text-style: bold; color: $primary; }
-        & .line--accent { color: $accent; }
-        & .line--ok { color: $text-success; }
-        & .line--warning { color: $text-warning; text-style: bold; }
-        & .line--critical { color: $text-error; text-style: bold; }
-        & .line--unknown { color: $text-muted; text-style: italic; }
-        & .line--frame { color: $surface-lighten-3; }
-        & .line--focus { color: $primary; text-style: bold; }
-        & .line--cursor { background: $primary 40%; text-style: bold; }
-    }
-    """
-
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's own name
         super().__init__(id=id, classes=classes)
         self._strips: list[Strip] = []
@@ -181,13 +148,10 @@ class LineWidget(Widget):
         return Strip(segments).adjust_cell_length(width, base)
 
     def _style(self, name: str) -> Style:
-        """The resolved style; ``a+b`` lays b over a (the cursor over a severity)."""
+        """The resolved style, kept until the theme or the widget's own style changes."""
         found = self._named.get(name)
         if found is None:
-            found = Style()
-            for part in name.split("+"):
-                found += self.get_component_rich_style(f"line--{part}")
-            self._named[name] = found
+            found = self._named[name] = write(self, name)
         return found
 
 

@@ -188,7 +188,8 @@ class Panel(LineWidget, can_focus=True):
         most = width - 5 - (min(badge.cells, width // 2) + 3 if badge.cells else 0)
         if cells(words) > most:  # the badge says how it stands: the title gives way
             words = set_cells(words, max(0, most - 1)) + "~"
-        label = f" {words} "
+        # Brackets, because the focus must be seen without colour and on a panel whose frame has another tone.
+        label = f"[{words}]" if self.has_focus else f" {words} "
         room = width - 3 - cells(label)
         if badge.cells and badge.cells + 3 > room:
             badge = Line(fit(badge, max(0, room - 3)))

@@ -51,8 +51,8 @@ class LiveTable(LineWidget, Generic[Row], can_focus=True):
         Binding("down,j", "move(1)", "down", show=False, id="table.down"),
         Binding("pageup", "page(-1)", "page up", show=False, id="table.page-up"),
         Binding("pagedown", "page(1)", "page down", show=False, id="table.page-down"),
-        Binding("home,g", "move(-1000000)", "first", show=False, id="table.first"),
-        Binding("end,G", "move(1000000)", "last", show=False, id="table.last"),
+        Binding("home", "move(-1000000)", "first", show=False, id="table.first"),
+        Binding("end", "move(1000000)", "last", show=False, id="table.last"),
         Binding("enter", "open", "open", show=False, id="table.open"),
         Binding("s", "sort", "sort", show=False, id="list.sort"),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -130,7 +130,18 @@ async def test_what_is_not_scaled_from_here(action):
     assert same.refusal == "deployment/agent-workers is to have 2 replicas already"
 
 
-async def test_a_rollback_shows_the_difference_and_rolls_forward_again(action, kubectl):
+@pytest.fixture
+def newer_release(kubectl: Kubectl) -> Iterator[None]:
+    """A release that differs from the revision before by its image, whatever other tests have rolled out."""
+    before = kubectl.get("deployment", "api")["spec"]["template"]["spec"]["containers"][0]["image"]
+    for image in ("alphapulse/api:v1.4.3", before):
+        kubectl("set", "image", "deployment/api", f"api={image}")
+        kubectl("rollout", "status", "deployment/api", "--timeout=60s")
+        if image != before:
+            yield
+
+
+async def test_a_rollback_shows_the_difference_and_rolls_forward_again(action, kubectl, newer_release):
     roll_back = action("kubernetes.rollback")
     before = kubectl.get("deployment", "api")
     running = before["spec"]["template"]["spec"]["containers"][0]["image"]

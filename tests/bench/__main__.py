@@ -6,10 +6,13 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Hashable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench.measure import Cost, Program, measure
+import pyte
+
+from tests.bench.measure import Cost, Program, cursor_rows, measure
 from tests.lab_handle import running_lab
 
 RUNS = 3
@@ -30,7 +33,18 @@ ROWS = (
 GOALS = ("0.35", "0.8", "300", "1.5", "5", "12", "500", "100")
 
 
-def cockpit(profile_file: Path, name: str, state: str, keys: tuple[str, ...] = ("down", "up")) -> Program:
+def focused_panel(screen: pyte.Screen) -> Hashable:
+    """Where the brackets of the focused panel's title stand."""
+    return tuple((row, text.find("─[")) for row, text in enumerate(screen.display) if "─[" in text)
+
+
+def cockpit(
+    profile_file: Path,
+    name: str,
+    state: str,
+    keys: tuple[str, ...] = ("down", "up"),
+    cursor: Callable[[pyte.Screen], Hashable] = cursor_rows,
+) -> Program:
     """The whole cockpit on a profile file. ``keys`` must paint: where no target answers there is no row to walk, only panels."""
     silent = ("connecting", "opening the journal", "starting", "asked yet")
     return Program(
@@ -40,6 +54,7 @@ def cockpit(profile_file: Path, name: str, state: str, keys: tuple[str, ...] = (
         loaded=lambda screen: "7 Incident" in screen and not any(word in screen for word in silent),
         before=("2",),
         keys=keys,
+        cursor=cursor,
         env={"ALPHAPULSE_STATE": state},
     )
 
@@ -80,7 +95,9 @@ def main() -> None:
         lab.wait()
         programs = [
             cockpit(lab.profile, "cockpit, every target up", f"{folder}/up"),
-            cockpit(dead_profile(Path(folder)), "cockpit, every target down", f"{folder}/down", ("3", "2")),
+            cockpit(
+                dead_profile(Path(folder)), "cockpit, every target down", f"{folder}/down", ("3", "2"), focused_panel
+            ),
             *peers(lab.directory / "kubernetes" / "admin.kubeconfig"),
         ]
         for program in programs:

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psutil
+import pyte
 
 from tests.pty import Terminal
+from tests.waiting import wait_until
 
 QUIET_SECONDS = 0.08
-"""A paint has ended when no byte came for so long; longer than any gap between two writes of one frame."""
+"""Between two presses nothing must have come for so long, so that bytes are counted to the right key."""
+
+
+def cursor_rows(screen: pyte.Screen) -> Hashable:
+    """The rows that are drawn on a background: where the cursor of a list stands."""
+    rows = []
+    for row in range(screen.lines):
+        cells = screen.buffer[row]
+        if any(cells[column].bg != "default" or cells[column].reverse for column in range(4, screen.columns, 12)):
+            rows.append(row)
+    return tuple(rows)
+
 
 IDLE_SECONDS = 10.0
 """How long bytes and CPU are counted while nobody touches a key."""
@@ -30,6 +43,8 @@ class Program:
     """Whether the screen shows data of every target."""
     keys: tuple[str, ...] = ("down", "up")
     """Keys that move the cursor and change nothing."""
+    cursor: Callable[[pyte.Screen], Hashable] = cursor_rows
+    """What each of the keys changes on the screen, and nothing else does: by it the paint of a key is told from that of a new reading."""
     before: tuple[str, ...] = ()
     """Keys that lead to a list with a cursor."""
     env: Mapping[str, str] = field(default_factory=dict)
@@ -50,22 +65,29 @@ class Cost:
 
 
 class TimedTerminal(Terminal):
-    """Notes when each chunk came, before the emulator has had it."""
+    """Notes when each chunk came, before the emulator has had it, and how the cursor stood after it."""
 
-    def __init__(self, *arguments: object, **options: object) -> None:
-        self.chunks: list[tuple[float, int]] = []
-        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+    def __init__(self, program: Program, columns: int, lines: int) -> None:
+        self.chunks: list[tuple[float, int, Hashable]] = []
+        """Time of arrival (``perf_counter``), bytes, the cursor after it."""
+        self._cursor = program.cursor
+        super().__init__(program.argv, columns=columns, lines=lines, env=program.env)
 
     def _take(self, data: bytes) -> None:
-        self.chunks.append((time.perf_counter(), len(data)))
+        came = time.perf_counter()
         super()._take(data)
+        self.chunks.append((came, len(data), self._cursor(self._emulator)))
+
+    def quiet(self) -> bool:
+        """Whether nothing has come for :data:`QUIET_SECONDS`."""
+        return time.perf_counter() - self.chunks[-1][0] > QUIET_SECONDS
 
 
 def measure(program: Program, columns: int = 160, lines: int = 45, presses: int = 100) -> Cost:
     """Start ``program``, wait for it, leave it alone, press keys, and end it."""
     cost = Cost()
     started = time.perf_counter()
-    with TimedTerminal(program.argv, columns=columns, lines=lines, env=program.env) as terminal:
+    with TimedTerminal(program, columns, lines) as terminal:
         terminal.wait_until(program.painted, 30, f"the first paint of {program.name}")
         cost.first_paint = time.perf_counter() - started
         terminal.wait_until(program.loaded, 60, f"the first data of {program.name}")
@@ -114,19 +136,17 @@ def _memory(tree: list[psutil.Process]) -> float:
 
 
 def _keys(terminal: TimedTerminal, keys: Sequence[str], presses: int) -> tuple[list[float], list[int]]:
-    """Seconds from a key to the last byte of its paint, and the bytes of that paint."""
+    """Seconds from a key to the last byte of the paint that moves the cursor, and the bytes that came until then."""
     waits, sizes = [], []
     for number in range(presses):
+        wait_until(terminal.quiet, 5.0, "a moment without a paint", interval=0.002)
         mark = len(terminal.chunks)
+        before = terminal.chunks[-1][2]
         pressed = time.perf_counter()
         terminal.press(keys[number % len(keys)])
-        while True:
-            came = terminal.chunks[mark:]
-            now = time.perf_counter()
-            if (came and now - came[-1][0] > QUIET_SECONDS) or now - pressed > 1.0:
-                break
-            time.sleep(0.002)
-        if came:
-            waits.append(came[-1][0] - pressed)
-            sizes.append(sum(size for _, size in came))
+        wait_until(lambda: any(chunk[2] != before for chunk in terminal.chunks[mark:]), 5.0, "the key's paint", 0.001)  # noqa: B023
+        came = terminal.chunks[mark:]
+        last = next(place for place, chunk in enumerate(came) if chunk[2] != before)
+        waits.append(came[last][0] - pressed)
+        sizes.append(sum(size for _, size, _ in came[: last + 1]))
     return waits, sizes

@@ -107,7 +107,7 @@ def test_up_status_break_mend_down(place: LabDirectory) -> None:
     started = time.monotonic()
     assert lab(place, "down")[0] == ExitCode.OK
     assert time.monotonic() - started < 5
-    assert not place.is_locked()
+    assert not place.is_locked() and not place.notices.exists()
 
 
 @pytest.mark.lab

@@ -7,7 +7,7 @@ import pytest
 
 from alphapulse_tui.config import paths
 from alphapulse_tui.config.load import load_profile
-from alphapulse_tui.config.settings import Contact, PostgresServer, VaultNode
+from alphapulse_tui.config.settings import BackupsTarget, Contact, PostgresServer, VaultNode
 from alphapulse_tui.errors import ConfigError
 from alphapulse_tui.model.thresholds import Thresholds
 from tests.empty_home import secret_file
@@ -38,6 +38,9 @@ url = "http://127.0.0.1:9090"
 url = "http://127.0.0.1:9093/am"
 [profiles.lab.api]
 health_url = "http://127.0.0.1:8080/health"
+[profiles.lab.backups]
+endpoint = "http://127.0.0.1:9000"
+credentials_file = "aws"
 
 [profiles.lab.thresholds]
 postgres_idle = 60
@@ -70,6 +73,7 @@ def test_a_whole_profile(file: Path, home: Path) -> None:
     assert profile.redis.password_file == str(home / "redis-password")
     assert profile.vault is not None
     assert profile.vault.nodes == (VaultNode("vault-0", "http://127.0.0.1:8200"),)
+    assert profile.backups == BackupsTarget("alphapulse-backups", "http://127.0.0.1:9000", "", str(file.parent / "aws"))
     assert profile.thresholds == Thresholds(postgres_idle=60)
     assert profile.contacts["L2"] == Contact("Mia", "phone")
     assert profile.contacts["L1"] == Contact("On-Call Engineer", "PagerDuty")
@@ -85,7 +89,7 @@ def test_each_value_knows_where_it_came_from(file: Path, monkeypatch: pytest.Mon
         ("postgres", "primary", "user"): f"{file} line 11",
         ("vault", "ca_file"): "environment variable VAULT_CACERT",
         ("colour",): "default",
-        ("thresholds", "postgres_idle"): f"{file} line 29",
+        ("thresholds", "postgres_idle"): f"{file} line 32",
         ("thresholds", "redis_memory_warning"): "default",
     }
     assert {path: loaded.origin(path) for path in origins} == origins

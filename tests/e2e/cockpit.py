@@ -43,7 +43,7 @@ LIVE_SECONDS = 60.0
 STEP_SECONDS = 30.0
 """For anything that needs one more reading of a target."""
 
-_HEAD = re.compile(r"┌─ (?:\d )?(?P<title>[A-Z]\w+)\b[^─┐]*─*(?: (?P<badge>[^─┐]+?) )?─*┐")
+_HEAD = re.compile(r"┌─[ [](?:\d )?(?P<title>[A-Z]\w+)\b[^─┐]*─*(?: (?P<badge>[^─┐]+?) )?─*┐")
 _LETTER = re.compile(r"press (\w) to do it")
 
 
@@ -108,7 +108,7 @@ class CockpitTerminal(Terminal):
 
     def wait_step(self, title: str, timeout: float = STEP_SECONDS) -> str:
         """Wait until the step of this title is the one that is looked at."""
-        head = re.compile(rf"┌─ \d+ {re.escape(title)} ")
+        head = re.compile(rf"┌─[ [](?:\d+ ){re.escape(title)}[ \]]")
         return self.wait_until(head.search, timeout, f"the step {title!r}")
 
     def wait_text(self, *texts: str, timeout: float = STEP_SECONDS) -> str:

@@ -95,7 +95,7 @@ def test_a_storm_is_mended_and_who_must_live_lives(
         if to_the_end:
             cockpit.press("enter")
         else:
-            cockpit.press("s")
+            cockpit.press("b")
             cockpit.answer("left out?", "watched elsewhere")
         cockpit.wait_journal(Kind.PROCEDURE_FINISHED, timeout=120)
 

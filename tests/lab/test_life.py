@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 import pytest
 
+from alphapulse_tui.lab import pooler
 from alphapulse_tui.lab.directory import LabDirectory
 from alphapulse_tui.lab.errors import DirectoryBusyError, LabError
 from alphapulse_tui.lab.launch import end, launch
@@ -53,7 +54,8 @@ def everything(handle: LabHandle) -> tuple[list[psutil.Process], list[int]]:
     processes = [top, *top.children(recursive=True)]
     ports = [port for process in processes for port in listening(process.net_connections("tcp"))]
     assert len(processes) > 10
-    assert sorted(set(ports)) == sorted(handle.ports[name] for name in ("postgres-primary", "postgres-replica-0"))
+    servers = ("postgres-primary", "postgres-replica-0", *(["pgbouncer"] if pooler.program() else []))
+    assert sorted(set(ports)) == sorted(handle.ports[name] for name in servers)
     return processes, ports
 
 

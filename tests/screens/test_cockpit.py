@@ -202,6 +202,14 @@ async def test_every_command_of_the_table_is_done_by_somebody() -> None:
                 assert hasattr(owner, f"action_{command.action.removeprefix('app.')}"), command.id
 
 
+async def test_the_focus_is_seen_without_colour_and_on_a_panel_that_is_not_live() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for number in "1234567":
+            await pilot.press(number)
+            assert re.findall(r"\[(\d) ", text_of(app)) == [number]
+
+
 async def test_the_palette_opens_and_q_quits() -> None:
     app, _ = quiet()
     async with app.run_test(size=(120, 40)) as pilot:

@@ -80,9 +80,9 @@ async def test_unresolved_actions_come_first_and_each_of_three_keys_settles_one(
         await pilot.press("d", *"seen", "enter")
         await until(lambda: len(hand.resolved) == 2, 10, "the evidence")
         await until(lambda: "run-3" in text_of(app), 10, "the last one")
-        await pilot.press("x", "escape")
+        await pilot.press("b", "escape")
         assert len(hand.resolved) == 2, "an abandoning that was cancelled settles nothing"
-        await pilot.press("x", *"gone", "enter")
+        await pilot.press("b", *"gone", "enter")
         await until(lambda: "has an outcome that is known" in text_of(app), 10, "nothing left")
         assert hand.resolved == [
             ("run-2", Resolution.VERIFY, ""),

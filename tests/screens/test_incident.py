@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -56,11 +57,11 @@ async def test_an_incident_from_declaring_to_its_postmortem(app: Cockpit, tmp_pa
         await until(lambda: Kind.NOTE in kinds(app), 10, "the note")
         await pilot.pause()
         assert "looking" in text_of(app)
-        await pilot.press("s", *"P9 x", "enter")
+        await pilot.press("S", *"P9 x", "enter")
         await until(lambda: "begin with P0" in text_of(app), 10, "the refusal")
-        await pilot.press("s", *"P1 smaller", "enter")
+        await pilot.press("S", *"P1 smaller", "enter")
         await until(lambda: Kind.SEVERITY in kinds(app), 10, "the severity")
-        await pilot.press("d", "f2")
+        await pilot.press("R", "f2")
         await until(lambda: Kind.RESOLVED in kinds(app), 10, "the resolving")
         await pilot.press("x")
         await until(lambda: Kind.EXPORTED in kinds(app), 10, "the export")
@@ -82,3 +83,23 @@ async def test_a_journal_that_cannot_be_written_is_told_and_the_cockpit_stays(
         await pilot.press("n", *"x", "enter")
         await until(lambda: "disk is full" in text_of(app), 10, "the sentence")
         assert app.is_running
+
+
+async def test_the_footer_says_what_goes_on_until_its_proof_is_there(app: Cockpit) -> None:
+    plan = {"title": "terminate idle"}
+    async with app.run_test(size=(80, 24)):
+        await until(lambda: app.session.desk, 10, "the journal")
+        desk = app.session.desk
+        assert desk is not None
+        await desk.record(Kind.INTENT, {"action_run": "run-1", "plan": plan}, "")
+        await desk.record(Kind.INTENT, {"action_run": "run-2", "plan": plan}, "")
+        await until(lambda: re.search(r"running: terminate idle 00:0\d \(\+1 more\)", last_line(app)), 10, "both")
+        await desk.record(Kind.OUTCOME, {"action_run": "run-1", "outcome": "refused"}, "")
+        await desk.record(Kind.OUTCOME, {"action_run": "run-2", "outcome": "done"}, "")
+        await until(lambda: re.search(r"running: terminate idle 00:0\d $", last_line(app)), 10, "the one to be proven")
+        await desk.record(Kind.VERIFIED, {"action_run": "run-2", "verdict": "verified"}, "")
+        await until(lambda: "running" not in last_line(app), 10, "nothing")
+
+
+def last_line(app: Cockpit) -> str:
+    return text_of(app).split("\n")[-1]

@@ -54,9 +54,9 @@ async def test_what_happens_now_and_every_key_are_in_view_at_80x24(app: Cockpit)
         shown = text_of(app)
         for words in (
             "Enter looks and records it",
-            "s skips",
+            "b leaves it out",
             "Enter run step",
-            "s skip",
+            "b leave out",
             "c copy",
             "Esc back",
             "! declare",
@@ -95,11 +95,11 @@ async def test_a_step_waits_for_the_one_before_or_is_skipped_with_a_reason(app: 
         first = screen.step
         await pilot.press("right")
         await until(lambda: "step 2 of" in text_of(app), 10, "the second step")
-        await pilot.press("left", "s")
+        await pilot.press("left", "b")
         await until(lambda: "F1 not needed here" in text_of(app), 10, "the usual reasons")
         await pilot.press("escape")
         assert state_of(screen, first.id) is StepState.OPEN
-        await pilot.press("s", "f1")
+        await pilot.press("b", "f1")
         await until(lambda: state_of(screen, first.id) is StepState.SKIPPED, 10, "the skipping")
         await until(lambda: "step 2 of" in text_of(app), 10, "the next step")
 

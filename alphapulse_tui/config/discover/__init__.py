@@ -87,4 +87,5 @@ def _lookups(profile: Profile) -> Iterator[tuple[str, Callable[[], Credential | 
         yield "Redis password", partial(redis.password, profile.redis)
     if profile.vault:
         yield "Vault token", partial(vault.token, profile.vault)
-    yield aws.WHAT, aws.credentials
+    file = profile.backups.credentials_file if profile.backups else ""
+    yield aws.WHAT, partial(aws.from_file, file) if file else aws.credentials

@@ -7,6 +7,7 @@ imported when there is any sign of AWS at all: it takes 0.1 s and most commands 
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 import os
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from alphapulse_tui.config.secret import Credential, Secret
+from alphapulse_tui.config.secret import Credential, Secret, read_secret_file
 from alphapulse_tui.errors import CredentialError
 from alphapulse_tui.text import clean
 
@@ -49,6 +50,22 @@ def credentials() -> Credential | None:
         return Credential(WHAT, "environment variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", _load, ends)
     source, ends = _described(*_profile())
     return Credential(WHAT, source, _load, ends) if source else None
+
+
+def from_file(file: str) -> Credential:
+    """The keys in the ``[default]`` of a shared credentials file that the profile names; raises ``CredentialError`` for a bad file."""
+    _secret_key(Path(file))  # so that a refusal is said now, not at the first request
+    return Credential(WHAT, f"credentials file {clean(file)}", lambda: _secret_key(Path(file)))
+
+
+def _secret_key(file: Path) -> str:
+    keys = configparser.ConfigParser(interpolation=None)
+    try:
+        keys.read_string(read_secret_file(file, "credentials file"))
+        return keys["default"]["aws_secret_access_key"]
+    except (configparser.Error, KeyError):
+        # The parser's own words quote the line, which may hold the key.
+        raise CredentialError(f'credentials file "{clean(file)}" has no [default] with aws_secret_access_key') from None
 
 
 def _profile() -> tuple[str, Mapping[str, Any], Mapping[str, Any]]:

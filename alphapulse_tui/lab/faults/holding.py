@@ -1,6 +1,6 @@
 """Starting and ending the misbehaving PostgreSQL clients (:mod:`~alphapulse_tui.lab.faults.sessions`) under the supervisor.
 
-Shared by the faults ``connection-storm`` and ``idle-in-transaction``.
+Shared by the faults that are sessions: ``connection-storm``, ``idle-in-transaction``, ``slow-query``, ``lock-chain``, ``missing-index``.
 """
 
 from __future__ import annotations

@@ -24,17 +24,44 @@ import asyncpg
 import httpx
 from redis.exceptions import RedisError
 
-from alphapulse_tui.lab.errors import LabError, UnknownFaultError
+from alphapulse_tui.lab.errors import FaultRefusedError, LabError, UnknownFaultError
 from alphapulse_tui.lab.platform import Lab, TargetState
 
 MODULES = (
     "vault_sealed_one",
     "vault_sealed_all",
+    "vault_slow",
+    "vault_peer_lost",
     "connection_storm",
     "idle_in_transaction",
     "api_crashloop_database",
+    "api_crashloop_redis",
+    "api_crashloop_vault",
+    "api_crashloop_memory",
+    "bad_release_errors",
+    "bad_release_latency",
+    "bad_release_never_ready",
+    "hpa_at_maximum",
     "redis_master_killed",
+    "redis_memory_pressure",
+    "redis_wrong_policy",
+    "redis_giant_key",
+    "redis_slots_uncovered",
+    "redis_partition",
+    "alert_pipeline_dead",
     "target_hung",
+    "slow_query",
+    "lock_chain",
+    "missing_index",
+    "replica_lag",
+    "replica_stopped",
+    "failed_migration",
+    "dropped_table",
+    "corrupted_database",
+    "backup_too_old",
+    "target_slow",
+    "target_garbled",
+    "target_refusing",
 )
 ALL = "all"
 _SERVER_TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.HTTPError, RedisError)
@@ -58,7 +85,8 @@ class Fault(Protocol):
         """Break it and return one sentence about what was done, when the damage is there.
 
         Raises:
-            LabError: It cannot be injected now.
+            FaultRefusedError: It cannot be injected now, and nothing was changed.
+            LabError: It failed half way.
         """
 
     async def mend(self, lab: Lab, parameter: str) -> None:
@@ -116,12 +144,13 @@ def named(name: str) -> FaultLine:
     """
     faults = load_faults()
     if name not in faults:
-        raise UnknownFaultError(f"The lab knows no fault {name!r}.{_nearest(name, faults)}")
+        raise UnknownFaultError(f"The lab knows no fault {name!r}.{nearest(name, faults)}")
     return _line(faults[name])
 
 
 def _line(fault: Fault) -> FaultLine:
-    document = inspect.getdoc(sys.modules[type(fault).__module__]) or ""
+    # The module that bears its name, not that of its class: some faults are one class with other values.
+    document = inspect.getdoc(sys.modules[f"{__package__}.{fault.name.replace('-', '_')}"]) or ""
     told = [" ".join(paragraph.split()).replace("``", "`") for paragraph in document.split("\n\n")]
 
     def after(words: str) -> str:
@@ -156,7 +185,8 @@ class Faults:
 
         Raises:
             UnknownFaultError: No such fault or parameter; names the nearest ones.
-            LabError: It is in force already, or cannot be injected now.
+            FaultRefusedError: It cannot be injected now; it is not in force.
+            LabError: It is in force already, or failed half way: then it is in force.
         """
         fault, parameter = self._find(name, parameter)
         if (name, parameter) in self._active:
@@ -169,6 +199,9 @@ class Faults:
         self._active.append((name, parameter))
         try:
             return await fault.inject(self._lab, parameter)
+        except FaultRefusedError:
+            self._active.remove((name, parameter))
+            raise
         except _SERVER_TROUBLE as error:
             raise LabError(
                 f"{name} was begun and did not take hold: {type(error).__name__} {error} (`alphapulse lab mend {name}` undoes it)."
@@ -225,16 +258,14 @@ class Faults:
     def _find(self, name: str, parameter: str) -> tuple[Fault, str]:
         fault = self._faults.get(name)
         if fault is None:
-            raise UnknownFaultError(f"The lab knows no fault {name!r}.{_nearest(name, self._faults)}")
+            raise UnknownFaultError(f"The lab knows no fault {name!r}.{nearest(name, self._faults)}")
         if not fault.parameters:
             if parameter:
                 raise UnknownFaultError(f"{name} takes no parameter, but {parameter!r} was given.")
             return fault, ""
         parameter = parameter or fault.parameters[0]
         if parameter not in fault.parameters:
-            raise UnknownFaultError(
-                f"{name} cannot be applied to {parameter!r}.{_nearest(parameter, fault.parameters)}"
-            )
+            raise UnknownFaultError(f"{name} cannot be applied to {parameter!r}.{nearest(parameter, fault.parameters)}")
         return fault, parameter
 
 
@@ -243,7 +274,7 @@ def _reason(fault: Fault, other: str) -> str:
     return fault.excludes.get(other, "") if isinstance(fault, Exclusive) else ""
 
 
-def _nearest(name: str, names: Iterable[str]) -> str:
+def nearest(name: str, names: Iterable[str]) -> str:
     """A hint with the nearest names, or with all when none is near."""
     known = list(names)
     near = (

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,12 @@ _PATHS = {
     "Service": "/api/v1/namespaces/{namespace}/services",
     "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
     "StatefulSet": "/apis/apps/v1/namespaces/{namespace}/statefulsets",
+    "ResourceQuota": "/api/v1/namespaces/{namespace}/resourcequotas",
+    "LimitRange": "/api/v1/namespaces/{namespace}/limitranges",
+    "HorizontalPodAutoscaler": "/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers",
+    "VirtualService": "/apis/networking.istio.io/v1/namespaces/{namespace}/virtualservices",
+    "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+    "APIService": "/apis/apiregistration.k8s.io/v1/apiservices",
     "PodDisruptionBudget": "/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets",
     "Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles",
     "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings",
@@ -73,17 +81,38 @@ class Cluster:
         Raises:
             LabError: It has not within ``timeout`` seconds.
         """
-        try:
-            async with asyncio.timeout(timeout):
-                while not _observed(await self.deployment(name)):  # noqa: ASYNC110 - the controller is another process
-                    await asyncio.sleep(_POLL_SECONDS)
-        except TimeoutError:
-            raise LabError(f"Deployment {name} was not seen by its controller within {timeout:g} s") from None
+        if not await self._holds(_observed, name, timeout):
+            raise LabError(f"Deployment {name} was not seen by its controller within {timeout:g} s")
+
+    async def wait_rolled_out(self, name: str, timeout: float) -> None:
+        """Wait until every pod of a Deployment is of its latest version and ready, and none of an older one is left.
+
+        Raises:
+            LabError: It is not so within ``timeout`` seconds.
+        """
+        if not await self._holds(rolled_out, name, timeout):
+            raise LabError(f"the rollout of Deployment {name} is not complete after {timeout:g} s")
+
+    async def _holds(self, condition: Callable[[Object], bool], name: str, timeout: float) -> bool:
+        """Whether a Deployment comes to meet a condition within ``timeout`` seconds; the controllers are other processes."""
+        end = time.monotonic() + timeout
+        while not condition(await self.deployment(name)):
+            if time.monotonic() > end:
+                return False
+            await asyncio.sleep(_POLL_SECONDS)
+        return True
 
 
 def _observed(item: Object) -> bool:
     status = item.get("status") or {}
     return int(status.get("observedGeneration") or 0) >= int(item["metadata"]["generation"])
+
+
+def rolled_out(item: Object) -> bool:
+    """kubectl's rule for a Deployment: seen by its controller, all pods updated and ready, none left over."""
+    status, wanted = item.get("status") or {}, int(item["spec"]["replicas"])
+    counts = (int(status.get(field) or 0) for field in ("updatedReplicas", "readyReplicas", "replicas"))
+    return _observed(item) and all(count == wanted for count in counts)
 
 
 def path_of(item: Object) -> str:
@@ -109,4 +138,4 @@ def cluster_of(lab: Lab) -> Cluster:
     return found
 
 
-__all__ = ["ApiError", "Cluster", "cluster_of", "keep", "path_of"]
+__all__ = ["ApiError", "Cluster", "cluster_of", "keep", "path_of", "rolled_out"]

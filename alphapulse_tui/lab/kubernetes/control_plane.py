@@ -117,7 +117,8 @@ class ControlPlane:
             "--horizontal-pod-autoscaler-sync-period=2s",
             "--horizontal-pod-autoscaler-downscale-stabilization=10s",
             "--horizontal-pod-autoscaler-initial-readiness-delay=1s",
-            "--horizontal-pod-autoscaler-cpu-initialization-period=1s",
+            # A new pod's usage counts once a whole window of it was measured after it was ready: the CPU of its imports is no load.
+            "--horizontal-pod-autoscaler-cpu-initialization-period=30s",
             "--profiling=false",
         ]
         return self._spec("kube-controller-manager", arguments, stop_seconds=2.0)

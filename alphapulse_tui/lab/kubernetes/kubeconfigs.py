@@ -1,7 +1,7 @@
 """Kubeconfig files: who may do what in the lab's cluster.
 
-``admin`` may do everything (the lab itself, tests); ``oncall`` is what the cockpit's profile names: the smallest Role that its reads and
-fixes need (:func:`alphapulse_tui.lab.kubernetes.manifests.access`); ``viewer`` may only look, so that denied actions can be seen.
+``admin`` may do everything (tests); ``oncall`` is what the cockpit's profile names: the smallest Role that its reads and fixes need;
+``viewer`` may only look, so that denied actions can be seen. What they may stands in the files that :mod:`.access` applies.
 """
 
 from __future__ import annotations

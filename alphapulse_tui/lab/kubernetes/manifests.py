@@ -19,6 +19,12 @@ RELEASE_BEFORE = "v1.4.1"
 """The one before it: a revision to roll back to."""
 API_REPLICAS = 3
 WORKER_REPLICAS = 2
+API = "api"
+CANARY = "api-canary"
+"""A Deployment beside ``api``, without pods until somebody tries a release on it (runbook 3.1)."""
+WORKERS = "agent-workers"
+_TRACKS = {API: "stable", CANARY: "canary"}
+"""Label ``track``: tells the canary's metrics from the others'."""
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 PLATFORM = "alphapulse-platform"
 """ConfigMap: where PostgreSQL, Redis and Vault are."""
@@ -35,8 +41,8 @@ def configuration(lab: Lab) -> list[Object]:
     """The ConfigMap and the Secret that the programs read; Vault's token must be there."""
     token = vault.token_file(lab, "alphapulse").read_text(encoding="utf-8").strip()
     return [
-        _object("v1", "ConfigMap", PLATFORM, data=platform_addresses(lab)),
-        _object("v1", "Secret", VAULT_TOKEN, type="Opaque", data={"token": base64.b64encode(token.encode()).decode()}),
+        named("v1", "ConfigMap", PLATFORM, data=platform_addresses(lab)),
+        named("v1", "Secret", VAULT_TOKEN, type="Opaque", data={"token": base64.b64encode(token.encode()).decode()}),
     ]
 
 
@@ -50,10 +56,10 @@ def platform_addresses(lab: Lab) -> dict[str, str]:
 
 
 def services() -> list[Object]:
-    """A Service for each app; those of StatefulSets are headless."""
-    apps = {"api": 80, "redis-cluster": 6379, "vault": 8200, "postgres-replica": 5432}
+    """A Service for each app; those of StatefulSets are headless. The canary has its own: one for both would split by number of pods."""
+    apps = {API: 80, CANARY: 80, "redis-cluster": 6379, "vault": 8200, "postgres-replica": 5432}
     return [
-        _object(
+        named(
             "v1",
             "Service",
             app,
@@ -61,39 +67,26 @@ def services() -> list[Object]:
             spec={
                 "selector": {"app": app},
                 "ports": [{"name": "main", "port": port}],
-                **({} if app == "api" else {"clusterIP": "None"}),
+                **({} if app in (API, CANARY) else {"clusterIP": "None"}),
             },
         )
         for app, port in apps.items()
     ]
 
 
-def budgets() -> list[Object]:
-    """How many pods of an app may be missing by somebody's wish at one time."""
-    allowed: dict[str, dict[str, int]] = {
-        "api": {"minAvailable": 2},
-        "redis-cluster": {"maxUnavailable": 1},
-        "vault": {"maxUnavailable": 1},
-    }
-    return [
-        _object("policy/v1", "PodDisruptionBudget", app, spec={"selector": {"matchLabels": {"app": app}}, **allowance})
-        for app, allowance in allowed.items()
-    ]
-
-
 def deployment(name: str, release: str, replicas: int, cause: str) -> Object:
-    """Deployment ``api`` or ``agent-workers``."""
-    image = API_IMAGE if name == "api" else WORKER_IMAGE
+    """Deployment ``api``, ``api-canary`` or ``agent-workers``."""
+    serves = name != WORKERS
     container: Object = {
-        "name": "api" if name == "api" else "worker",
-        "image": f"{image}:{release}",
+        "name": "api" if serves else "worker",
+        "image": f"{API_IMAGE if serves else WORKER_IMAGE}:{release}",
         "ports": [{"name": "http", "containerPort": 8000}],
         "env": [
             *(_from_platform(key) for key in ("DATABASE_URL", "REDIS_NODES", "VAULT_ADDRESSES")),
             {"name": "VAULT_TOKEN", "valueFrom": {"secretKeyRef": {"name": VAULT_TOKEN, "key": "token"}}},
             {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
         ],
-        "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"cpu": "1", "memory": "384Mi"}},
+        "resources": {"requests": {"cpu": "100m", "memory": "96Mi"}, "limits": {"cpu": "1", "memory": "384Mi"}},
         "readinessProbe": {
             "httpGet": {"path": "/ready", "port": "http"},
             "periodSeconds": 2,
@@ -109,9 +102,9 @@ def deployment(name: str, release: str, replicas: int, cause: str) -> Object:
         "selector": {"matchLabels": {"app": name}},
         # One old pod goes as one new pod comes: a bad release is felt, and two thirds still serve.
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}},
-        "template": _template(name, container, grace=10),
+        "template": _template(name, container, grace=10, track=_TRACKS.get(name, "")),
     }
-    return _object("apps/v1", "Deployment", name, labels={"app": name}, annotations={CHANGE_CAUSE: cause}, spec=spec)
+    return named("apps/v1", "Deployment", name, labels={"app": name}, annotations={CHANGE_CAUSE: cause}, spec=spec)
 
 
 def stateful_sets() -> dict[str, Object]:
@@ -162,20 +155,21 @@ def _stateful_set(
         "selector": {"matchLabels": {"app": name}},
         "template": _template(name, main, grace=10),
     }
-    return _object("apps/v1", "StatefulSet", name, labels={"app": name}, spec=spec)
+    return named("apps/v1", "StatefulSet", name, labels={"app": name}, spec=spec)
 
 
-def _template(app: str, container: Object, *, grace: int) -> Object:
+def _template(app: str, container: Object, *, grace: int, track: str = "") -> Object:
     # No service account token is mounted: none of these programs speaks to the API server.
     spec = {"containers": [container], "terminationGracePeriodSeconds": grace, "automountServiceAccountToken": False}
-    return {"metadata": {"labels": {"app": app}}, "spec": spec}
+    labels = {"app": app, "track": track} if track else {"app": app}
+    return {"metadata": {"labels": labels}, "spec": spec}
 
 
 def _from_platform(key: str) -> Object:
     return {"name": key, "valueFrom": {"configMapKeyRef": {"name": PLATFORM, "key": key}}}
 
 
-def _object(
+def named(
     version: str,
     kind: str,
     name: str,
@@ -184,6 +178,7 @@ def _object(
     annotations: dict[str, str] | None = None,
     **fields: Any,
 ) -> Object:
+    """An object of that name in the namespace; ``fields`` beside its metadata."""
     metadata: Object = {"name": name, "namespace": NAMESPACE}
     if labels:
         metadata["labels"] = labels

@@ -17,6 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from alphapulse_tui.lab.directory import write_private
 
+METRICS_SERVICE = "metrics-server"
+"""Name of the Service in ``kube-system`` by which the API server reaches the metrics API."""
 _VALID = datetime.timedelta(days=365)
 _SKEW = datetime.timedelta(minutes=5)
 
@@ -109,6 +111,8 @@ class Pki:
     """What the node agent shows to the API server."""
     kubelet: Pair
     """What the node agent serves with."""
+    metrics: Pair
+    """What the metrics API serves with; the API server calls it by the name of its Service."""
     admin: Pair
     oncall: Pair
     viewer: Pair
@@ -141,7 +145,8 @@ def make(folder: Path, node_name: str) -> Pki:
         kubelet=authority.issue(
             "kubelet", Subject(f"system:node:{node_name}", hosts=(node_name, "localhost", "127.0.0.1"))
         ),
-        admin=authority.issue("admin", Subject("lab-admin", masters)),
+        metrics=authority.issue("metrics", Subject("metrics-server", hosts=(f"{METRICS_SERVICE}.kube-system.svc",))),
+        admin=authority.issue("admin", Subject("admin", ("alphapulse:admins",))),
         oncall=authority.issue("oncall", Subject("oncall", ("alphapulse:oncall",))),
         viewer=authority.issue("viewer", Subject("viewer", ("alphapulse:viewers",))),
         service_account_key=key,

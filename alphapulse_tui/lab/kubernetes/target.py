@@ -13,8 +13,9 @@ from pathlib import Path
 
 from alphapulse_tui.lab import servers
 from alphapulse_tui.lab.errors import LabError
-from alphapulse_tui.lab.kubernetes import access, kubeconfigs, manifests, pki
-from alphapulse_tui.lab.kubernetes.agent.node import Node
+from alphapulse_tui.lab.kubernetes import access, bounds, kubeconfigs, manifests, mesh, pki
+from alphapulse_tui.lab.kubernetes.agent import metrics
+from alphapulse_tui.lab.kubernetes.agent.node import Node, discovery_folder
 from alphapulse_tui.lab.kubernetes.agent.registration import NODE_NAME
 from alphapulse_tui.lab.kubernetes.client import KubeApi
 from alphapulse_tui.lab.kubernetes.cluster import Cluster, cluster_of, keep
@@ -47,8 +48,7 @@ class KubernetesTarget:
         await plane.wait_ready()
         report(TargetState.STARTING, "joining the node")
         cluster = await _join(lab, plane, files)
-        for item in (manifests.namespace(), *access.objects(), *manifests.services(), *manifests.budgets()):
-            await cluster.apply(item)
+        await _furnish(lab, cluster)
 
     async def healthy(self, lab: Lab) -> str:
         """Ask the API server, and whether the node agent lives."""
@@ -61,6 +61,24 @@ class KubernetesTarget:
         return await cluster.control_plane.ready_answer(_HEALTH_SECONDS)
 
 
+async def _furnish(lab: Lab, cluster: Cluster) -> None:
+    """Apply what is there before any pod: rights, services, bounds, the mesh's split, the metrics API."""
+    port, authority = lab.ports["metrics-api"], cluster.control_plane.pki.authority
+    items = (
+        manifests.namespace(),
+        mesh.definition(),
+        *metrics.registration(port, authority),
+        *access.objects(),
+        *manifests.services(),
+        *bounds.objects(),
+    )
+    for item in items:
+        await cluster.apply(item)
+    await mesh.wait_served(cluster.api)
+    await cluster.apply(mesh.virtual_service())
+    lab.spawn(_keep_routes(lab, cluster.control_plane), "mesh")
+
+
 async def _join(lab: Lab, plane: ControlPlane, files: dict[str, Path]) -> Cluster:
     """Start a node and remember the cluster."""
     api = await KubeApi(plane.url, plane.pki, plane.pki.node).__aenter__()
@@ -68,6 +86,12 @@ async def _join(lab: Lab, plane: ControlPlane, files: dict[str, Path]) -> Cluste
     cluster = Cluster(plane, api, node, lab.spawn(_keep_running(node, api), "node agent"), files)
     keep(lab, cluster)
     return cluster
+
+
+async def _keep_routes(lab: Lab, plane: ControlPlane) -> None:
+    """Tell the edge of the split for ever, by a client of its own: the node's goes with the node when a saved state is put back."""
+    async with KubeApi(plane.url, plane.pki, plane.pki.node) as api:
+        await mesh.keep_routes(api, discovery_folder(lab))
 
 
 async def rejoin(lab: Lab) -> Cluster:

@@ -18,7 +18,8 @@ from alphapulse_tui.lab.platform import Lab, Report, TargetState
 from alphapulse_tui.lab.process import ProcessSpec, Restart
 
 SCRAPE_SECONDS = 2
-_APPS = ("api", "agent-workers")
+_JOBS = {"api": ("api", "api-canary"), "agent-workers": ("agent-workers",)}
+"""Job -> the apps whose pods it scrapes: label ``track`` tells the canary from the others."""
 _PROGRAMS = {"edge": "api", "exporter": "exporter", "prometheus": "prometheus", "alertmanager": "alertmanager"}
 """Job -> name of its port."""
 
@@ -82,8 +83,11 @@ def configuration(lab: Lab) -> dict[str, object]:
     folder = lab.directory.data("kubernetes", "discovery")
     every = f"{SCRAPE_SECONDS}s"
     pods: list[dict[str, object]] = [
-        {"job_name": app, "file_sd_configs": [{"files": [str(folder / f"{app}.json")], "refresh_interval": "30s"}]}
-        for app in _APPS
+        {
+            "job_name": job,
+            "file_sd_configs": [{"files": [str(folder / f"{app}.json") for app in apps], "refresh_interval": "30s"}],
+        }
+        for job, apps in _JOBS.items()
     ]
     programs: list[dict[str, object]] = [
         {

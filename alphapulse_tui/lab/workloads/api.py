@@ -1,22 +1,32 @@
-"""The API: trades and tenant summaries from PostgreSQL, cached in Redis; its metrics bear the runbook's names (4.1)."""
+"""The API: trades, tenant summaries and risk reports from PostgreSQL, cached in Redis; its metrics bear the runbook's names (4.1).
+
+A release with a bug (:mod:`alphapulse_tui.lab.workloads.releases`) does one thing wrong; where, says the word ``Bug``.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 from prometheus_client import Counter, Histogram
-from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from alphapulse_tui.lab.workloads.dependencies import CHECK_EVERY_SECONDS, Dependencies, Settings, open_all
+from alphapulse_tui.lab.workloads.dependencies import (
+    CACHE_FAILURES,
+    CHECK_EVERY_SECONDS,
+    Dependencies,
+    Settings,
+    open_all,
+)
 from alphapulse_tui.lab.workloads.output import say
+from alphapulse_tui.lab.workloads.releases import BUGS, PRICING_SECONDS, Bug
 from alphapulse_tui.lab.workloads.serving import application, run
 
 _POOL = 5
@@ -32,10 +42,19 @@ _DURATION = Histogram(
 )
 _REQUESTS = Counter("api_requests_total", "Requests", ["endpoint", "status"])
 _ERRORS = Counter("api_errors_total", "Errors", ["type"])
-_ERROR_TYPES = ("database", "cache", "vault")
+_ERROR_TYPES = ("database", "cache", "vault", "internal")
 
 _TRADES = "SELECT symbol, side, quantity::text, price::text FROM trades WHERE tenant_id = $1 ORDER BY executed_at DESC LIMIT $2"
 _SUMMARY = "SELECT count(*), coalesce(sum(quantity * price), 0)::text FROM trades WHERE tenant_id = $1"
+_SUMMARY_IN_DECIMALS = "SELECT count(*), coalesce(sum(quantity * price), 0) FROM trades WHERE tenant_id = $1"
+_POSITIONS = """
+SELECT symbol, sum(quantity * price)::float8
+FROM (SELECT * FROM trades WHERE tenant_id = $1 ORDER BY executed_at DESC LIMIT 200) latest GROUP BY symbol ORDER BY symbol
+"""
+_SCENARIOS = 4000
+"""Of a risk report: some 25 ms of CPU, so that customers who want reports are load and not only traffic."""
+_VOLATILITY = 0.03
+"""Standard deviation of a symbol's return in a scenario."""
 _INSERT = """
 INSERT INTO trades (tenant_id, symbol, side, quantity, price, executed_at)
 VALUES ($1, $2, $3, $4::text::numeric, $5::text::numeric, now())
@@ -45,7 +64,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def measured(name: str, endpoint: Endpoint) -> Endpoint:
-    """The endpoint with its metrics; a database that fails is a 503, told and counted."""
+    """The endpoint with its metrics; a database that fails is a 503, a mistake of the program a 500, both told and counted."""
 
     async def serve(request: Request) -> Response:
         began = time.perf_counter()
@@ -55,6 +74,11 @@ def measured(name: str, endpoint: Endpoint) -> Endpoint:
             _ERRORS.labels("database").inc()
             say("ERROR", f"{name}: database: {type(error).__name__} {error}")
             response = JSONResponse({"error": "the database does not answer"}, status_code=503)
+        except (TypeError, ValueError, ArithmeticError) as error:
+            # The program's own mistake: what a web framework answers with 500.
+            _ERRORS.labels("internal").inc()
+            say("ERROR", f"{name}: {type(error).__name__} {error}")
+            response = JSONResponse({"error": "internal server error"}, status_code=500)
         _DURATION.labels(name).observe(time.perf_counter() - began)
         _REQUESTS.labels(name, str(response.status_code)).inc()
         return response
@@ -65,15 +89,18 @@ def measured(name: str, endpoint: Endpoint) -> Endpoint:
 class Api:
     """The endpoints."""
 
-    def __init__(self, dependencies: Dependencies) -> None:
+    def __init__(self, dependencies: Dependencies, bug: Bug | None = None) -> None:
         self._dependencies = dependencies
+        self._bug = bug
 
     def routes(self) -> list[Route]:
         """What is served under ``/api``."""
         trades = measured("/api/v1/trades", self._trades)
         place = measured("/api/v1/orders", self._order)
         summary = measured("/api/v1/summary", self._summary)
+        risk = measured("/api/v1/risk", self._risk)
         return [
+            Route("/api/v1/risk/{tenant:int}", risk),
             Route("/api/v1/trades/{tenant:int}", trades),
             Route("/api/v1/summary/{tenant:int}", summary),
             Route("/api/v1/orders/{tenant:int}", place, methods=["POST"]),
@@ -92,6 +119,8 @@ class Api:
 
     async def _trades(self, request: Request) -> Response:
         tenant = int(request.path_params["tenant"])
+        if self._bug is Bug.TRADES_ARE_SLOW:
+            await asyncio.sleep(PRICING_SECONDS)
 
         async def read() -> object:
             rows = await self._dependencies.database.fetch(_TRADES, tenant, _LATEST)
@@ -102,11 +131,20 @@ class Api:
     async def _summary(self, request: Request) -> Response:
         tenant = int(request.path_params["tenant"])
 
+        broken = self._bug is Bug.SUMMARY_FAILS
+
         async def read() -> object:
-            row = await self._dependencies.database.fetchrow(_SUMMARY, tenant)
+            row = await self._dependencies.database.fetchrow(_SUMMARY_IN_DECIMALS if broken else _SUMMARY, tenant)
             return {"tenant": tenant, "trades": row[0], "volume": row[1]}
 
-        return await self._cached(f"summary:{tenant}", read)
+        # The broken release wanted another content under the key, and so gave it a new version: what others have cached does not hide it.
+        return await self._cached(f"summary:{'v2:' if broken else ''}{tenant}", read)
+
+    async def _risk(self, request: Request) -> Response:
+        """Value at risk of a tenant's positions, by simulation: never cached, since it must be of now."""
+        tenant = int(request.path_params["tenant"])
+        rows = await self._dependencies.database.fetch(_POSITIONS, tenant)
+        return JSONResponse({"tenant": tenant, "value_at_risk": value_at_risk([row[1] for row in rows])})
 
     async def _order(self, request: Request) -> Response:
         tenant = int(request.path_params["tenant"])
@@ -121,13 +159,13 @@ class Api:
             known = await self._dependencies.cache.get(key)
             if known is not None:
                 return Response(known, media_type="application/json")
-        except (OSError, RedisError) as error:
+        except CACHE_FAILURES as error:
             self._cache_failed(error)
             return JSONResponse(await read())
         text = json.dumps(await read())
         try:
             await self._dependencies.cache.set(key, text, ex=_CACHE_SECONDS)
-        except (OSError, RedisError) as error:
+        except CACHE_FAILURES as error:
             self._cache_failed(error)
         return Response(text, media_type="application/json")
 
@@ -136,13 +174,26 @@ class Api:
         say("ERROR", f"cache: {type(error).__name__} {error}")
 
 
+def value_at_risk(positions: Sequence[float]) -> float:
+    """The loss that 95 % of the scenarios stay below, in the positions' own currency; 0 without positions.
+
+    >>> value_at_risk([])
+    0.0
+    """
+    draw = random.Random(1).gauss
+    losses = sorted(-sum(value * draw(0, _VOLATILITY) for value in positions) for _ in range(_SCENARIOS))
+    return round(losses[int(len(losses) * 0.95)], 2)
+
+
 async def _open(settings: Settings) -> Dependencies:
     return await open_all(settings, "api", "url", _POOL)
 
 
 def _build(settings: Settings, dependencies: Dependencies) -> Starlette:
-    api = Api(dependencies)
-    return application(settings, dependencies, api.routes(), api.watch_vault)
+    bug = BUGS.get(settings.release)
+    api = Api(dependencies, bug)
+    missing = "the order book is at 0 %" if bug is Bug.NEVER_READY else ""
+    return application(settings, dependencies, api.routes(), api.watch_vault, unready=missing)
 
 
 if __name__ == "__main__":

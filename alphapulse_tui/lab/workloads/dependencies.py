@@ -18,13 +18,15 @@ import asyncpg
 import httpx
 from redis.asyncio import RedisCluster
 from redis.asyncio.cluster import ClusterNode
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from alphapulse_tui.lab.workloads.output import say
 
 _START_SECONDS = 5.0
 _CHECK_SECONDS = 1.5
 CHECK_EVERY_SECONDS = 5.0
+CACHE_FAILURES = (OSError, RedisError, RedisClusterException)
+"""What a call to the cluster may raise; the last one, of a cluster without a reachable node, is no RedisError."""
 
 
 class StartError(Exception):
@@ -108,7 +110,14 @@ async def _problem(call: Awaitable[object]) -> str:
             await call
     except TimeoutError:
         return f"no answer within {_CHECK_SECONDS:g} s"
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, RedisError, httpx.HTTPError, StartError) as error:
+    except (
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        *CACHE_FAILURES,
+        httpx.HTTPError,
+        StartError,
+    ) as error:
         return f"{type(error).__name__}: {error}".strip().splitlines()[0]
     return ""
 
@@ -192,7 +201,7 @@ async def _open_cache(settings: Settings, secret: Mapping[str, str]) -> RedisClu
     try:
         async with asyncio.timeout(_START_SECONDS):
             await cache.initialize()
-    except (TimeoutError, OSError, RedisError) as error:
+    except (TimeoutError, *CACHE_FAILURES) as error:
         await cache.aclose()
         raise StartError(f"redis: the cluster (REDIS_NODES) cannot be used: {type(error).__name__} {error}") from error
     return cache

@@ -1,14 +1,13 @@
-"""The edge: the platform's public address, a round-robin proxy over the ready API pods, and the steady load on it.
+"""The edge: the platform's public address, a proxy that splits the traffic by weight and goes round the ready pods, and the steady load on it.
 
 The load is the customers: bounded (10 requests a second, at most 20 under way), sent over the edge's own port, so that it sees what they
-would. Which pods are ready stands in a file that the node agent keeps (``READY_FILE``); it is read again when it changes.
+would. Weights and ready pods stand in files below ``DISCOVERY`` (:mod:`alphapulse_tui.lab.workloads.split`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import random
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
 
 from alphapulse_tui.lab.workloads.output import say
+from alphapulse_tui.lab.workloads.split import DEFAULT_APP, Split
 
 REQUESTS_PER_SECOND = 10.0
 _UNDER_WAY = 20
@@ -30,61 +30,45 @@ _HOT_TENANTS = 12
 _HOT_SHARE = 0.95
 """Most requests are for few tenants: what makes a cache worth having, and warm within seconds of a start."""
 
-_REQUESTS = Counter("edge_requests_total", "Requests at the edge", ["status"])
-
-
-class Pods:
-    """The ready pods, as the node agent's file says."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._seen = 0
-        self._addresses: list[str] = []
-        self._turn = 0
-
-    def in_turn(self) -> list[str]:
-        """All addresses, beginning with the next in turn."""
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            changed = self._file.stat().st_mtime_ns
-            if changed != self._seen:
-                self._addresses = [entry["targets"][0] for entry in json.loads(self._file.read_text(encoding="utf-8"))]
-                self._seen = changed
-        if not self._addresses:
-            return []
-        self._turn = (self._turn + 1) % len(self._addresses)
-        return self._addresses[self._turn :] + self._addresses[: self._turn]
+_REQUESTS = Counter("edge_requests_total", "Requests at the edge", ["app", "status"])
 
 
 class Edge:
     """The proxy."""
 
-    def __init__(self, pods: Pods, session: aiohttp.ClientSession) -> None:
-        self._pods = pods
+    def __init__(self, split: Split, session: aiohttp.ClientSession) -> None:
+        self._split = split
         self._session = session
 
     async def forward(self, request: web.Request) -> web.Response:
-        """Send the request to the next ready pod; to another one only when no connection came about, so that nothing is done twice."""
+        """Send the request to the next ready pod of the app whose turn it is.
+
+        To another pod of it only when no connection came about, so that nothing is done twice; to another app never: a share that is sent to
+        a Deployment without a pod is lost, as with a real mesh.
+        """
         body = await request.read()
-        for address in self._pods.in_turn():
+        app = self._split.next_app()
+        for address in self._split.pods(app) if app else ():
             try:
                 async with self._session.request(
                     request.method, f"http://{address}{request.rel_url}", data=body
                 ) as answer:
-                    _REQUESTS.labels(str(answer.status)).inc()
+                    _REQUESTS.labels(app, str(answer.status)).inc()
                     return web.Response(
                         body=await answer.read(), status=answer.status, content_type=answer.content_type
                     )
             except aiohttp.ClientConnectorError:
                 continue
             except (TimeoutError, aiohttp.ClientError) as error:
-                return _failed(
-                    504 if isinstance(error, TimeoutError) else 502, f"the API pod at {address} did not answer"
-                )
-        return _failed(503, "no API pod is ready")
+                status = 504 if isinstance(error, TimeoutError) else 502
+                return _failed(app, status, f"the API pod at {address} did not answer")
+        return _failed(
+            app, 503, "no API pod is ready" if app == DEFAULT_APP else f"no pod of {app or 'any app'} is ready"
+        )
 
 
-def _failed(status: int, reason: str) -> web.Response:
-    _REQUESTS.labels(str(status)).inc()
+def _failed(app: str, status: int, reason: str) -> web.Response:
+    _REQUESTS.labels(app, str(status)).inc()
     return web.json_response({"status": "down", "error": reason}, status=status)
 
 
@@ -125,11 +109,11 @@ async def _one_request(session: aiohttp.ClientSession, address: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def serving(port: int, pods: Pods) -> AsyncIterator[aiohttp.ClientSession]:
+async def serving(port: int, split: Split) -> AsyncIterator[aiohttp.ClientSession]:
     """Serve the edge while entered; gives a session for the load."""
     limit = aiohttp.ClientTimeout(total=_TOTAL_SECONDS, sock_connect=_CONNECT_SECONDS)
     async with aiohttp.ClientSession(timeout=limit) as session:
-        edge = Edge(pods, session)
+        edge = Edge(split, session)
         application = web.Application()
         application.add_routes(
             [
@@ -149,7 +133,7 @@ async def serving(port: int, pods: Pods) -> AsyncIterator[aiohttp.ClientSession]
 
 async def _main() -> None:
     port = int(os.environ["PORT"])
-    async with serving(port, Pods(Path(os.environ["READY_FILE"]))) as session:
+    async with serving(port, Split(Path(os.environ["DISCOVERY"]))) as session:
         say("INFO", f"the edge serves on 127.0.0.1:{port}")
         await load(session, f"http://127.0.0.1:{port}")
 

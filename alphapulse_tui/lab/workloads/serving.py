@@ -27,9 +27,16 @@ Opening = Callable[[Settings], Awaitable[Dependencies]]
 
 
 def application(
-    settings: Settings, dependencies: Dependencies, routes: Sequence[Route], work: Callable[[], Awaitable[None]]
+    settings: Settings,
+    dependencies: Dependencies,
+    routes: Sequence[Route],
+    work: Callable[[], Awaitable[None]],
+    unready: str = "",
 ) -> Starlette:
-    """An ASGI application with the common endpoints and ``routes``; ``work`` runs beside it until it stops."""
+    """An ASGI application with the common endpoints and ``routes``; ``work`` runs beside it until it stops.
+
+    ``unready`` is what the program itself still lacks before it can serve; empty when it lacks nothing.
+    """
 
     async def health(request: Request) -> Response:
         del request
@@ -46,8 +53,9 @@ def application(
     async def ready(request: Request) -> Response:
         # Without its database a pod can serve nothing; without cache or Vault it still serves, slower or on what it has read.
         del request
-        problem = dependencies.problems.get("postgres")
-        return Response(f"postgres: {problem}" if problem else "ready", status_code=503 if problem else 200)
+        database = dependencies.problems.get("postgres")
+        problem = unready or (f"postgres: {database}" if database else "")
+        return Response(problem or "ready", status_code=503 if problem else 200)
 
     async def metrics(request: Request) -> Response:
         del request

@@ -12,7 +12,7 @@ import sys
 import httpx
 
 from alphapulse_tui.lab.errors import LabError
-from alphapulse_tui.lab.kubernetes import manifests
+from alphapulse_tui.lab.kubernetes import bounds, manifests
 from alphapulse_tui.lab.kubernetes.cluster import Cluster, cluster_of
 from alphapulse_tui.lab.platform import Lab, Report, TargetState
 from alphapulse_tui.lab.process import ProcessSpec, Restart
@@ -74,7 +74,7 @@ class ApiTarget:
 
 def edge_spec(lab: Lab) -> ProcessSpec:
     """The edge: the platform's public address and its load."""
-    environment = {"PORT": str(lab.ports["api"]), "READY_FILE": str(bare.discovery(lab) / "ready" / "api.json")}
+    environment = {"PORT": str(lab.ports["api"]), "DISCOVERY": str(bare.discovery(lab))}
     return _program(lab, "edge", environment, target="api")
 
 
@@ -105,12 +105,13 @@ async def roll_out(lab: Lab, cluster: Cluster) -> None:
     sets = manifests.stateful_sets()
     for item in (*manifests.configuration(lab), *sets.values()):
         await cluster.apply(item)
+    counts = {manifests.API: manifests.API_REPLICAS, manifests.WORKERS: manifests.WORKER_REPLICAS, manifests.CANARY: 0}
     # Two revisions from the start, so that there is something to roll back to; the first one never gets pods.
-    first = manifests.deployment("api", manifests.RELEASE_BEFORE, 0, _FIRST_CAUSE)
-    await cluster.apply(first)
-    await cluster.wait_observed("api", _OBSERVED_SECONDS)
-    await cluster.apply(manifests.deployment("api", manifests.RELEASE, manifests.API_REPLICAS, _CAUSE))
-    await cluster.apply(manifests.deployment("agent-workers", manifests.RELEASE, manifests.WORKER_REPLICAS, _CAUSE))
+    for name in counts:
+        await cluster.apply(manifests.deployment(name, manifests.RELEASE_BEFORE, 0, _FIRST_CAUSE))
+    await asyncio.gather(*(cluster.wait_observed(name, _OBSERVED_SECONDS) for name in counts))
+    for name, replicas in counts.items():
+        await cluster.apply(manifests.deployment(name, manifests.RELEASE, replicas, _CAUSE))
     waits = [cluster.wait_ready("Deployment", "api", manifests.API_REPLICAS, _READY_SECONDS)]
     waits.append(cluster.wait_ready("Deployment", "agent-workers", manifests.WORKER_REPLICAS, _READY_SECONDS))
     for item in sets.values():
@@ -118,6 +119,8 @@ async def roll_out(lab: Lab, cluster: Cluster) -> None:
             cluster.wait_ready("StatefulSet", item["metadata"]["name"], item["spec"]["replicas"], _READY_SECONDS)
         )
     await asyncio.gather(*waits)
+    # Last: an autoscaler that is there before its pods' first figures fills the events with warnings.
+    await cluster.apply(bounds.autoscaler())
 
 
 TARGET = ApiTarget()

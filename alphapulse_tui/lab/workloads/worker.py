@@ -8,10 +8,9 @@ import time
 
 import asyncpg
 from prometheus_client import Counter, Histogram
-from redis.exceptions import RedisError
 from starlette.applications import Starlette
 
-from alphapulse_tui.lab.workloads.dependencies import Dependencies, Settings, open_all
+from alphapulse_tui.lab.workloads.dependencies import CACHE_FAILURES, Dependencies, Settings, open_all
 from alphapulse_tui.lab.workloads.output import say
 from alphapulse_tui.lab.workloads.serving import application, run
 
@@ -36,7 +35,7 @@ async def work(dependencies: Dependencies) -> None:
         began = time.perf_counter()
         try:
             await one_task(dependencies, random.randint(1, _TENANTS))
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, RedisError) as error:
+        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, *CACHE_FAILURES) as error:
             _TASKS.labels("failed").inc()
             say("ERROR", f"task: {type(error).__name__} {error}")
         else:

@@ -17,11 +17,11 @@ def title(desk: Desk) -> str:
     return f"Incident {desk.open.id}" if desk.open is not None else "Incident"
 
 
-def badge(desk: Desk) -> Line:
+def badge(desk: Desk, declare: str) -> Line:
     """Severity and phase, or the key that declares."""
     state = desk.open
     if state is None:
-        return line(("none open, ! declares", "dim"))
+        return line((f"none open, {declare} declares", "dim"))
     return line((f"{state.severity.value} {state.phase}", "critical" if state.severity.urgency >= 2 else "warning"))
 
 

@@ -63,8 +63,10 @@ def _rollout(workload: Workload) -> Line:
         state, style = "not ready in time", "critical"
     elif workload.paused:
         state, style = "paused", "warning"
-    elif not workload.rolled_out:
+    elif workload.rolling:
         state, style = "rolling out", "warning"
+    elif not workload.rolled_out:
+        state, style = "not all available", "warning"
     else:
         state, style = "rolled out", "dim"
     return line(

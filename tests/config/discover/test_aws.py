@@ -109,3 +109,18 @@ def test_a_profile_that_is_not_there(home: Path, monkeypatch: pytest.MonkeyPatch
 def test_files_without_a_default_profile_are_no_credentials(home: Path) -> None:
     secret_file(home / ".aws" / "config", CONFIG)
     assert aws.credentials() is None
+
+
+def test_a_file_that_the_profile_names(tmp_path: Path) -> None:
+    file = secret_file(tmp_path / "aws", "[default]\naws_access_key_id = LAB\naws_secret_access_key = sec%ret\n")
+    credential = aws.from_file(str(file))
+    assert credential.source == f"credentials file {file}"
+    assert credential.load().reveal() == "sec%ret"
+    assert redact("sec%ret") == "(redacted)"
+    file.write_text("aws_secret_access_key = sec%ret\n")
+    with pytest.raises(CredentialError) as refused:
+        aws.from_file(str(file))
+    assert refused.value.sentence == f'credentials file "{file}" has no [default] with aws_secret_access_key'
+    file.chmod(0o644)
+    with pytest.raises(CredentialError, match=r"has group or world access"):
+        aws.from_file(str(file))

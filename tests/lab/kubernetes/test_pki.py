@@ -22,6 +22,7 @@ def subject(path: Path) -> tuple[str, list[str]]:
 def test_users_and_groups_are_what_the_roles_are_bound_to(tmp_path: Path) -> None:
     made = pki.make(tmp_path / "pki", "node-1")
     assert subject(made.oncall.certificate) == ("oncall", ["alphapulse:oncall"])
+    assert subject(made.admin.certificate) == ("admin", ["alphapulse:admins"])
     assert subject(made.viewer.certificate) == ("viewer", ["alphapulse:viewers"])
     assert subject(made.controller_manager.certificate) == ("system:kube-controller-manager", ["system:masters"])
 
@@ -29,7 +30,7 @@ def test_users_and_groups_are_what_the_roles_are_bound_to(tmp_path: Path) -> Non
 def test_keys_are_ours_alone_and_match_their_certificates(tmp_path: Path) -> None:
     made = pki.make(tmp_path / "pki", "node-1")
     keys = list((tmp_path / "pki").glob("*.key"))
-    assert len(keys) == 10
+    assert len(keys) == 11
     assert {stat.S_IMODE(key.stat().st_mode) for key in keys} == {0o600}
     context = ssl.create_default_context(cafile=str(made.authority))
     # Raises when a key and its certificate are not a pair.

@@ -70,7 +70,8 @@ def test_a_missing_secret_is_a_configuration_error(kubectl: Kubectl, lone_pod: A
 
 def test_a_bad_database_url_is_a_crash_loop_that_a_rollback_ends(kubectl: Kubectl, whole_lab: LabHandle) -> None:
     said = whole_lab.break_("api-crashloop-database")
-    assert "wrong DATABASE_URL" in said
+    assert said.startswith("api: move the API to the new database endpoint (generation ")
+    assert said.endswith("its new pods crash")
     crashed = [
         pod["metadata"]["name"]
         for pod in kubectl.pods("api")

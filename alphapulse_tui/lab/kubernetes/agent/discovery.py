@@ -1,7 +1,8 @@
 """Where pods listen, as files: what Prometheus and the edge read (``file_sd``).
 
 Kubernetes' own EndpointSlices cannot say it: they refuse loopback addresses. ``<app>.json`` names every running pod of an app (what to
-scrape), ``ready/<app>.json`` only the ready ones (where to send requests).
+scrape), ``ready/<app>.json`` only the ready ones (where to send requests). The labels become those of every metric of the pod: ``version`` is the
+release, ``track`` tells a canary from the stable pods.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from alphapulse_tui.lab.kubernetes.agent.pod import PodWorker
 from alphapulse_tui.lab.kubernetes.agent.status import ADDRESS
 
 APP_LABEL = "app"
+TRACK_LABEL = "track"
 
 
 class Discovery:
@@ -35,10 +37,10 @@ class Discovery:
             ]
             if app is None or not launches:
                 continue
-            entry: dict[str, object] = {
-                "targets": [f"{ADDRESS}:{launches[0].port}"],
-                "labels": {"app": app, "namespace": pod.namespace, "pod": pod.name},
-            }
+            labels = {"app": app, "namespace": pod.namespace, "pod": pod.name, "version": _version(pod)}
+            if TRACK_LABEL in pod.labels:
+                labels["track"] = pod.labels[TRACK_LABEL]
+            entry: dict[str, object] = {"targets": [f"{ADDRESS}:{launches[0].port}"], "labels": labels}
             running.setdefault(app, []).append(entry)
             if pod.ready:
                 ready.setdefault(app, []).append(entry)
@@ -53,3 +55,8 @@ class Discovery:
         if self._written.get(path) != text:
             write_private(path, text + "\n")
             self._written[path] = text
+
+
+def _version(pod: PodWorker) -> str:
+    """The tag of the first container's image."""
+    return str(pod.containers[0].spec["image"]).rpartition(":")[2]

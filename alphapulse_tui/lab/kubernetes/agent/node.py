@@ -16,11 +16,13 @@ from alphapulse_tui.lab.errors import LabError
 from alphapulse_tui.lab.kubernetes.agent.container import Container
 from alphapulse_tui.lab.kubernetes.agent.discovery import Discovery
 from alphapulse_tui.lab.kubernetes.agent.events import Events
+from alphapulse_tui.lab.kubernetes.agent.metrics import MetricsServer
 from alphapulse_tui.lab.kubernetes.agent.pod import PodWorker
 from alphapulse_tui.lab.kubernetes.agent.probes import Prober
 from alphapulse_tui.lab.kubernetes.agent.registration import NODE_NAME, keep_lease, register
 from alphapulse_tui.lab.kubernetes.agent.server import KubeletServer
 from alphapulse_tui.lab.kubernetes.agent.services import Services
+from alphapulse_tui.lab.kubernetes.agent.usage import EVERY_SECONDS, Meter
 from alphapulse_tui.lab.kubernetes.client import KubeApi, Object
 from alphapulse_tui.lab.kubernetes.images import Images
 from alphapulse_tui.lab.kubernetes.pki import Pki
@@ -47,6 +49,7 @@ class Node:
         self._images = Images(lab)
         self._discovery = Discovery(discovery_folder(lab))
         self._moved = asyncio.Event()
+        self._meter = Meter()
 
     async def run(self) -> None:
         """Serve for ever."""
@@ -63,11 +66,13 @@ class Node:
             async with (
                 self._pods_end_with_us(),
                 KubeletServer(self, self._pki, kubelet_port, self._lab.directory.data("kubernetes", "pods")),
+                MetricsServer(self, self._meter, self._pki, self._lab.ports["metrics-api"]),
             ):
                 await register(self._api, kubelet_port)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(keep_lease(self._api), name="lease")
                     group.create_task(self._watch_memory(), name="memory")
+                    group.create_task(self._measure(), name="usage")
                     group.create_task(self._tell_discovery(), name="discovery")
                     group.create_task(self._watch_pods(services), name="pods")
 
@@ -177,6 +182,11 @@ class Node:
                     if watched and process is not None and _resident_bytes(process.pid) > container.memory_limit:
                         container.kill_for_memory()
             await asyncio.sleep(_MEMORY_SECONDS)
+
+    async def _measure(self) -> None:
+        while True:
+            self._meter.measure(self._pods.values())
+            await asyncio.sleep(EVERY_SECONDS)
 
     async def _tell_discovery(self) -> None:
         while True:

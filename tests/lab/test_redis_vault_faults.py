@@ -1,0 +1,245 @@
+"""The faults of Redis, Vault and the alert pipeline: broken for real, seen with redis-cli, bao and HTTP, mended, and well again."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from tests.lab_handle import LabHandle
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+
+
+def info(lab: LabHandle, ordinal: int, section: str) -> dict[str, str]:
+    lines = lab.redis_cli(ordinal, "info", section).splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def cluster(lab: LabHandle, ordinal: int) -> dict[str, str]:
+    return dict(line.split(":", 1) for line in lab.redis_cli(ordinal, "cluster", "info").split())
+
+
+def said(lab: LabHandle, ordinal: int, *words: str, user: str = "admin") -> str:
+    """What redis-cli prints, also when it is an error."""
+    try:
+        return lab.redis_cli(ordinal, *words, user=user)
+    except subprocess.CalledProcessError as error:
+        return f"{error.stdout}{error.stderr}"
+
+
+def masters(lab: LabHandle) -> list[int]:
+    return [ordinal for ordinal in range(6) if lab.redis_cli(ordinal, "role").startswith("master")]
+
+
+def owner(lab: LabHandle, key: str) -> int:
+    return next(ordinal for ordinal in masters(lab) if "MOVED" not in said(lab, ordinal, "exists", key))
+
+
+def used(lab: LabHandle, ordinal: int) -> float:
+    memory = info(lab, ordinal, "memory")
+    return int(memory["used_memory"]) / int(memory["maxmemory"])
+
+
+def redis_is_well(lab: LabHandle) -> bool:
+    return all(
+        cluster(lab, ordinal)["cluster_state"] == "ok" and cluster(lab, ordinal)["cluster_slots_ok"] == "16384"
+        for ordinal in range(6)
+    )
+
+
+def is_full_and_evicts(lab: LabHandle) -> bool:
+    before = {ordinal: info(lab, ordinal, "stats")["evicted_keys"] for ordinal in masters(lab)}
+    wait_until(
+        lambda: all(info(lab, ordinal, "stats")["evicted_keys"] != count for ordinal, count in before.items()),
+        20,
+        "evictions",
+    )
+    return all(used(lab, ordinal) > 0.9 for ordinal in before)
+
+
+def has_room(lab: LabHandle) -> bool:
+    return redis_is_well(lab) and all(used(lab, ordinal) < 0.5 for ordinal in masters(lab))
+
+
+def refuses_writes_and_reads_on(lab: LabHandle) -> bool:
+    node = owner(lab, "tenant:00002")
+    assert lab.redis_cli(node, "config", "get", "maxmemory-policy").splitlines()[1] == "noeviction"
+    wait_until(
+        lambda: "OOM command not allowed" in said(lab, node, "set", "{tenant:00002}x", "1"), 20, "a refused write"
+    )
+    return len(said(lab, node, "get", "tenant:00002")) > 20
+
+
+def takes_writes(lab: LabHandle) -> bool:
+    node = owner(lab, "tenant:00002")
+    policy = lab.redis_cli(node, "config", "get", "maxmemory-policy").splitlines()[1]
+    return (
+        policy == "allkeys-lru" and said(lab, node, "set", "{tenant:00002}x", "1", "ex", "5") == "OK" and has_room(lab)
+    )
+
+
+def has_a_giant(lab: LabHandle) -> bool:
+    node = owner(lab, "positions:all")
+    others = [used(lab, ordinal) for ordinal in masters(lab) if ordinal != node]
+    return int(lab.redis_cli(node, "memory", "usage", "positions:all")) > 40e6 and used(lab, node) > 0.6 > 0.4 > max(
+        others
+    )
+
+
+def serves_nothing(lab: LabHandle) -> bool:
+    views = [cluster(lab, ordinal) for ordinal in range(6)]
+    assert {(view["cluster_state"], view["cluster_slots_assigned"]) for view in views} == {("fail", "16383")}
+    nodes = [lab.redis_cli(ordinal, "cluster", "nodes") for ordinal in masters(lab)]
+    assert any("[3300->-" in view for view in nodes)
+    assert any("[3300-<-" in view for view in nodes)
+    return "CLUSTERDOWN" in said(lab, masters(lab)[0], "get", "tenant:00002")
+
+
+def serves_the_key_again(lab: LabHandle) -> bool:
+    assert not any("[3300-" in lab.redis_cli(ordinal, "cluster", "nodes") for ordinal in range(6))
+    return redis_is_well(lab) and len(said(lab, owner(lab, "tenant:00002"), "get", "tenant:00002")) > 20
+
+
+def owners_of_slot(view: str, slot: int) -> set[str]:
+    """Node ids that own a slot in a ``CLUSTER NODES`` text."""
+    found = set()
+    for line in view.splitlines():
+        node, *rest = line.split()
+        for word in rest[7:]:
+            first, _, last = word.partition("-")
+            if not word.startswith("[") and int(first) <= slot <= int(last or first):
+                found.add(node)
+    return found
+
+
+def has_two_sides(lab: LabHandle) -> bool:
+    views = [lab.redis_cli(ordinal, "cluster", "nodes") for ordinal in range(6)]
+    sides = {tuple(owners_of_slot(view, slot)) for view in views for slot in (0, 6000, 12000)}
+    assert len(sides) == 4  # three owners, and a second one of one third
+    mine = [next(line for line in view.splitlines() if "myself" in line) for view in views]
+    alone = next(
+        place for place, view in enumerate(views) if f"{mine[place].split()[0]}" in view and view.count("fail") >= 5
+    )
+    assert "master" in mine[alone]
+    assert lab.redis_cli(alone, "ping") == "PONG"  # clients reach both sides
+    return all(f"{mine[alone].split()[0]}" in view for view in views)
+
+
+def agrees_again(lab: LabHandle) -> bool:
+    views = [lab.redis_cli(ordinal, "cluster", "nodes") for ordinal in range(6)]
+    return redis_is_well(lab) and all(
+        len({tuple(owners_of_slot(view, slot)) for view in views}) == 1 for slot in (0, 6000, 12000)
+    )
+
+
+def answer_times(lab: LabHandle) -> list[float]:
+    """Seconds of twenty answers of the first node, each over a connection that is open already."""
+    times = []
+    with httpx.Client(base_url=f"http://127.0.0.1:{lab.ports['vault-0']}", trust_env=False, timeout=10) as client:
+        client.get("/v1/sys/health")
+        for _ in range(20):
+            began = time.monotonic()
+            client.get("/v1/sys/health")
+            times.append(time.monotonic() - began)
+    return times
+
+
+def is_slow(lab: LabHandle) -> bool:
+    return max(answer_times(lab)) > 0.15
+
+
+def is_quick(lab: LabHandle) -> bool:
+    return statistics.median(answer_times(lab)) < 0.1 and vault_is_well(lab)
+
+
+def autopilot(lab: LabHandle) -> dict[str, object]:
+    for ordinal in range(3):
+        done = lab.bao(ordinal, "operator", "raft", "autopilot", "state", "-format=json", token="oncall")
+        if done.returncode == 0:
+            return dict(json.loads(done.stdout))
+    return {}
+
+
+def vault_is_well(lab: LabHandle) -> bool:
+    codes = [lab.bao(ordinal, "status").returncode for ordinal in range(3)]
+    wait_until(lambda: autopilot(lab).get("Healthy") is True, 40, "raft's autopilot to be content")
+    return codes == [0, 0, 0]
+
+
+def has_nothing_to_spare(lab: LabHandle) -> bool:
+    state = autopilot(lab)
+    assert (state["Healthy"], state["FailureTolerance"]) == (False, 0)
+    silent = [ordinal for ordinal in range(3) if lab.bao(ordinal, "status").returncode == 1]
+    return [(lab.directory / "vault" / str(ordinal) / "raft").exists() for ordinal in silent] == [False]
+
+
+def bears_one_failure(lab: LabHandle) -> bool:
+    wait_until(lambda: autopilot(lab).get("FailureTolerance") == 1, 60, "the new peer to count as a voter")
+    return vault_is_well(lab)
+
+
+@dataclass(frozen=True)
+class Case:
+    symptom: Callable[[LabHandle], bool]
+    well: Callable[[LabHandle], bool]
+
+
+CASES = {
+    "redis-memory-pressure": Case(is_full_and_evicts, has_room),
+    "redis-wrong-policy": Case(refuses_writes_and_reads_on, takes_writes),
+    "redis-giant-key": Case(has_a_giant, has_room),
+    "redis-slots-uncovered": Case(serves_nothing, serves_the_key_again),
+    "redis-partition": Case(has_two_sides, agrees_again),
+    "vault-slow": Case(is_slow, is_quick),
+    "vault-peer-lost": Case(has_nothing_to_spare, bears_one_failure),
+}
+
+
+@pytest.mark.parametrize("fault", CASES)
+def test_it_shows_and_it_is_mended(whole_lab: LabHandle, fault: str) -> None:
+    whole_lab.break_(fault)
+    assert CASES[fault].symptom(whole_lab)
+    assert whole_lab.mend(fault) == [fault]
+    assert CASES[fault].well(whole_lab)
+
+
+@pytest.mark.parametrize(("one", "other"), [("redis-giant-key", "vault-peer-lost"), ("redis-partition", "vault-slow")])
+def test_two_at_a_time(whole_lab: LabHandle, one: str, other: str) -> None:
+    whole_lab.break_(one)
+    whole_lab.break_(other)
+    assert CASES[one].symptom(whole_lab)
+    assert CASES[other].symptom(whole_lab)
+    assert whole_lab.mend() == [one, other]
+    assert CASES[one].well(whole_lab)
+    assert CASES[other].well(whole_lab)
+
+
+def test_a_giant_key_that_a_person_unlinked_needs_no_mending(whole_lab: LabHandle) -> None:
+    whole_lab.break_("redis-giant-key")
+    node = owner(whole_lab, "positions:all")
+    assert whole_lab.redis_cli(node, "unlink", "positions:all") == "1"
+    assert whole_lab.mend() == ["redis-giant-key"]
+    assert has_room(whole_lab)
+
+
+def test_slots_that_a_person_mended_need_no_mending(whole_lab: LabHandle) -> None:
+    before = whole_lab.redis_cli(masters(whole_lab)[0], "cluster", "info")
+    whole_lab.break_("redis-slots-uncovered")
+    keeper = next(
+        ordinal for ordinal in masters(whole_lab) if "[3300->-" in whole_lab.redis_cli(ordinal, "cluster", "nodes")
+    )
+    assert whole_lab.redis_cli(keeper, "cluster", "addslots", "1670") == "OK"
+    for ordinal in masters(whole_lab):
+        whole_lab.redis_cli(ordinal, "cluster", "setslot", "3300", "stable")
+    wait_until(lambda: redis_is_well(whole_lab), 20, "the cluster to be whole by hand")
+    assert whole_lab.mend() == ["redis-slots-uncovered"]
+    assert serves_the_key_again(whole_lab)
+    assert "cluster_state:ok" in before

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alphapulse_tui.lab import postgres, redis, vault
+from alphapulse_tui.lab import database, postgres, redis, vault
 from alphapulse_tui.lab.control import LabStatus, TargetLine
 from alphapulse_tui.lab.directory import LabDirectory, write_private
 from alphapulse_tui.lab.errors import LabError
@@ -111,7 +111,8 @@ def compose(directory: LabDirectory, *words: str) -> None:
 
 async def fill(lab: Lab) -> None:
     """Roles, rows, cluster, keys, seals and secrets, by the lab's own code."""
-    await postgres.fill(lab)
+    passwords = {role: lab.credentials.password(f"postgres-{role}") for role in postgres.ROLES}
+    await database.fill(lambda name: postgres.connect(lab, "postgres", database=name), postgres.DATABASE, passwords)
     await redis.form_cluster(lab)
     await redis.write_keys(lab)
     await vault.initialise(lab)
@@ -142,7 +143,7 @@ class ComposeHandle(LabHandle):
         """Everything is ready: ``up`` has waited for it. Health is what the tests' own clients see."""
         now = time.time()
         targets = [TargetLine(name, "ready", "a container", now, "") for name in TARGETS]
-        return LabStatus(str(self.directory), str(self.profile), 0, 0, now, True, targets, [], PORTS, [])
+        return LabStatus(str(self.directory), str(self.profile), 0, 0, now, True, targets, [], [], PORTS, [])
 
     def break_(self, fault: str, parameter: str = "") -> str:
         """Refuse."""

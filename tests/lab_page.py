@@ -36,7 +36,8 @@ def standins() -> str:
     lines = ["| stand-in | what it speaks | documented |", "|---|---|---|"]
     for name in ACCOUNTS:
         document = importlib.import_module(f"alphapulse_tui.lab.standins.{name}").__doc__ or ""
-        told = [" ".join(part.split()).replace("``", "`") for part in document.split("\n\n")]
+        plain = re.sub(r":mod:`\.?(\w+)`", r"\1.py", document.replace("``", "`"))
+        told = [" ".join(part.split()) for part in plain.split("\n\n")]
         spoken = next(part for part in told if part.startswith("Spoken: ")).removeprefix("Spoken: ")
         pages = re.findall(r"https://[^\s),]+[^\s),.]", next(part for part in told if part.startswith("Documented: ")))
         links = ", ".join(f"[{number}]({page})" for number, page in enumerate(pages, start=1))
@@ -46,7 +47,7 @@ def standins() -> str:
 
 def targets() -> str:
     """A list of the targets and where their code is."""
-    return "\n".join(f"- `{name}`: `{module.replace('.', '/')}`" for name, module in TARGETS.items())
+    return "\n".join(f"- `{name}`: `{module.replace('.', '/')}.py`" for name, module in TARGETS.items())
 
 
 BLOCKS = {"faults": faults, "standins": standins, "targets": targets}

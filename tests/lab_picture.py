@@ -25,11 +25,11 @@ LOOK_SECONDS = 0.1
 PLACES = {
     "edge": (0, 0), "prometheus": (1, 0), "alertmanager": (2, 0), "standins": (3, 0),
     "api": (0, 1), "exporter": (1, 1), "kubernetes": (2, 1), "lab": (3, 1),
-    "postgres": (0, 2), "redis": (1, 2), "vault": (2, 2),
+    "postgres": (0, 2), "redis": (1, 2), "vault": (2, 2), "backup-agent": (3, 2), "s3": (3, 3),
 }  # fmt: skip
 """Column and row of a box: who asks stands above or beside whom it asks."""
 NOTES = {
-    "lab": ("warden; supervisor, faults", "and node agent (kubelet)"),
+    "lab": ("with supervisor, faults,", "node agent (kubelet)"),
     "standins": ("Slack, PagerDuty, status page,", "Loki, Grafana, Sentry, ..."),
 }
 """What is said of a box beside the names of its processes."""

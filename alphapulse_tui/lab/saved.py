@@ -6,7 +6,8 @@ data, starts them, unseals Vault, and lets the node agent find the pods of that 
 faults in force are forgotten. Ports stay, so the cockpit need not be told.
 
 A target takes part when :data:`STATES` says where its data lies and what it needs after a start. What others only remember (alerts in
-Prometheus, what the stand-ins kept) is not put back.
+Prometheus, what the stand-ins kept) is not put back, and neither are the backups in S3: those that were made since tell of another past, so
+the backup agent begins anew and makes each once more.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
+
 from alphapulse_tui.lab import postgres, redis, vault
+from alphapulse_tui.lab.backups import AGENT
 from alphapulse_tui.lab.errors import LabError, NotReadyError
 from alphapulse_tui.lab.faults.registry import Faults
 from alphapulse_tui.lab.kubernetes.cluster import cluster_of
@@ -31,6 +35,8 @@ from alphapulse_tui.lab.process import Process, ProcessSpec, Restart
 _COPY_SECONDS = 120.0
 _HEALTH_SECONDS = 60.0
 _POLL_SECONDS = 0.1
+_MISSING_SECONDS = 15.0
+"""How long the node may take to see the saved pods."""
 _BLOCK_BYTES = 512
 """The unit of st_blocks: what a file takes on the disk, without its holes."""
 
@@ -53,15 +59,20 @@ class State:
 
 async def _checkpoint(lab: Lab) -> None:
     """Otherwise a server that is started from the copy would replay all that was written since the last one."""
-    connection = await postgres.connect(lab, "postgres", database="postgres")
     try:
-        await connection.execute("CHECKPOINT")
-    finally:
-        await connection.close()
+        connection = await postgres.connect(lab, "postgres", database="postgres")
+        try:
+            await connection.execute("CHECKPOINT")
+        finally:
+            await connection.close()
+    except (OSError, asyncpg.PostgresError) as error:
+        raise LabError(f"PostgreSQL cannot be saved, it took no checkpoint: {error}.") from error
 
 
 async def _postgres_back(lab: Lab) -> None:
-    await asyncio.gather(*(postgres.wait_ready(lab, process.name) for process in lab.supervisor.of_target("postgres")))
+    names = [process.name for process in lab.supervisor.of_target("postgres")]
+    servers = [name for name in names if name.startswith((postgres.PRIMARY, postgres.REPLICA))]
+    await asyncio.gather(*(postgres.wait_ready(lab, server) for server in servers))
 
 
 async def _redis_back(lab: Lab) -> None:
@@ -84,6 +95,9 @@ async def _kubernetes_back(lab: Lab) -> None:
     await rejoin(lab)
 
 
+ANEW = (AGENT,)
+"""Processes that begin anew when all others are back."""
+
 STATES = {
     "postgres": State(postgres.home, left=("s",), before=_checkpoint, after=_postgres_back),
     "redis": State(lambda lab: lab.directory.data("redis"), after=_redis_back),
@@ -103,8 +117,8 @@ class SavedState:
         """What ran when the state was saved, by name."""
         self._kept: set[str] = set()
         """Those of them that the supervisor itself keeps alive; the others are pods, which the node agent does."""
-        self._pods = 0
-        """How many pods the node ran."""
+        self._pods: set[str] = set()
+        """The names of the pods that were ready."""
 
     async def save(self) -> str:
         """Save the lab as it is now, in the place of an earlier state; returns a sentence with what it took.
@@ -114,6 +128,8 @@ class SavedState:
         """
         self._refuse_unless_whole()
         started = time.monotonic()
+        if "kubernetes" in dict(self._states()):
+            self._pods = {pod.name for pod in cluster_of(self._lab).node.pods if pod.ready}
         await _each(state.before(self._lab) for _, state in self._states() if state.before)
         self._specs = {}
         place = self._place()
@@ -132,7 +148,6 @@ class SavedState:
         await self._whole()
         self._specs = {process.name: process.spec for process in frozen}
         self._kept = {name for name in self._specs if self._lab.supervisor.keeps(name)}
-        self._pods = len(cluster_of(self._lab).node.pods) if "kubernetes" in dict(self._states()) else 0
         size = sum(file.lstat().st_blocks * _BLOCK_BYTES for file in place.rglob("*"))
         return f"saved {', '.join(name for name, _ in self._states())}: {size / 1e6:.0f} MB in {time.monotonic() - started:.1f} s"
 
@@ -146,6 +161,9 @@ class SavedState:
             raise LabError("There is no saved state: `alphapulse lab save` makes one.")
         started = time.monotonic()
         forgotten = self._faults.active()
+        for line in self._lab.fronts.active():
+            await self._lab.fronts.take_away(line.split()[0])
+        anew = [process.spec for process in self._alive() if process.name in ANEW]
         await self._stop()
         _log.info("restoring: stopped after %.1f s", time.monotonic() - started)
         for name, state in self._states():
@@ -157,6 +175,8 @@ class SavedState:
         await self._faults.forget()
         _log.info("restoring: faults are forgotten after %.1f s", time.monotonic() - started)
         await self._whole()
+        for spec in anew:
+            await self._lab.supervisor.start(spec, Restart.ALWAYS)
         said = f"restored in {time.monotonic() - started:.1f} s"
         return f"{said}; forgotten: {', '.join(forgotten)}" if forgotten else said
 
@@ -177,7 +197,9 @@ class SavedState:
         ]
 
     def _place(self) -> Path:
-        return self._lab.directory.data("saved")
+        place = self._lab.directory.data("saved")
+        place.chmod(0o700)
+        return place
 
     def _alive(self) -> list[Process]:
         return list(self._lab.supervisor.alive())
@@ -185,6 +207,8 @@ class SavedState:
     def _refuse_unless_whole(self) -> None:
         if faults := self._faults.active():
             raise LabError(f"{', '.join(faults)} is in force: `alphapulse lab mend all` first, then save.")
+        if proxies := self._lab.fronts.active():
+            raise LabError(f"A proxy stands before {', '.join(proxies)}: take it away first, then save.")
         rising = [
             one.name for one in self._lab.progress.values() if one.state not in (TargetState.READY, TargetState.FAILED)
         ]
@@ -215,7 +239,7 @@ class SavedState:
         doomed = [
             process.name
             for process in self._alive()
-            if process.spec.target in names or not supervisor.keeps(process.name)
+            if process.spec.target in names or process.name in ANEW or not supervisor.keeps(process.name)
         ]
         await asyncio.gather(*(supervisor.stop(name, 0.0) for name in doomed))
         supervisor.spare_all()
@@ -236,7 +260,7 @@ class SavedState:
         """What ran then and does not now, except the pods that only Kubernetes asks for."""
         names = dict(self._states())
         for spec in self._specs.values():
-            ours = spec.target in names or spec.name in self._kept
+            ours = (spec.target in names or spec.name in self._kept) and spec.name not in ANEW
             if ours and not self._lab.supervisor.running(spec.name):
                 await self._lab.supervisor.start(spec, Restart.ALWAYS)
 
@@ -255,16 +279,20 @@ class SavedState:
         """Wait for the node's own word: the statuses in the API server may still be those of the past.
 
         Raises:
-            NotReadyError: A pod is missing or not ready after a minute.
+            NotReadyError: A pod that was ready is not again after a minute.
         """
         node = cluster_of(self._lab).node
-        try:
-            async with asyncio.timeout(_HEALTH_SECONDS):
-                while len(node.pods) < self._pods or not all(pod.ready for pod in node.pods):  # noqa: ASYNC110
-                    await asyncio.sleep(_POLL_SECONDS)
-        except TimeoutError:
-            waiting = ", ".join(pod.name for pod in node.pods if not pod.ready) or "pods that were not seen again"
-            raise NotReadyError(f"After {_HEALTH_SECONDS:.0f} s these pods are not ready: {waiting}.") from None
+        started = time.monotonic()
+        while True:
+            now = {pod.name: pod.ready for pod in node.pods if pod.name in self._pods}
+            waited = time.monotonic() - started
+            # A pod may be missing for good: an autoscaler that finds no load any more takes some away at once.
+            if all(now.values()) and (len(now) == len(self._pods) or waited > _MISSING_SECONDS):
+                return
+            if waited > _HEALTH_SECONDS:
+                late = ", ".join(name for name, ready in now.items() if not ready)
+                raise NotReadyError(f"After {_HEALTH_SECONDS:.0f} s these pods are not ready again: {late}.")
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _each(works: Iterable[Awaitable[None]]) -> None:

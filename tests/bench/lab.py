@@ -1,4 +1,4 @@
-"""What the lab costs: from a start to each target, to its end; idle CPU, memory, disk; a save and a restore. ``python -m tests.bench.lab``.
+"""What the lab costs: from a start to each target, to its end; idle CPU, memory, disk; a save and a restore. ``python -m tests.bench.lab [LIVES]``.
 
 Rewrites the measured part of docs/lab.md. The servers must have been built; the machine should have nothing else to do.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import sys
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -141,4 +142,5 @@ def table(lives: list[Life]) -> str:
 
 
 if __name__ == "__main__":
-    write_block("measured", table([live() for _ in range(RUNS)]))
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
+    write_block("measured", table([live() for _ in range(runs)]))

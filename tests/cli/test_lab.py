@@ -35,7 +35,7 @@ def lab(place: LabDirectory, *words: str) -> tuple[int, str, str]:
 
 
 def test_where_no_lab_lives_every_command_says_so(place: LabDirectory) -> None:
-    for words in (["status"], ["break", "vault-sealed-one"], ["mend", "all"], ["down"]):
+    for words in (["status"], ["break", "vault-sealed-one"], ["mend", "all"], ["save"], ["restore"], ["down"]):
         code, out, err = lab(place, *words)
         assert (code, out) == (ExitCode.UNAVAILABLE, "")
         assert err == f"alphapulse: No lab lives in {place.root}: start one with `alphapulse lab up`\n"
@@ -97,6 +97,12 @@ def test_up_status_break_mend_down(place: LabDirectory) -> None:
     assert (told["faults"], [one["state"] for one in told["targets"]]) == (["idle-in-transaction"], ["ready"])
     assert lab(place, "mend", "all")[1] == "mended: idle-in-transaction\n"
     assert lab(place, "mend", "all")[1] == "nothing to mend\n"
+    assert lab(place, "save")[1].startswith("saved postgres: ")
+    assert lab(place, "break", "idle-in-transaction")[0] == ExitCode.OK
+    code, _, err = lab(place, "save")
+    assert (code, "idle-in-transaction is in force" in err) == (ExitCode.UNAVAILABLE, True)
+    assert lab(place, "restore")[1].endswith("forgotten: idle-in-transaction\n")
+    assert "fault-idle-in-transaction running" not in lab(place, "status", "--processes")[1]
     assert "postgres-primary         running" in lab(place, "status", "--processes")[1]
     started = time.monotonic()
     assert lab(place, "down")[0] == ExitCode.OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import pytest
 import yaml
 
 from alphapulse_tui.config.load import load_profile
+from alphapulse_tui.lab import postgres, redis, vault
 from alphapulse_tui.lab.directory import LabDirectory
 from alphapulse_tui.lab.errors import LabError
 from alphapulse_tui.lab.platform import Lab
@@ -141,6 +143,29 @@ def test_it_is_filled_before_the_replica_starts_and_everything_goes_in_the_end(
     ]
     assert filled == [1]
     assert (place.root / "kubernetes" / "oncall.kubeconfig").read_text() == "admin"
+
+
+@pytest.mark.lab
+async def test_the_filling_fills_real_servers_that_are_empty(place: LabDirectory) -> None:
+    """The same servers, started bare instead of in containers."""
+    place.prepare()
+    lab = Lab(place)
+    try:
+        await postgres.create_primary(lab)
+        specs = [postgres.primary_spec(lab), *(redis.node_spec(lab, n) for n in range(redis.NODES))]
+        for spec in (*specs, *(vault.node_spec(lab, n) for n in range(vault.NODES))):
+            await lab.supervisor.start(spec)
+        await postgres.wait_ready(lab, postgres.PRIMARY)
+        await asyncio.gather(*(redis.wait_answer(lab, n) for n in range(redis.NODES)))
+        await asyncio.gather(*(vault.wait_health(lab, n, 501, 503) for n in range(vault.NODES)))
+        await compose.fill(lab)
+        connection = await postgres.connect(lab, "alphapulse_app")
+        assert await connection.fetchval("SELECT count(*) FROM tenants") == 120
+        await connection.close()
+        assert [await redis.TARGET.healthy(lab), await vault.TARGET.healthy(lab)] == ["", ""]
+    finally:
+        await lab.close(1.0)
+        place.release_shared_memory()
 
 
 def test_an_engine_that_fails_and_one_that_is_missing_are_one_sentence(

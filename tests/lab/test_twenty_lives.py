@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from alphapulse_tui.lab.launch import end, launch
-from tests.lab.test_life import listening, shared_memory
+from tests.lab.test_life import listening, postgres_segment, shared_memory
 from tests.lab_handle import LabHandle, new_directory, processes_below
 from tests.waiting import wait_until
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(3600)]
 def test_twenty_lives(only: tuple[str, ...]) -> None:
     chance = random.Random(SEED)
     killed = set(chance.sample(range(LIVES), KILLED))
-    directory, segments = new_directory(), shared_memory()
+    directory, segments = new_directory(), set()
     for life in range(LIVES):
         warden = launch(directory, only=only)
         lab = LabHandle(directory)
@@ -32,6 +32,7 @@ def test_twenty_lives(only: tuple[str, ...]) -> None:
         processes = processes_below(warden.pid)
         ports = {port for one in processes for port in listening(one.net_connections("tcp"))}
         assert ports
+        segments |= {postgres_segment(directory, server) for server in ("postgres-primary", "postgres-replica-0")}
         if life in killed:
             victim = chance.choice([lab.status().pid, warden.pid])
             os.kill(victim, signal.SIGKILL)
@@ -47,4 +48,4 @@ def test_twenty_lives(only: tuple[str, ...]) -> None:
         assert not directory.is_locked()
     directory.remove()
     assert not directory.root.exists()
-    assert shared_memory() <= segments
+    assert segments.isdisjoint(shared_memory())

@@ -149,7 +149,8 @@ def named(name: str) -> FaultLine:
 
 
 def _line(fault: Fault) -> FaultLine:
-    document = inspect.getdoc(sys.modules[type(fault).__module__]) or ""
+    # The module that bears its name, not that of its class: some faults are one class with other values.
+    document = inspect.getdoc(sys.modules[f"{__package__}.{fault.name.replace('-', '_')}"]) or ""
     told = [" ".join(paragraph.split()).replace("``", "`") for paragraph in document.split("\n\n")]
 
     def after(words: str) -> str:

@@ -7,7 +7,8 @@ for ``chat.postMessage``; ``incidents`` does from the start.
 
 Documented: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks (answers:
 https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks), https://docs.slack.dev/apis/web-api/ and
-https://docs.slack.dev/reference/methods/chat.postMessage, .../conversations.create.
+https://docs.slack.dev/reference/methods/chat.postMessage, .../conversations.create. The statuses of ``no_service`` (404), ``invalid_token`` (403)
+and ``no_text`` (400) are what its users report.
 """
 
 from __future__ import annotations

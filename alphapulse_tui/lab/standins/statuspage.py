@@ -5,6 +5,7 @@ Spoken: ``GET`` and ``POST /v1/pages/PAGE/incidents``, ``GET .../incidents/unres
 ``Authorization: OAuth TOKEN``.
 
 Documented: https://developer.statuspage.io/#tag/incidents (fields, 401, 404, 422; 420 is its "too many requests").
+The words of its errors are not in that reference.
 """
 
 from __future__ import annotations

@@ -108,14 +108,13 @@ def test_a_raft_snapshot_is_vaults_archive(backed_up: LabHandle) -> None:
 
 
 def test_wal_arrives_by_itself_and_without_gaps(backed_up: LabHandle) -> None:
-    before = position(newest(backed_up, "wal")["wal_stop"] or "0/0")
-    backed_up.psql("UPDATE tenants SET plan = plan", role="alphapulse_app")
-    backed_up.psql("SELECT pg_logical_emit_message(true, 'test', repeat('x', 2000000))", role="admin")
 
     def segments() -> list[tuple[int, int]]:
         found = [one for one in s3.manifests(backed_up) if one["kind"] == "wal" and one.get("wal_stop")]
         return sorted((position(one["wal_start"]), position(one["wal_stop"])) for one in found)
 
+    before = segments()[-1][1]
+    backed_up.psql("SELECT pg_logical_emit_message(true, 'test', repeat('x', 2000000))", role="admin")
     wait_until(lambda: segments()[-1][1] > before + 1_000_000, 30, "the next segments in the bucket")
     spans = segments()
     assert [stop for _, stop in spans[:-1]] == [start for start, _ in spans[1:]]

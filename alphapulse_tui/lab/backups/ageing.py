@@ -48,6 +48,10 @@ async def _age_all(days: int) -> None:
     lab = Lab(LabDirectory(Path(os.environ["LAB_DIRECTORY"])))
     async with open_bucket(lab) as bucket:
         found = await bucket.manifests()
+        named = {key for one in found for key in (one.key, *one.beside, one.key + SUFFIX)}
+        # An upload that was cut off with the agent: no backup, and as such not old either.
+        for key in set(await bucket.keys()) - named:
+            await bucket.remove(key)
         for manifest in found:
             await age(bucket, manifest, timedelta(days=days))
     say("INFO", f"{len(found)} backups are {days} days older")

@@ -61,11 +61,16 @@ class Bucket:
         """Delete an object."""
         await self._client.delete_object(Bucket=BUCKET, Key=key)
 
+    async def keys(self) -> list[str]:
+        """The key of every object."""
+        found: list[str] = []
+        async for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
+            found += [one["Key"] for one in page.get("Contents", ())]
+        return found
+
     async def manifests(self) -> list[Manifest]:
         """Every finished backup, by key."""
-        found = []
-        async for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
-            found += [one["Key"] for one in page.get("Contents", ()) if one["Key"].endswith(SUFFIX)]
+        found = [key for key in await self.keys() if key.endswith(SUFFIX)]
         return [msgspec.json.decode(await self.get(key), type=Manifest) for key in found]
 
 

@@ -145,6 +145,7 @@ class SavedState:
         finally:
             for process in frozen:
                 process.signal_tree(signal.SIGCONT)
+        _log.info("saving: copied after %.1f s", time.monotonic() - started)
         await self._whole()
         self._specs = {process.name: process.spec for process in frozen}
         self._kept = {name for name in self._specs if self._lab.supervisor.keeps(name)}

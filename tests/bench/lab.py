@@ -130,7 +130,7 @@ def table(lives: list[Life]) -> str:
     load = os.getloadavg()[0]
     head = (
         f"Measured {datetime.datetime.now(datetime.UTC):%Y-%m-%d} on {platform.machine()}, {os.cpu_count()} cores, Python "
-        f"{platform.python_version()}, {len(lives)} lives, smallest to largest; load average of the machine at the end: {load:.1f}."
+        f"{platform.python_version()}, lives: {len(lives)}, smallest to largest; load average of the machine at the end: {load:.1f}."
     )
     lines = [head, "", "| | measured | goal |", "|---|---|---|", *(f"| {a} | {b} | {c} |" for a, b, c in rows)]
     lines += ["", "| target | ready after | memory |", "|---|---|---|"]

@@ -143,7 +143,8 @@ def _rules(name: str) -> str:
 def connect(lab: Lab, ordinal: int, user: str = "admin") -> Redis:
     """A client of one node; close it with ``aclose``. One try: the caller decides about patience.
 
-    Loopback connects at once or not at all; the 4 s are for our own event loop, which the imports of other targets block on a busy machine.
+    Loopback connects at once or not at all; the 4 s are for our own event loop and for a server that waits for a core, while the other
+    targets start on a busy machine.
     """
     from redis.asyncio import Redis
     from redis.asyncio.retry import Retry
@@ -155,7 +156,7 @@ def connect(lab: Lab, ordinal: int, user: str = "admin") -> Redis:
         username=user,
         password=lab.credentials.password(f"redis-{user}"),
         decode_responses=True,
-        socket_timeout=2.0,
+        socket_timeout=4.0,
         socket_connect_timeout=4.0,
         retry=Retry(NoBackoff(), 0),
     )

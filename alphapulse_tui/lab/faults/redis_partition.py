@@ -1,7 +1,7 @@
 """``redis-partition``: a master is cut off from the other nodes, while clients still reach it.
 
 What breaks: the kernel drops every packet between the master and the five others, both ways, on the cluster's bus and on the replication link:
-filters on their sockets (:mod:`alphapulse_tui.lab.proxy.sockets`) that know the nodes by the address that they come from. No relay stands in
+filters on their sockets (`lab/proxy/sockets.py`) that know the nodes by the address that they come from. No relay stands in
 the way before or after. Clients come from another address and notice nothing at first.
 
 How it shows: two sides, two views. The master goes on as the owner of its slots and accepts writes for about two node timeouts, then says

@@ -108,6 +108,8 @@ async def test_a_frozen_tree_is_seen_thawed_and_stopped(supervisor: Supervisor, 
     supervisor.signal("one", signal.SIGSTOP, tree=True)
     await supervisor.stop("one", grace=3.0)
     assert process.returncode == -signal.SIGTERM
+    # The child has a session of its own, and no warden here: it would sleep on after its parent's polite end.
+    linux.send(tree[1], signal.SIGKILL)
 
 
 async def test_who_must_be_kept_alive_comes_back_until_it_is_adopted(supervisor: Supervisor, tmp_path: Path) -> None:

@@ -141,11 +141,12 @@ def agrees_again(lab: LabHandle) -> bool:
 
 
 def answer_times(lab: LabHandle) -> list[float]:
-    """Seconds of twenty answers of the first node, each over a connection that is open already."""
+    """Seconds of each answer that the first node gives within one second, over a connection that is open already."""
     times = []
     with httpx.Client(base_url=f"http://127.0.0.1:{lab.ports['vault-0']}", trust_env=False, timeout=10) as client:
         client.get("/v1/sys/health")
-        for _ in range(20):
+        end = time.monotonic() + 1.0
+        while time.monotonic() < end:
             began = time.monotonic()
             client.get("/v1/sys/health")
             times.append(time.monotonic() - began)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from alphapulse_tui.lab.errors import LabError, NotReadyError
 from alphapulse_tui.lab.proxy import sockets
+from alphapulse_tui.lab.proxy.doors import Giant
 from alphapulse_tui.lab.proxy.relay import FaultProxy
 from alphapulse_tui.lab.proxy.toxics import Toxic
 
@@ -26,7 +27,7 @@ OWN_ADDRESS = "127.0.2.1"
 _HOST = "127.0.0.1"
 _INTERNAL = re.compile(r"-cluster$|-peer$|-slot-|^etcd|^kubelet")
 """Names of ports that only servers of one target use among themselves."""
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.1
 _PLACED_SECONDS = 15.0
 
 
@@ -46,8 +47,13 @@ class Fronts:
         """Put a toxic before every public port of a target, in place of the one that is there; returns a sentence.
 
         Raises:
-            LabError: The target has no public port now, or the kernel does not let us.
+            LabError: The target has no public port now, or the kernel does not let us, or the toxic would be the lab's own end.
         """
+        if target == "kubernetes" and isinstance(toxic, Giant):
+            raise LabError(
+                "giant is not put before kubernetes: the lab's own node agent would read it all, again and again."
+                " Point a client of yours at a FaultProxy instead."
+            )
         ports = self.ports(target)
         if not ports:
             raise LabError(f"No server of {target} listens now: see `alphapulse lab status`.")
@@ -137,6 +143,8 @@ class _Place:
     def _owner(self) -> tuple[Process, int, int] | None:
         """The supervised process, and who in its tree has the listener as which descriptor."""
         inodes = {one.inode for one in sockets.connections() if one.listening and one.local == (_HOST, self._port)}
+        if not inodes:
+            return None  # looking through the processes is the dear part, and a server may be away for long
         for process in self._lab.supervisor.of_target(self._target):
             for inode, (pid, descriptor) in sockets.of_process(process.pid).items():
                 if inode in inodes:

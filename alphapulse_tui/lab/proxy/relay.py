@@ -94,8 +94,9 @@ class FaultProxy:
         if lines:
             await asyncio.wait(lines)
         for writer in lines.values():
-            # A task that was cancelled before its first step has closed nothing.
-            writer.transport.abort()
+            # A task that was cancelled before its first step has closed nothing; a transport that is closing does not bear a second end.
+            if not writer.transport.is_closing():
+                writer.transport.abort()
 
     def stop_listening(self) -> None:
         """Give the port back at once; what is connected stays."""

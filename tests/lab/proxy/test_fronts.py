@@ -172,5 +172,7 @@ def test_a_target_that_does_not_listen_is_told(fronted: LabHandle) -> None:
     with pytest.raises(LabError, match="No server of alertmanager listens now"):
         proxy(fronted, "alertmanager", "latency")
     fronted.mend()
+    with pytest.raises(LabError, match="giant is not put before kubernetes"):
+        proxy(fronted, "kubernetes", "giant")
     with pytest.raises(UnknownFaultError, match="no toxic 'latancy'"):
         proxy(fronted, "alertmanager", "latancy")

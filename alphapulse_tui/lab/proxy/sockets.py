@@ -83,7 +83,8 @@ def of_process(pid: int) -> dict[int, tuple[int, int]]:
     found = {}
     for one in (pid, *linux.descendants(pid)):
         folder = f"/proc/{one}/fd"
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        # Gone, or dead and not reaped yet: such a one's descriptors are closed to all but root.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
             for name in os.listdir(folder):  # noqa: PTH208 - the names are wanted, and there may be hundreds
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     target = os.readlink(f"{folder}/{name}")  # noqa: PTH115 - it is no path but "socket:[123]"

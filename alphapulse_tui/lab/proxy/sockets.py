@@ -170,9 +170,18 @@ def stand_beside(server: socket.socket, address: tuple[str, int], straight: str)
 
 
 def drop_from(one: socket.socket, network: str, mask: str = "255.255.255.255") -> None:
-    """Drop every packet that reaches ``one`` from ``network``; a listener passes the filter on to what it accepts."""
+    """Drop every packet that reaches ``one`` from ``network``; a listener passes the filter on to what it accepts.
+
+    Raises:
+        LabError: This kernel keeps socket filters for root (6.18 was seen to).
+    """
     program = [(_LOAD_WORD, 0, 0, _SOURCE_ADDRESS), (_AND, 0, 0, _word(mask)), (_JUMP_EQUAL, 0, 1, _word(network))]
-    _attach(one, _SO_ATTACH_FILTER, [*program, (_RETURN, 0, 0, 0), (_RETURN, 0, 0, _WHOLE)])
+    try:
+        _attach(one, _SO_ATTACH_FILTER, [*program, (_RETURN, 0, 0, 0), (_RETURN, 0, 0, _WHOLE)])
+    except PermissionError:
+        raise LabError(
+            "This machine lets nobody but root drop packets at a socket: run the lab as root for this fault."
+        ) from None
 
 
 def drop_nothing(one: socket.socket) -> None:

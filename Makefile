@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Test processes, each with a lab of its own: the tests wait more than they compute.
-WORKERS ?= 2
+# Test processes, each with a lab of its own: the tests wait more than they compute (two of them left 70 % of two cores idle).
+WORKERS ?= 4
 INSTALLED := $(VENV)/.installed
 
 .PHONY: help demo test test-long lint servers bench pictures wheel constraints clean

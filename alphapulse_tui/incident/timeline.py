@@ -78,12 +78,12 @@ def _fired(payload: dict[str, Any], who: str) -> str:  # noqa: ARG001 - one sign
 
 
 def _intent(payload: dict[str, Any], who: str) -> str:
-    plan = payload.get("plan") or {}
+    plan = read.mapping(payload, "plan")
     return f"{who} started: {plan.get('title', 'an action')} ({plan.get('object', '')}){_because(payload)}"
 
 
 def _verified(payload: dict[str, Any], who: str) -> str:  # noqa: ARG001 - one signature for all
-    before, after = payload.get("before") or {}, payload.get("after") or {}
+    before, after = read.mapping(payload, "before"), read.mapping(payload, "after")
     changed = [f"{name} {before.get(name, '?')} -> {after[name]}" for name in after if before.get(name) != after[name]]
     figures = f" ({'; '.join(changed)})" if changed else ""
     return f"{_text(payload, 'verdict')}: {_text(payload, 'sentence')}{figures}"

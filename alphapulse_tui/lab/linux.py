@@ -88,7 +88,7 @@ def is_frozen(pid: int) -> bool:
     return seen is not None and seen[0] == "T"
 
 
-def resident_bytes(pid: int, children: dict[int, list[int]]) -> int:
+def resident_bytes(pid: int, children: dict[int, list[int]] | None = None) -> int:
     """Memory of the process and its descendants in bytes; pages that a descendant shares (a buffer pool) are counted once, at the top."""
     return family_bytes([pid, *descendants(pid, children)])
 

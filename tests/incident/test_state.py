@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.incident.gaps import gaps
 from alphapulse_tui.incident.postmortem import render
 from alphapulse_tui.incident.state import events_of, open_incident, open_incidents, project
-from alphapulse_tui.incident.timeline import timeline
+from alphapulse_tui.incident.timeline import entries, timeline
 from alphapulse_tui.model.health import Severity
 from tests.incident.story import START, Story, whole_incident
 
@@ -53,6 +54,15 @@ def test_a_fix_that_was_begun_before_declaring_comes_whole() -> None:
     state = project(sorted(story.events, key=lambda event: event.wall))["INC-0001"]
     run = state.actions["run-1"]
     assert run.sent_at == START - 4 and run.verified, "its outcome came after the declaring and has no incident"
+
+
+@pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.value)
+def test_a_payload_of_other_types_than_ours_is_told_all_the_same(kind: Kind) -> None:
+    names = ("plan", "before", "after", "title", "severity", "summary", "reason", "how", "sentence")
+    for odd in (True, 3, "text", [1], {"x": [2]}, None):
+        story = Story()
+        story.write(0, kind, "", **dict.fromkeys(names, odd))
+        assert len(entries(story.events)) <= 1
 
 
 def test_what_the_platform_does_ends_to_count_when_the_incident_is_resolved() -> None:

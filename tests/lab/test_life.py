@@ -194,6 +194,9 @@ def test_a_port_that_was_taken_meanwhile_is_renewed_and_the_others_stay(place: L
     end(place)
     assert warden.wait(5) == 0
     with socket.socket() as stranger:
+        stranger.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # connections of the lab that was may be in TIME_WAIT
         stranger.bind(("127.0.0.1", before["standin-slack"]))
         stranger.listen()
         again = launch(place, only=["standins"])

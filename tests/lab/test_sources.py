@@ -18,6 +18,7 @@ from alphapulse_tui.sources.build import RECIPES, SourceLoop, make_sources, read
 from tests.cli.program import alphapulse
 from tests.kubectl import Kubectl, kubectl
 from tests.lab_handle import LabHandle
+from tests.matrix import quick
 from tests.waiting import until, wait_until
 
 __all__ = ["kubectl"]
@@ -119,7 +120,7 @@ def whole(board: Board, target: str) -> bool:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("frozen", FROZEN)
+@pytest.mark.parametrize("frozen", quick(FROZEN, {"postgres", "redis", "vault", "kubernetes"}))
 async def test_a_frozen_target_is_noticed_in_two_intervals_and_delays_nobody(
     whole_lab: LabHandle, kubectl: Kubectl, frozen: str
 ) -> None:

@@ -81,6 +81,7 @@ def test_the_autoscaler_follows_a_surge_to_its_maximum_and_beyond_it_when_a_pers
     wait_until(lambda: len(kubectl.ready("api")) == len(kubectl.pods("api")) == 3, 60, "three pods again")
 
 
+@pytest.mark.long
 def test_a_rollout_and_a_restarted_container_are_no_load(kubectl: Kubectl, whole_lab: LabHandle) -> None:
     """What a start costs must not make the autoscaler start more pods."""
     scaled = hpa(kubectl)["status"].get("lastScaleTime")

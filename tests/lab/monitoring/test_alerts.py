@@ -59,6 +59,7 @@ def test_all_rules_are_sound_and_all_targets_are_scraped(monitored: LabHandle) -
     wait_until(lambda: jobs() == wanted, 40, "every target to be scraped")
 
 
+@pytest.mark.long
 def test_a_sealed_vault_node(monitored: LabHandle) -> None:
     node = monitored.break_("vault-sealed-one").split()[1]
     alert = fires(monitored, f"VaultSealed {node}")
@@ -90,6 +91,7 @@ def test_no_api_pod_is_ready(monitored: LabHandle, kubectl: Kubectl) -> None:
     ends(monitored, "APIDown")
 
 
+@pytest.mark.long
 def test_a_hung_database_is_slow_and_fails_requests(monitored: LabHandle) -> None:
     monitored.break_("target-hung", "postgres")
     assert fires(monitored, "HighLatency")["labels"]["severity"] == "P1"

@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Test processes, each with a lab of its own: the tests wait more than they compute (two of them left 70 % of two cores idle).
-WORKERS ?= 4
+# Test processes, each with a lab of its own, which takes a quarter of a core: with four of them two cores had no time for the tests.
+WORKERS ?= 3
 INSTALLED := $(VENV)/.installed
 
 .PHONY: help demo test test-long lint servers bench pictures wheel constraints clean
@@ -36,7 +36,7 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 test: lint servers
-	$(BIN)/pytest -m "not long" -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest -m "not long" -n $(WORKERS) --dist worksteal
 
 test-long: $(INSTALLED) servers
 	$(BIN)/pytest -m long --timeout 3600

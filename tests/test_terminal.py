@@ -42,10 +42,8 @@ def heartbeat(
 
 def beats(folder: Path) -> tuple[int, float]:
     """How often the heart has beaten, and the longest pause in seconds."""
-    text = (folder / "beats").read_text()
-    if not text:
-        return 0, 0.0  # read between truncation and write
-    count, worst = text.split()
+    # Empty when it is read between truncation and write.
+    count, worst = str(wait_until(lambda: (folder / "beats").read_text(), 2, "what the heart has written")).split()
     return int(count), float(worst)
 
 

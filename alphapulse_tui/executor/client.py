@@ -210,9 +210,16 @@ class ExecutorClient:
                 f"the executor has said nothing for {patience:g} s; what it had begun is in the journal"
             ) from None
         except ConnectionError:
+            self._drop()
             raise ConnectionBroke("the connection to the executor broke before it was asked; try again") from None
         finally:
             self._waiting.pop(number, None)
+
+    def _drop(self) -> None:
+        """Let go of a connection that is dead: its reader may not have noticed yet, and the next question would be written into it."""
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
 
     async def _connect(self) -> None:
         """Be connected: as we are, again to the same executor, or to a new one."""

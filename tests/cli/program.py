@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 """Seconds; the machine may be busy."""
 
 

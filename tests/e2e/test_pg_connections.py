@@ -120,11 +120,12 @@ def test_what_is_not_confirmed_is_not_done(platform: LabHandle, state: Path) -> 
         wrong = next(other for other in LETTERS if other != letter)
         cockpit.press(wrong, wrong.upper())
         assert cockpit.confirmation() == letter
-        cockpit.press("escape")
+        cockpit.leave("to do it")
         for _ in range(2):
             cockpit.run_step("End sessions idle in transaction", "Enter plans it")
             cockpit.confirmation()
             cockpit.press("enter")
+            cockpit.wait_until(lambda screen: "to do it" not in screen, 30, "the dialog gone")
         cockpit.wait_step("End sessions idle in transaction")
         assert cockpit.journal(Kind.INTENT) == []
     assert sessions(platform, _FORGOTTEN) == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,13 +19,11 @@ QUIET_SECONDS = 0.08
 
 
 def cursor_rows(screen: pyte.Screen) -> Hashable:
-    """The rows that are drawn on a background: where the cursor of a list stands."""
-    rows = []
-    for row in range(screen.lines):
-        cells = screen.buffer[row]
-        if any(cells[column].bg != "default" or cells[column].reverse for column in range(4, screen.columns, 12)):
-            rows.append(row)
-    return tuple(rows)
+    """Where the cells lie whose background is not the screen's own, every few columns: the bar of a list's cursor is among them."""
+    places = [(row, column) for row in range(screen.lines) for column in range(4, screen.columns, 12)]
+    papers = {place: (cell.bg, cell.reverse) for place in places for cell in (screen.buffer[place[0]][place[1]],)}
+    usual = Counter(papers.values()).most_common(1)[0][0]
+    return tuple(place for place, paper in papers.items() if paper != usual)
 
 
 IDLE_SECONDS = 10.0

@@ -38,4 +38,4 @@ CREATE TABLE trades (
 
 def downgrade() -> None:
     """Refuse: every tenant would be lost."""
-    raise NotImplementedError("revision 8c1f0e5a7d21 made the tables: taking it back would drop every tenant")
+    raise RuntimeError("revision 8c1f0e5a7d21 made the tables: taking it back would drop every tenant")

@@ -74,7 +74,7 @@ def refuses_writes_and_reads_on(lab: LabHandle) -> bool:
     node = owner(lab, "tenant:00002")
     assert lab.redis_cli(node, "config", "get", "maxmemory-policy").splitlines()[1] == "noeviction"
     wait_until(
-        lambda: "OOM command not allowed" in said(lab, node, "set", "{tenant:00002}x", "1"), 20, "a refused write"
+        lambda: "OOM command not allowed" in said(lab, node, "set", "{tenant:00002}x", "1"), 60, "a refused write"
     )
     return len(said(lab, node, "get", "tenant:00002")) > 20
 

@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from alphapulse_tui.config.paths import journal_file
+from alphapulse_tui.executor.protocol import PLAN_SECONDS, SHARE_SECONDS
 from alphapulse_tui.incident import commands
+from alphapulse_tui.incident import payload as read
 from alphapulse_tui.incident.clocks import ClockState, clocks, next_clock
 from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.incident.journal import Journal, JournalUnavailable
@@ -23,6 +25,12 @@ from alphapulse_tui.model.plan import Outcome
 from alphapulse_tui.model.words import clock
 
 __all__ = ["Desk", "JournalUnavailable", "Recorder"]
+
+
+def _allowed(plan: Mapping[str, Any]) -> float:
+    """Seconds from an intent to its proof at the very most: two readings, the plan's own deadline and proof, and a person at the share prompt."""
+    own = sum(read.moment(plan, name) or 0.0 for name in ("deadline", "verify_seconds"))
+    return 2 * PLAN_SECONDS + own + (SHARE_SECONDS if read.flag(plan, "needs_share") else 0.0)
 
 
 class Desk:
@@ -90,14 +98,18 @@ class Desk:
                 self.under_way.pop(run, None)
 
     def running(self, wall: float) -> str:
-        """What is being done now: ``terminate idle 00:12``, and how many more; empty when nothing is."""
+        """What is being done now: ``running: terminate idle 00:12``, and how many more; empty when nothing is.
+
+        Whoever did it may have been killed: past all the time that its plan allows, it is no longer said to run.
+        """
         if not self.under_way:
             return ""
         first, *more = self.under_way.values()
-        plan = first.payload.get("plan")
-        title = str(plan.get("title", "")) if isinstance(plan, dict) else ""
+        plan = read.mapping(first.payload, "plan")
+        seconds = wall - first.wall
+        word = "running" if seconds <= _allowed(plan) else "no outcome yet"
         others = f" (+{len(more)} more)" if more else ""
-        return f"{title or 'an action'} {clock(wall - first.wall)}{others}"
+        return f"{word}: {read.text(plan, 'title') or 'an action'} {clock(seconds)}{others}"
 
     def _recent(self) -> list[Event]:
         """Events of the last quarter of an hour, without an incident."""

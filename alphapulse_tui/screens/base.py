@@ -47,7 +47,7 @@ class CockpitScreen(Screen[None]):
         desk = self.session.desk
         running = desk.running(time.time()) if desk is not None else ""
         for footer in self.query(FooterLine):
-            footer.say(line((f" running: {running} ", "accent")) if running else Line())
+            footer.say(line((f" {running} ", "accent")) if running else Line())
 
     def key(self, command_id: str) -> str:
         """How a person writes the key of a command now."""

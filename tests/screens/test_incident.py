@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,7 @@ async def test_the_footer_says_what_goes_on_until_its_proof_is_there(app: Cockpi
         await desk.record(Kind.OUTCOME, {"action_run": "run-1", "outcome": "refused"}, "")
         await desk.record(Kind.OUTCOME, {"action_run": "run-2", "outcome": "done"}, "")
         await until(lambda: re.search(r"running: terminate idle 00:0\d $", last_line(app)), 10, "the one to be proven")
+        assert desk.running(time.time() + 3600).startswith("no outcome yet: terminate idle 1:00:0"), "nobody may live"
         await desk.record(Kind.VERIFIED, {"action_run": "run-2", "verdict": "verified"}, "")
         await until(lambda: "running" not in last_line(app), 10, "nothing")
 

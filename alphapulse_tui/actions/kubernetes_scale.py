@@ -25,7 +25,7 @@ from alphapulse_tui.actions.kubernetes_workload import (
     owner_warnings,
     status_command,
 )
-from alphapulse_tui.model.fixes import OWN_PROCEDURES
+from alphapulse_tui.model.fixes.kubernetes import OWN_PROCEDURES
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.text import clean
 

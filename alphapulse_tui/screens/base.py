@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from alphapulse_tui.app import Cockpit
     from alphapulse_tui.incident.events import Event, Kind
     from alphapulse_tui.incident.records import IncidentState
-    from alphapulse_tui.model.fixes import Fix
+    from alphapulse_tui.model.fixes.contract import Fix
 
 
 class CockpitScreen(Screen[None]):

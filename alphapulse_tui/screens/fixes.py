@@ -7,7 +7,8 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from alphapulse_tui.model.fixes import Fix, fixes_for
+from alphapulse_tui.model.fixes.contract import Fix
+from alphapulse_tui.model.fixes.menu import fixes_for
 from alphapulse_tui.screens.commands import key_of
 from alphapulse_tui.screens.dialog import Dialog
 from alphapulse_tui.widgets.lines import Line, line

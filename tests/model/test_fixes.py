@@ -7,7 +7,8 @@ import pytest
 
 from alphapulse_tui.actions.registry import action_class
 from alphapulse_tui.model.alerts import Alert, AlertsSnapshot
-from alphapulse_tui.model.fixes import Fix, fixes_for
+from alphapulse_tui.model.fixes.contract import Fix
+from alphapulse_tui.model.fixes.menu import fixes_for
 from alphapulse_tui.model.health import Finding, Health
 from alphapulse_tui.model.kubernetes import Container, KubernetesSnapshot, Pod, Revision, Workload
 from alphapulse_tui.model.postgres import PostgresSnapshot, Session

@@ -1,0 +1,1 @@
+"""The fixes menu, one module a target; ``menu.py`` puts them together."""

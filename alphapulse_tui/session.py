@@ -10,6 +10,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,14 @@ HISTORY_SECONDS = 2 * 3600.0
 """How far back the targets are asked when an incident is declared (design 5: the key series of the last 2 hours)."""
 
 
+@dataclass(slots=True)
+class Survey:
+    """A deeper reading that is being taken, and for how many."""
+
+    watchers: int = 0
+    task: asyncio.Task[Any] | None = None
+
+
 class Session:
     """What the screens of one run share."""
 
@@ -60,6 +70,7 @@ class Session:
         self._notices = Notices(profile.notices)
         self._starting: frozenset[str] = frozenset()
         self._loops: dict[str, SourceLoop[Any]] = {}
+        self._surveys: dict[str, Survey] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -132,6 +143,35 @@ class Session:
         """Run a source's loop until :meth:`close`."""
         self._loops[loop.source.target] = loop
         self.spawn(loop.run(), f"source {loop.source.target}")
+
+    def survey(self, *keys: str) -> Callable[[], None]:
+        """Have the surveys ``keys`` taken for as long as somebody looks; the returned function says that the caller no longer does.
+
+        One whose target is not configured is put on the board as such.
+        """
+        for key in keys:
+            survey = self._surveys.setdefault(key, Survey())
+            survey.watchers += 1
+            if survey.task is None:
+                survey.task = self.spawn(self._take_survey(key), f"survey {key}")
+        return partial(self._leave_surveys, keys)
+
+    async def _take_survey(self, key: str) -> None:
+        build = await off_the_loop(_import_sources)
+        for source in build.make_surveys(self.profile, (key,)):
+            loop = build.SourceLoop(source, self.board)
+            self._loops[key] = loop
+            await loop.run()
+        self.board.publish(Reading(key, 60.0, Link.UNCONFIGURED, self.now))
+
+    def _leave_surveys(self, keys: tuple[str, ...]) -> None:
+        for key in keys:
+            survey = self._surveys[key]
+            survey.watchers -= 1
+            if survey.watchers == 0 and survey.task is not None:
+                survey.task.cancel()
+                self._loops.pop(key, None)
+                del self._surveys[key]
 
     def notice(self, target: str) -> str:
         """What whoever starts ``target`` says of it, from the profile's ``notices`` file; empty when nothing is said.

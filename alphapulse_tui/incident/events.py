@@ -49,6 +49,8 @@ class Kind(Enum):
     """action_run, how (``probed``, ``marked done``, ``abandoned``), verdict, sentence, evidence."""
     PROCEDURE_STARTED = "procedure_started"
     """run, procedure, title, version, params."""
+    PROCEDURE_VALUES = "procedure_values"
+    """run, procedure, params (those that were changed)."""
     STEP = "step"
     """run, procedure, step, state (``running``, ``passed``, ``failed``, ``skipped``, ``done``), sentence, reason, evidence."""
     PROCEDURE_FINISHED = "procedure_finished"

@@ -93,6 +93,11 @@ def _step(payload: dict[str, Any], who: str) -> str:  # noqa: ARG001 - one signa
     return f"step {_text(payload, 'title') or _text(payload, 'step')}: {_text(payload, 'state')}: {_text(payload, 'sentence')}"
 
 
+def _values(payload: dict[str, Any], who: str) -> str:
+    said = ", ".join(f"{name} to {value}" for name, value in payload.get("params", {}).items())
+    return f"{who} set {said} in procedure {_text(payload, 'procedure')}"
+
+
 def _finished(payload: dict[str, Any], who: str) -> str:  # noqa: ARG001 - one signature for all
     return f"procedure {_text(payload, 'procedure')} finished: {_text(payload, 'result')}"
 
@@ -134,6 +139,7 @@ _ACTIONS: dict[Kind, Words] = {
     Kind.VERIFIED: _verified,
     Kind.RECONCILED: lambda payload, who: f"{who} settled it ({_text(payload, 'how')}): {_text(payload, 'sentence')}",
     Kind.PROCEDURE_STARTED: lambda payload, who: f"{who} opened procedure {_text(payload, 'procedure')}",
+    Kind.PROCEDURE_VALUES: _values,
     Kind.STEP: _step,
     Kind.PROCEDURE_FINISHED: _finished,
 }

@@ -24,7 +24,7 @@ async def dry_run(
     """
     from alphapulse_tui.sources.build import read_once
 
-    board = await read_once(profile, READ_SECONDS)
+    board = await read_once(profile, READ_SECONDS, procedure.reads)
     scene = Scene(board.readings, board.clock(), wall(), profile.thresholds, params)
     return [
         {"number": number, "id": step.id, "kind": step.kind, "title": step.title, **await _walk(profile, step, scene)}

@@ -15,7 +15,7 @@ from typing import Any
 from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.runbook.checks import CHECKS, CheckResult, Passed, Scene
 from alphapulse_tui.runbook.load import fill
-from alphapulse_tui.runbook.schema import ActionStep, BranchStep, CheckStep, Procedure, Step, WaitStep
+from alphapulse_tui.runbook.schema import ActionStep, BranchStep, CheckStep, Parameter, Procedure, Step, WaitStep
 
 Record = Callable[[Kind, dict[str, Any]], Awaitable[object]]
 """Writes an event of the open incident, if there is one, into the journal."""
@@ -73,6 +73,8 @@ def project(events: Iterable[Event]) -> dict[str, RunState]:
             runs[payload["run"]] = RunState(
                 payload["run"], payload["procedure"], event.wall, dict(payload.get("params", {})), event.actor
             )
+        elif event.kind is Kind.PROCEDURE_VALUES and (run := runs.get(payload.get("run", ""))) is not None:
+            run.params.update(payload.get("params", {}))
         elif event.kind is Kind.STEP and (run := runs.get(payload.get("run", ""))) is not None:
             run.steps[payload["step"]] = StepRecord(
                 StepState(payload["state"]),
@@ -158,9 +160,23 @@ class Engine:
         scene = self._scene()
         return Scene(scene.readings, scene.now, scene.wall, scene.thresholds, self.params)
 
+    def choices(self, parameter: Parameter) -> tuple[tuple[str, str], ...]:
+        """What ``parameter`` may be now: value, and what it is in words; empty where anything may be typed."""
+        return CHECKS[parameter.pick](self.scene()).choices if parameter.pick else ()
+
+    def values(self) -> dict[str, str]:
+        """Every parameter's value now; an empty one takes the first of its choices."""
+        picked = {
+            parameter.name: choices[0][0]
+            for parameter in self.procedure.parameters
+            if not self.params[parameter.name] and (choices := self.choices(parameter))
+        }
+        return {**self.params, **picked}
+
     def action_params(self, step: ActionStep) -> dict[str, str]:
         """The action's parameters with this run's values in them."""
-        return {name: fill(value, self.params) for name, value in step.params.items()}
+        values = self.values()
+        return {name: fill(value, values) for name, value in step.params.items()}
 
     def suggestion(self, step: BranchStep, result: CheckResult) -> tuple[str, str]:
         """Where the branch would go by ``result``: step id, and why."""
@@ -246,8 +262,18 @@ class Engine:
         await self.settle(step, StepState.SKIPPED, f"skipped: {reason}", reason=reason)
 
     async def set_params(self, values: Mapping[str, str]) -> None:
-        """Change the run's parameters; later plans use them."""
-        self.params.update({name: value for name, value in values.items() if name in self.params})
+        """Change the run's parameters, for everybody who takes it up; later plans use them.
+
+        Raises:
+            KeyError: the procedure has no such parameter.
+        """
+        changed = {name: value for name, value in values.items() if self.params[name] != value}
+        if not changed:
+            return
+        self.params.update(changed)
+        await self._record(
+            Kind.PROCEDURE_VALUES, {"run": self._run.run, "procedure": self.procedure.id, "params": changed}
+        )
 
     async def finish(self, result: str) -> None:
         """End the run."""

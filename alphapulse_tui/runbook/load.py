@@ -22,6 +22,7 @@ from alphapulse_tui.errors import BadDataError, UsageError
 from alphapulse_tui.model.thresholds import Thresholds
 from alphapulse_tui.runbook.checks import CHECKS
 from alphapulse_tui.runbook.schema import ActionStep, BranchStep, CheckStep, LinkStep, Procedure, Step, WaitStep
+from alphapulse_tui.sources.surveys import SURVEYS
 from alphapulse_tui.text import clean
 
 MAX_BYTES = 256 * 1024
@@ -167,6 +168,12 @@ def _check_references(file: Path, root: yaml.Node, procedure: Procedure) -> None
             raise _mistake(
                 file, root, ["parameters", index, "threshold"], _unknown("threshold", parameter.threshold, known)
             )
+        if parameter.pick and parameter.pick not in CHECKS:
+            raise _mistake(file, root, ["parameters", index, "pick"], _unknown("check", parameter.pick, CHECKS))
+    surveys = [survey.target for survey in SURVEYS]
+    for index, survey in enumerate(procedure.reads):
+        if survey not in surveys:
+            raise _mistake(file, root, ["reads", index], _unknown("survey", survey, surveys))
     for index, step in enumerate(procedure.steps):
         here: list[str | int] = ["steps", index]
         if ids.index(step.id) != index:

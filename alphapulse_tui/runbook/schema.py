@@ -31,6 +31,8 @@ class Parameter(Struct, frozen=True, forbid_unknown_fields=True):
     """A field of the profile's thresholds that gives the default instead; its own default is the runbook's."""
     source: str = ""
     """Where the default comes from: ``runbook 2.1``."""
+    pick: str = ""
+    """A check whose ``choices`` are offered for it, live; the first of them stands in for an empty value."""
 
 
 class StepBase(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"):
@@ -142,6 +144,8 @@ class Procedure(Struct, frozen=True, forbid_unknown_fields=True):
     """The board's key of the target that it mends."""
     summary: Sentence
     steps: Annotated[tuple[Step, ...], Meta(min_length=1, extra={"says": "a list of at least one step"})]
+    reads: tuple[str, ...] = ()
+    """Surveys that its checks read besides the panels' own readings."""
     symptoms: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     prevention: tuple[str, ...] = ()

@@ -215,11 +215,11 @@ class CockpitScreen(Screen[None]):
         """The id of ``procedure``, or empty where it is not installed: no key is promised that leads nowhere."""
         return procedure if procedure and procedure in self.cockpit.procedures else ""
 
-    def open_procedure(self, procedure: str) -> None:
-        """Open a procedure's screen, where it stood if it was under way."""
+    def open_procedure(self, procedure: str, values: Mapping[str, str] | None = None) -> None:
+        """Open a procedure's screen, where it stood if it was under way; ``values`` are those of the row that it is opened from."""
         from alphapulse_tui.screens.procedure import open_procedure
 
-        open_procedure(self, procedure)
+        open_procedure(self, procedure, values)
 
     def open_detail(self, target: str) -> None:
         """The whole table behind a panel."""

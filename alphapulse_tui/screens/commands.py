@@ -20,6 +20,8 @@ COCKPIT = "cockpit"
 PROCEDURE = "procedure"
 INCIDENT = "incident"
 DETAIL = "detail"
+TEXT = "text"
+"""All that is known of one row."""
 LIST = "list"
 """What every list has, also those of targets (``DETAIL``)."""
 ACTION = "action"
@@ -80,13 +82,28 @@ COMMANDS: tuple[Command, ...] = (
     Command("quit", "q", "app.quit", "quit", "Leave; what was sent goes on in the executor.", EVERYWHERE),
     Command("detail.open", "enter", "", "open", "Open the row: its procedure, or its fixes.", LIST, shown_key="Enter"),
     Command("detail.fix", "f", "fixes", "fix", "Numbered fixes for the row, the suggested one first.", DETAIL),
+    Command("detail.procedure", "p", "procedure", "procedure", "Open the procedure that mends the row.", DETAIL),
+    Command(
+        "detail.view",
+        "1,2,3,4,5,6,7,8,9",
+        "",
+        "panel",
+        "Show the view of that number.",
+        DETAIL,
+        shown_key="1-9",
+    ),
+    Command("detail.next", "right", "view(1)", "next", "The next view.", DETAIL, footer=False),
+    Command("detail.previous", "left", "view(-1)", "previous", "The view before.", DETAIL, footer=False),
     Command("list.filter", "slash", "filter", "filter", "Show only rows that contain a text.", LIST, shown_key="/"),
     Command("list.sort", "s", "sort", "sort", "Sort by the next column; after the last, as it came.", LIST),
     Command("list.copy", "c", "copy", "copy", "Copy the row to the clipboard.", LIST),
     Command("list.file", "C", "file", "to file", "Write the rows that are shown into a file.", LIST, footer=False),
     Command("back", "escape", "back", "back", "Back to where you came from.", LIST, shown_key="Esc"),
+    Command("text.copy", "c", "copy", "copy", "Copy the whole text to the clipboard.", TEXT),
+    Command("text.back", "escape", "back", "back", "Back to the list.", TEXT, shown_key="Esc"),
     Command("procedure.run", "enter", "", "run step", "Do what the step says.", PROCEDURE, shown_key="Enter"),
     Command("procedure.skip", "b", "skip", "leave out", "Leave the step out and say why.", PROCEDURE),
+    Command("procedure.values", "t", "values", "values", "Change a value that the steps use.", PROCEDURE),
     Command("procedure.written", "w", "written", "as written", "Show or hide what the runbook writes.", PROCEDURE),
     Command("procedure.copy", "c", "copy", "copy", "Copy the step's command to the clipboard.", PROCEDURE),
     Command("procedure.next", "right", "step(1)", "next", "Look at the next step.", PROCEDURE, footer=False),
@@ -195,7 +212,7 @@ def check_keymap(keymap: Mapping[str, str], commands: tuple[Command, ...] = COMM
                     f"keys.{name}: {key!r} is no key; write a letter, a digit, f1 to f12, or a name such as 'slash'"
                 )
     taken: dict[tuple[str, str], str] = {}
-    together = {EVERYWHERE: (EVERYWHERE, COCKPIT, LIST, DETAIL, PROCEDURE, INCIDENT), LIST: (LIST, DETAIL)}
+    together = {EVERYWHERE: (EVERYWHERE, COCKPIT, LIST, DETAIL, TEXT, PROCEDURE, INCIDENT), LIST: (LIST, DETAIL)}
     # Dialogs (ACTION, UNRESOLVED) cover the screen below and hear only their own keys.
     for command in commands:
         for key in keymap.get(command.id, command.keys).split(","):

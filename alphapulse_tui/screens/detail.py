@@ -1,30 +1,34 @@
-"""The whole table behind a panel: every row, filtered by `/`, sorted by `s`, the cursor on its row whatever comes and goes.
+"""The whole of one target: its views, one table each, filtered by `/`, sorted by `s`, the cursor on its row whatever comes and goes.
 
-Columns are data, one tuple a target in ``columns.py``; this screen knows none of them.
+Views are data, one module a target in ``tables/``; this screen knows none of them. A view that shows a survey has it taken while the view is
+looked at.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from alphapulse_tui.model.reading import Link, Reading
-from alphapulse_tui.screens.columns import TABLES
 from alphapulse_tui.screens.commands import DETAIL, EVERYWHERE, LIST, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.listing import ListScreen
 from alphapulse_tui.screens.panels.truth import badge
+from alphapulse_tui.screens.tables.all import TITLES, VIEWS
+from alphapulse_tui.screens.tables.view import View
 from alphapulse_tui.screens.topline import TopLine
+from alphapulse_tui.session import BOARD_TARGETS
 from alphapulse_tui.widgets.lines import Line, LineWidget, line, spread
 from alphapulse_tui.widgets.table import LiveTable
 
 
 class HeadLine(LineWidget):
-    """Title on the left, freshness and count on the right."""
+    """Two things on one line, left and right."""
 
     DEFAULT_CSS = """
     HeadLine { height: 1; }
@@ -37,39 +41,84 @@ class HeadLine(LineWidget):
         """Both ends."""
         return [spread(self.left, self.right, width)]
 
+    def show(self, left: Line, right: Line) -> None:
+        """Take new content and paint what changed."""
+        self.left, self.right = left, right
+        self.repaint()
+
 
 class DetailScreen(ListScreen):
     """One target, whole."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE, LIST, DETAIL)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(EVERYWHERE, LIST, DETAIL),
+        *(
+            Binding(str(number), f"choose_view({number})", f"view {number}", show=False, id=f"detail.view-{number}")
+            for number in range(1, 10)
+        ),
+    ]
+
+    DEFAULT_CSS = """
+    DetailScreen LiveTable { display: none; }
+    DetailScreen LiveTable.-shown { display: block; }
+    DetailScreen #summary { display: none; }
+    DetailScreen #summary.-shown { display: block; }
+    """
 
     def __init__(self, target: str) -> None:
         super().__init__()
         self.target = target
-        self.table = TABLES[target]
-        self.name_of_list = target
+        self.views = VIEWS[target]
+        self.view: View = self.views[0]
+        self._leave_survey: Callable[[], None] = lambda: None
+
+    @property
+    def name_of_list(self) -> str:  # type: ignore[override]
+        """Target and view: how its file is called."""
+        return self.target if self.view is self.views[0] else f"{self.target}-{self.view.title.replace(' ', '-')}"
+
+    @property
+    def list(self) -> LiveTable[Any]:
+        """The table of the view that is looked at."""
+        return self.query_one(f"#{_id(self.view)}", LiveTable)
 
     def compose(self) -> ComposeResult:
-        """Top line, head, filter, table, footer."""
+        """Top line, views, summary, filter, tables, footer."""
         yield TopLine(self.standing())
-        yield HeadLine()
+        yield HeadLine(id="head")
+        yield HeadLine(id="summary")
         yield Input(placeholder="rows that contain ...", id="filter")
-        yield LiveTable(self.table.columns, self.table.key, id="rows")
+        for view in self.views:
+            yield LiveTable(view.columns, view.key, id=_id(view))
         yield FooterLine(footer_text(LIST, DETAIL, EVERYWHERE, keymap=self.session.profile.keys), tall=True)
 
     def on_mount(self) -> None:
         """Follow the target."""
-        self.query_one(LiveTable).focus()
         self._unsubscribe = self.session.board.subscribe(self._changed)
+        self._turn_to(self.view)
         self.set_interval(1.0, self._tick)
         self.call_after_refresh(self._tick)
 
     def on_unmount(self) -> None:
-        """Stop listening."""
+        """Stop listening and looking."""
         self._unsubscribe()
+        self._leave_survey()
+
+    def _turn_to(self, view: View) -> None:
+        """Show a view; the one before keeps its cursor and order, and its survey ends."""
+        self.list.remove_class("-shown")
+        self.view = view
+        leave = self._leave_survey
+        self._leave_survey = self.session.survey(*({view.reads} - set(BOARD_TARGETS)))
+        leave()
+        table = self.list
+        table.add_class("-shown")
+        table.filter(self.query_one(Input).value)
+        table.focus()
+        self._draw()
 
     def _changed(self, reading: Reading[Any], before: Reading[Any] | None) -> None:  # noqa: ARG002 - a Listener's signature
-        if reading.target == self.target:
+        if reading.target == self.view.reads:
             self._draw()
 
     def _tick(self) -> None:
@@ -79,28 +128,102 @@ class DetailScreen(ListScreen):
     def _draw(self) -> None:
         """Rows while they may be trusted; an empty table and the reason when they may not."""
         now = self.session.now
-        reading = self.session.board.get(self.target)
+        reading = self.session.board.get(self.view.reads)
         trusted = reading is not None and reading.trusted(now)
-        rows = self.table.rows(reading.snapshot) if reading is not None and trusted else ()
-        table: LiveTable[Any] = self.query_one(LiveTable)
+        snapshot = reading.snapshot if reading is not None and trusted else None
+        rows = self.view.rows(snapshot) if snapshot is not None else ()
+        table = self.list
         table.show(rows)
-        head = self.query_one(HeadLine)
         silent = reading.problem if reading is not None and reading.link_at(now) is not Link.LIVE else ""
-        head.left = line((f" {self.table.title}  ", "title"), (silent, "unknown"))
-        head.right = Line((*badge(reading, now).spans, (f"  {table.shown}/{len(rows)} rows ", "dim")))
-        head.repaint()
+        self.query_one("#head", HeadLine).show(
+            Line((*self._names(), (silent, "unknown"))),
+            Line((*badge(reading, now).spans, (f"  {table.shown}/{len(rows)} rows ", "dim"))),
+        )
+        summary = self.query_one("#summary", HeadLine)
+        said = self.view.head(snapshot) if self.view.head is not None and snapshot is not None else Line()
+        summary.set_class(bool(said.spans), "-shown")
+        summary.show(Line(((" ", "plain"), *said.spans)), Line())
+
+    def _names(self) -> tuple[tuple[str, str], ...]:
+        """The target, and its views by number where there are several."""
+        title = (f" {TITLES[self.target]}  ", "title")
+        if len(self.views) == 1:
+            return (title,)
+        names: list[tuple[str, str]] = [title]
+        for number, view in enumerate(self.views, 1):
+            names += [
+                (f"{number} ", "dim"),
+                (f"[{view.title}]" if view is self.view else view.title, "focus" if view is self.view else "plain"),
+                ("  ", "plain"),
+            ]
+        return tuple(names)
+
+    def action_choose_view(self, number: int) -> None:
+        """Show the view of that number, if there is one."""
+        if number <= len(self.views):
+            self._turn_to(self.views[number - 1])
+
+    def action_view(self, by: int) -> None:
+        """The next view or the one before, in a ring."""
+        self._turn_to(self.views[(self.views.index(self.view) + by) % len(self.views)])
 
     def action_fixes(self) -> None:
         """The numbered fixes of the row."""
-        table: LiveTable[Any] = self.query_one(LiveTable)
+        table = self.list
         row = table.row
-        self.open_fixes(self.target, table.key(row) if row is not None else "")
+        self.open_fixes(self.view.fixes or self.target, table.key(row) if row is not None else "")
+
+    def action_procedure(self) -> None:
+        """The procedure of the row, opened on it."""
+        procedure, values = self._procedure_of_row()
+        if procedure:
+            self.open_procedure(procedure, values)
+            return
+        said = f"Nothing is to be mended here; {self.key('runbook')} lists all procedures."
+        self.app.notify(said, title="No procedure", markup=False)
+
+    def _procedure_of_row(self) -> tuple[str, dict[str, str]]:
+        row = self.list.row
+        if row is None or self.view.procedure is None:
+            return "", {}
+        procedure, values = self.view.procedure(row)
+        return self.installed(procedure), dict(values)
 
     def on_live_table_opened(self, event: LiveTable.Opened) -> None:
-        """Enter on a row: its procedure, where its target has one, else its fixes."""
-        row = self.query_one(LiveTable).row
-        procedure = self.installed(getattr(row, "procedure", ""))
+        """Enter on a row: all that is known of it; else its procedure, where it has one; else its fixes."""
+        if self.view.text is not None:
+            self._open_text(self.view, event.key)
+            return
+        procedure, values = self._procedure_of_row()
         if procedure:
-            self.open_procedure(procedure)
+            self.open_procedure(procedure, values)
         else:
-            self.open_fixes(self.target, event.key)
+            self.open_fixes(self.view.fixes or self.target, event.key)
+
+    def _open_text(self, view: View, key: str) -> None:
+        from alphapulse_tui.screens.rowtext import RowTextScreen
+
+        text = view.text
+        assert text is not None
+        board = self.session.board
+        last: list[Any] = [self.list.row]
+
+        def lines() -> Any:
+            reading = board.get(view.reads)
+            rows = view.rows(reading.snapshot) if reading is not None and reading.snapshot is not None else ()
+            found = next((row for row in rows if view.key(row) == key), None)
+            if found is None:
+                return [
+                    line(("gone; this is what was last known of it", "unknown")),
+                    Line(),
+                    *text(last[0], board.readings),
+                ]
+            last[0] = found
+            return text(found, board.readings)
+
+        self.app.push_screen(RowTextScreen(key, lines))
+
+
+def _id(view: View) -> str:
+    """The id of a view's table."""
+    return f"view-{view.title.replace(' ', '-')}"

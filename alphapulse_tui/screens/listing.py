@@ -32,6 +32,11 @@ class ListScreen(CockpitScreen):
     name_of_list = "rows"
     """How its file is called."""
 
+    @property
+    def list(self) -> LiveTable[Any]:
+        """The table that is looked at."""
+        return self.query_one(LiveTable)
+
     def action_filter(self) -> None:
         """Type a filter; Enter keeps it, Esc drops it."""
         self.add_class("-filtering")
@@ -39,28 +44,28 @@ class ListScreen(CockpitScreen):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while typing."""
-        self.query_one(LiveTable).filter(event.value)
+        self.list.filter(event.value)
 
     def on_input_submitted(self) -> None:
         """Back to the rows, filter kept."""
-        self.query_one(LiveTable).focus()
+        self.list.focus()
 
     def action_back(self) -> None:
         """Drop the filter first, then leave."""
         if self.has_class("-filtering"):
             self.remove_class("-filtering")
             self.query_one(Input).value = ""
-            self.query_one(LiveTable).focus()
+            self.list.focus()
             return
         super().action_back()
 
     def action_sort(self) -> None:
         """Sort by the next column, from wherever the focus is."""
-        self.query_one(LiveTable).action_sort()
+        self.list.action_sort()
 
     def action_copy(self) -> None:
         """Copy the row under the cursor, every column of it, uncut."""
-        table: LiveTable[Any] = self.query_one(LiveTable)
+        table = self.list
         if table.row is None:
             self.app.notify("There is no row to copy.", title="Nothing copied")
             return
@@ -68,7 +73,7 @@ class ListScreen(CockpitScreen):
 
     def action_file(self) -> None:
         """Write what is shown into a file."""
-        table: LiveTable[Any] = self.query_one(LiveTable)
+        table = self.list
         head = "\t".join(column.title for column in table.columns)
         self.run_worker(self._write([head, *(table.text_of(row) for row in table.rows)]), group="file")
 

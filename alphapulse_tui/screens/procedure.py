@@ -7,6 +7,7 @@ behind `w` (design 4, rule 13). What was done is read from the journal, so a pro
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -33,6 +34,7 @@ from alphapulse_tui.screens.listing import copy
 from alphapulse_tui.screens.procedure_lines import step_list, step_one_line, step_view
 from alphapulse_tui.screens.prompt import PromptScreen
 from alphapulse_tui.screens.topline import TopLine
+from alphapulse_tui.screens.values import ValuesScreen
 from alphapulse_tui.widgets.lines import Line, line
 from alphapulse_tui.widgets.panel import Panel
 
@@ -42,8 +44,8 @@ NARROW = 100
 SKIP_REASONS = ("not needed here", "done by somebody else", "not possible now", "would do harm now")
 
 
-def open_procedure(screen: CockpitScreen, procedure_id: str) -> None:
-    """Open a procedure, or say that it is not there."""
+def open_procedure(screen: CockpitScreen, procedure_id: str, values: Mapping[str, str] | None = None) -> None:
+    """Open a procedure, with ``values`` for its parameters (the row it was opened from), or say that it is not there."""
     procedure = screen.cockpit.procedures.get(procedure_id)
     if procedure is None:
         known = ", ".join(sorted(screen.cockpit.procedures))
@@ -62,7 +64,7 @@ def open_procedure(screen: CockpitScreen, procedure_id: str) -> None:
             markup=False,
         )
         return
-    screen.app.push_screen(ProcedureScreen(procedure))
+    screen.app.push_screen(ProcedureScreen(procedure, values or {}))
 
 
 class ProcedureScreen(CockpitScreen):
@@ -75,9 +77,10 @@ class ProcedureScreen(CockpitScreen):
     ProcedureScreen.-narrow #steps { display: none; }
     """
 
-    def __init__(self, procedure: Procedure) -> None:
+    def __init__(self, procedure: Procedure, values: Mapping[str, str]) -> None:
         super().__init__()
         self.procedure = procedure
+        self._values = {name: value for name, value in values.items() if value}
         self._engine: Engine | None = None
         self._chosen = procedure.steps[0].id
         self._waiting: set[str] = set()
@@ -96,12 +99,14 @@ class ProcedureScreen(CockpitScreen):
         self._fold()
         self.query_one("#step", Panel).focus()
         self._unsubscribe = self.session.board.subscribe(lambda reading, before: self._draw())  # noqa: ARG005
+        self._leave_surveys = self.session.survey(*self.procedure.reads)
         self.set_interval(1.0, self._tick)
         self.run_worker(self._begin(), exclusive=True)
 
     def on_unmount(self) -> None:
-        """Stop listening."""
+        """Stop listening and looking."""
         self._unsubscribe()
+        self._leave_surveys()
 
     def on_resize(self) -> None:
         """Fold or unfold."""
@@ -129,6 +134,7 @@ class ProcedureScreen(CockpitScreen):
             self._chosen = engine.current.id
         self._engine = engine
         await engine.start()  # Keys count from here on: whoever has moved on meanwhile stays there.
+        await engine.set_params({name: value for name, value in self._values.items() if name in engine.params})
         self._draw()
 
     def _scene(self) -> Scene:
@@ -303,6 +309,32 @@ class ProcedureScreen(CockpitScreen):
     async def _skip(self, step: Step, reason: str) -> None:
         await self.engine.skip(step, reason)
         self._onward(step)
+        self._draw()
+
+    def action_values(self) -> None:
+        """Choose a parameter, then its value."""
+        parameters = self.procedure.parameters
+        if not parameters or self._engine is None:
+            self.app.notify("This procedure has no values to change.", title="No values")
+            return
+        self.app.push_screen(ValuesScreen(self.engine), lambda name: self._ask_value(name) if name else None)
+
+    def _ask_value(self, name: str) -> None:
+        parameter = next(each for each in self.procedure.parameters if each.name == name)
+        choices = self.engine.choices(parameter)
+        words = {f"{value}  {what}".strip(): value for value, what in choices[:9]}
+
+        def answered(text: str | None) -> None:
+            if text is not None:
+                self.run_worker(self._set(name, words.get(text, text)), group="do")
+
+        question = f"{parameter.title}. {parameter.source and f'Default: {parameter.source}.'}"
+        self.app.push_screen(
+            PromptScreen(name, question, usual=tuple(words), value=self.engine.values()[name], required=False), answered
+        )
+
+    async def _set(self, name: str, value: str) -> None:
+        await self.engine.set_params({name: value})
         self._draw()
 
     def action_written(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from alphapulse_tui.model.words import clock
 from alphapulse_tui.runbook.checks import CheckResult, Passed
 from alphapulse_tui.runbook.engine import Engine, StepState
-from alphapulse_tui.runbook.load import fill
 from alphapulse_tui.runbook.schema import ActionStep, BranchStep, LinkStep, ManualStep, MessageStep, Step, WaitStep
 from alphapulse_tui.widgets.lines import Line, line, wrap
 
@@ -69,7 +68,7 @@ def step_view(engine: Engine, step: Step, width: int, *, waiting: bool, written:
     if isinstance(step, ManualStep):
         lines += [Line(), *wrap(step.ask, width, "strong")]
     if isinstance(step, ActionStep) and step.params:
-        values = ", ".join(f"{name} {fill(value, engine.params)}" for name, value in step.params.items())
+        values = ", ".join(f"{name} {value}" for name, value in engine.action_params(step).items())
         lines.append(line(("with ", "dim"), values))
     if result is not None:
         lines += _evidence(result)

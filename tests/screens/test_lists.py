@@ -7,25 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from alphapulse_tui.screens.columns import TABLES
 from alphapulse_tui.screens.detail import DetailScreen
 from alphapulse_tui.screens.help import HelpScreen
 from alphapulse_tui.screens.runbook import RunbookScreen
+from alphapulse_tui.screens.tables.all import TITLES, VIEWS
 from alphapulse_tui.widgets.table import LiveTable
 from tests.screens.stage import post, quiet, snapshots, text_of
 from tests.waiting import until
 
 
-@pytest.mark.parametrize("target", list(TABLES))
+@pytest.mark.parametrize("target", list(VIEWS))
 async def test_every_table_fits_80_columns_and_names_its_keys(target: str) -> None:
     app, _ = quiet()
     async with app.run_test(size=(80, 24)) as pilot:
         post(app, target, snapshots()[target])
         app.push_screen(DetailScreen(target))
-        await until(lambda: TABLES[target].title in text_of(app), 10, "the table")
+        await until(lambda: TITLES[target] in text_of(app), 10, "the table")
         await pilot.pause()
         shown = text_of(app)
-        assert TABLES[target].columns[0].title in shown
+        assert VIEWS[target][0].columns[0].title in shown
         assert not any(row.endswith("~") for row in shown.split("\n")[2:3]), "the head is cut"
         for keys in ("Enter open", "f fix", "/ filter", "s sort", "c copy", "Esc back", "? help", "q quit"):
             assert keys in shown, f"{keys!r} is in no footer"

@@ -56,6 +56,8 @@ class CheckResult:
     """Evidence: name and value, line by line."""
     value: str = ""
     """What a branch compares with its cases."""
+    choices: tuple[tuple[str, str], ...] = ()
+    """What a parameter that names this check in ``pick`` may be: value, and what it is in words; the best first."""
 
 
 Check = Callable[[Scene], CheckResult]

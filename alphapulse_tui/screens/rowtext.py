@@ -1,0 +1,59 @@
+"""All that is known of one row, as text: arrows scroll, `c` copies it. It is made anew every second while it is looked at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+
+from alphapulse_tui.screens.base import CockpitScreen
+from alphapulse_tui.screens.commands import EVERYWHERE, TEXT, bindings, footer_text
+from alphapulse_tui.screens.footer import FooterLine
+from alphapulse_tui.screens.listing import copy
+from alphapulse_tui.screens.topline import TopLine
+from alphapulse_tui.widgets.lines import Line, wrap
+from alphapulse_tui.widgets.panel import Panel
+
+
+class RowTextScreen(CockpitScreen):
+    """``text`` gives the lines; long ones are wrapped here."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE, TEXT)
+
+    def __init__(self, title: str, text: Callable[[], Sequence[Line]]) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        """Top line, the text, footer."""
+        yield TopLine(self.standing())
+        yield Panel(0, self._title, id="text")
+        yield FooterLine(footer_text(TEXT, EVERYWHERE, keymap=self.session.profile.keys))
+
+    def on_mount(self) -> None:
+        """Follow it."""
+        self.query_one(Panel).focus()
+        self.set_interval(1.0, self._tick)
+        self.call_after_refresh(self._tick)
+
+    def _tick(self) -> None:
+        self.query_one(TopLine).show(self.standing(), time.time())
+        panel = self.query_one(Panel)
+        width = max(20, panel.inner_width)
+        panel.show([part for one in self._text() for part in _fitted(one, width)], Line())
+
+    def action_copy(self) -> None:
+        """Copy it whole, unwrapped."""
+        text = "\n".join(one.text for one in self._text())
+        copy(self.app, text, f"{self.key('text.back')}, then {self.key('list.file')} writes the rows into a file.")
+
+
+def _fitted(one: Line, width: int) -> list[Line]:
+    """A line that is too long is broken at its spaces, in the style of its end."""
+    if one.cells <= width:
+        return [one]
+    return wrap(one.text, width, one.spans[-1][1])

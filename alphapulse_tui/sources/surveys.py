@@ -1,0 +1,11 @@
+"""Surveys: deeper readings of a target, taken only while somebody looks (a detail view, or a procedure that ``reads`` them).
+
+A survey is a source like any other; its board key is ``TARGET-WHAT``. ``Session.survey`` starts and stops them.
+"""
+
+from __future__ import annotations
+
+from alphapulse_tui.sources.recipes import Recipe
+
+SURVEYS: tuple[Recipe, ...] = ()
+"""Every survey."""

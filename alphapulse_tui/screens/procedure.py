@@ -64,7 +64,7 @@ def open_procedure(screen: CockpitScreen, procedure_id: str, values: Mapping[str
             markup=False,
         )
         return
-    screen.app.push_screen(ProcedureScreen(procedure, values or {}))
+    screen.app.push_screen(ProcedureScreen(procedure, values))
 
 
 class ProcedureScreen(CockpitScreen):
@@ -77,10 +77,10 @@ class ProcedureScreen(CockpitScreen):
     ProcedureScreen.-narrow #steps { display: none; }
     """
 
-    def __init__(self, procedure: Procedure, values: Mapping[str, str]) -> None:
+    def __init__(self, procedure: Procedure, values: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self.procedure = procedure
-        self._values = {name: value for name, value in values.items() if value}
+        self._values = {name: value for name, value in (values or {}).items() if value}
         self._engine: Engine | None = None
         self._chosen = procedure.steps[0].id
         self._waiting: set[str] = set()

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.model.reading import Link, Reading
 from alphapulse_tui.model.thresholds import Thresholds
 from alphapulse_tui.model.vault import VaultNode, VaultSnapshot
-from alphapulse_tui.runbook.checks import Passed, Scene
+from alphapulse_tui.runbook.checks import CHECKS, CheckResult, Passed, Scene
 from alphapulse_tui.runbook.engine import Engine, StepState, unfinished
 from alphapulse_tui.runbook.load import load_procedures
-from alphapulse_tui.runbook.schema import BranchStep, CheckStep, WaitStep
+from alphapulse_tui.runbook.schema import ActionStep, BranchStep, CheckStep, Parameter, Procedure, WaitStep
 
 OPEN = VaultNode(
     "vault-0", "http://x", health_code=200, initialized=True, seal_type="shamir", threshold=3, shares=5, is_leader=True
@@ -131,3 +133,34 @@ def test_a_branch_goes_where_the_value_says() -> None:
     silent = scene.silence("postgres")
     assert engine.suggestion(step, silent)[0] == "usage-fell"
     assert engine.suggestion(step, replace(silent, value="idle"))[0] == "end-idle"
+
+
+def picking() -> Procedure:
+    """A procedure whose one action needs a node that a check offers."""
+    step = ActionStep(id="do", title="do it", why="because", action="vault.unseal", params={"node": "{node}"})
+    node = Parameter(name="node", title="the node", pick="vault.seal")
+    return Procedure(
+        id="picked", title="picked", section="2", severity="P1", target="vault", summary="picks", steps=(step,),
+        parameters=(node,),
+    )  # fmt: skip
+
+
+async def test_an_empty_value_takes_the_first_choice_of_now_and_a_chosen_one_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    choices = [("vault-1", "sealed"), ("vault-2", "sealed too")]
+    monkeypatch.setitem(CHECKS, "vault.seal", lambda scene: CheckResult(Passed.NO, "x", choices=tuple(choices)))
+    stage, procedure = Stage(OPEN), picking()
+    step = procedure.step("do")
+    assert isinstance(step, ActionStep)
+    engine = Engine(procedure, stage.scene, stage.record)
+    await engine.start()
+    assert engine.action_params(step) == {"node": "vault-1"}
+    choices.pop(0)
+    assert engine.action_params(step) == {"node": "vault-2"}
+    await engine.set_params({"node": "vault-0"})
+    assert engine.action_params(step) == {"node": "vault-0"}
+    resumed = Engine(procedure, stage.scene, stage.record, unfinished(stage.events, "picked"))
+    assert resumed.action_params(step) == {"node": "vault-0"}
+    choices.clear()
+    assert Engine(procedure, stage.scene, stage.record).action_params(step) == {"node": ""}

@@ -23,7 +23,7 @@ from alphapulse_tui.exits import ExitCode
 from alphapulse_tui.runbook.schema import Procedure
 from alphapulse_tui.screens.alarm import Alarm
 from alphapulse_tui.screens.cockpit import Cockpit as CockpitScreen
-from alphapulse_tui.screens.commands import COMMANDS, check_keymap
+from alphapulse_tui.screens.commands import check_keymap
 from alphapulse_tui.screens.themes import load_themes
 from alphapulse_tui.session import Session
 from alphapulse_tui.terminal import TerminalApp, run_in_terminal, unsuitable_terminal
@@ -107,12 +107,13 @@ class Cockpit(TerminalApp[None]):
         await self.session.close()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette: every command of the table that this screen has."""
-        for command in COMMANDS:
-            owner: object = self if command.action.startswith("app.") else screen
-            call = getattr(owner, f"action_{command.action.removeprefix('app.')}", None)
-            if call is not None and command.id != "palette":
-                yield SystemCommand(command.title, command.help, call)
+        """The palette: what can be done here, and what can be opened or mended from anywhere."""
+        from alphapulse_tui.screens.base import CockpitScreen as AnyScreen
+        from alphapulse_tui.screens.palette import command_entries, target_entries
+
+        yield from command_entries(screen, self)
+        if isinstance(screen, AnyScreen):
+            yield from target_entries(screen)
 
 
 def run(profile: Profile, *, config: str = "", read_only: bool = False, ascii_only: bool = False) -> int:

@@ -1,4 +1,4 @@
-"""``alphapulse runbook list|show|run --dry-run``: the procedures without a screen. stdout is data, everything else is stderr."""
+"""``alphapulse runbook list|show|run``: the procedures without a screen. stdout is data, everything else is stderr."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import time
 from typing import Any
 
 import click
+import msgspec
 
 from alphapulse_tui.cli.invocation import Invocation, pass_invocation, takes_profile
 from alphapulse_tui.config.paths import config_file
-from alphapulse_tui.errors import RefusedError, UsageError
+from alphapulse_tui.errors import UsageError
 from alphapulse_tui.exits import ExitCode
 from alphapulse_tui.model.words import age
 from alphapulse_tui.runbook.load import find_procedure, load_procedures
-from alphapulse_tui.runbook.schema import Procedure
+from alphapulse_tui.runbook.schema import Procedure, Step
 
 
 @click.group()
@@ -66,49 +67,115 @@ def show_command(procedure_id: str) -> None:
 
 @runbook.command("run")
 @click.argument("procedure_id", metavar="ID")
-@click.option(
-    "--dry-run",
-    is_flag=True,
-    help="Judge every check and plan every action, send nothing. Needed: without a screen nothing is executed.",
-)
+@click.option("--dry-run", is_flag=True, help="Judge every check and plan every action, send nothing.")
+@click.option("--step", "step_name", default="", metavar="STEP", help="Only this step: its number or its id.")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the procedure.")
+@click.option("--yes", is_flag=True, help="Do safe and disruptive actions without asking.")
+@click.option(
+    "--confirm", default="", metavar="NAME", help="The object that a destructive action may hit, by its name."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of lines.")
 @takes_profile
 @pass_invocation
 def run_command(
-    invocation: Invocation, procedure_id: str, dry_run: bool, params: tuple[str, ...], as_json: bool
+    invocation: Invocation,
+    procedure_id: str,
+    dry_run: bool,
+    step_name: str,
+    params: tuple[str, ...],
+    yes: bool,
+    confirm: str,
+    as_json: bool,
 ) -> ExitCode:
-    """Walk a procedure without changing anything."""
+    """Walk a procedure: checks are judged, actions done and proven, what needs a person is refused.
+
+    Leaves with 0 when every step came out well, 2 when a proof did not hold or an action failed, 3 when something could not be verified, 77
+    when a step was refused. A run that was left is taken up where it stood, here or on the screen.
+    """
     procedure = find_procedure(_procedures(), procedure_id)
-    if not dry_run:
-        raise RefusedError(
-            "Without a screen a procedure can only be tried: add --dry-run, or open it with `alphapulse` and r."
+    values = _values(procedure, params)
+    only = _step(procedure, step_name)
+    if dry_run:
+        from alphapulse_tui.runbook.dry_run import dry_run as walk
+
+        defaults = procedure.defaults(invocation.profile.thresholds)
+        steps = asyncio.run(walk(invocation.profile, procedure, {**defaults, **values}, time.time))
+        _print_all(procedure, [step for step in steps if only is None or step["id"] == only.id], as_json)
+        return ExitCode.UNKNOWN if any(step["verdict"] == "not verified" for step in steps) else ExitCode.OK
+    return _run(invocation, procedure, values, only, (yes, confirm), as_json)
+
+
+def _run(
+    invocation: Invocation,
+    procedure: Procedure,
+    values: dict[str, str],
+    only: Step | None,
+    consent: tuple[bool, str],
+    as_json: bool,
+) -> ExitCode:
+    from alphapulse_tui.runbook.unattended import Consent, Report, run_unattended
+
+    steps: list[dict[str, Any]] = []
+
+    def tell(report: Report) -> None:
+        steps.append(msgspec.to_builtins(report, builtin_types=()))
+        if not as_json:
+            _print(steps[-1])
+
+    code = asyncio.run(
+        run_unattended(
+            invocation.profile,
+            invocation.config_file,
+            procedure,
+            values=values,
+            only=only,
+            consent=Consent(*consent),
+            read_only=invocation.read_only,
+            tell=tell,
         )
-    from alphapulse_tui.runbook.dry_run import dry_run as walk
-
-    values = _values(procedure.defaults(invocation.profile.thresholds), params)
-    steps = asyncio.run(walk(invocation.profile, procedure, values, time.time))
+    )
     if as_json:
-        click.echo(json.dumps({"procedure": procedure.id, "steps": steps}, indent=2))
-    else:
-        _print(steps)
-    return ExitCode.UNKNOWN if any(step["verdict"] == "not verified" for step in steps) else ExitCode.OK
+        _print_all(procedure, steps, as_json)
+    return code
 
 
-def _values(values: dict[str, str], params: tuple[str, ...]) -> dict[str, str]:
-    """``NAME=VALUE`` pairs over the procedure's defaults."""
+def _values(procedure: Procedure, params: tuple[str, ...]) -> dict[str, str]:
+    """``NAME=VALUE`` pairs, every name one of the procedure's parameters."""
+    known = [parameter.name for parameter in procedure.parameters]
+    values = {}
     for pair in params:
         name, equals, value = pair.partition("=")
-        if not equals or name not in values:
+        if not equals or name not in known:
             raise UsageError(
-                f"--param {pair}: write NAME=VALUE with one of: {', '.join(values) or 'none, this procedure has no parameters'}."
+                f"--param {pair}: write NAME=VALUE with one of: {', '.join(known) or 'none, this procedure has no parameters'}."
             )
         values[name] = value
     return values
 
 
-def _print(steps: list[dict[str, Any]]) -> None:
+def _step(procedure: Procedure, name: str) -> Step | None:
+    """The step of that number or id; none for an empty name."""
+    if not name:
+        return None
+    for number, step in enumerate(procedure.steps, 1):
+        if name in (str(number), step.id):
+            return step
+    known = ", ".join(f"{number} {step.id}" for number, step in enumerate(procedure.steps, 1))
+    raise UsageError(f"--step {name}: {procedure.id} has no such step; there are: {known}.")
+
+
+def _print_all(procedure: Procedure, steps: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"procedure": procedure.id, "steps": steps}, indent=2))
+        return
     for step in steps:
-        click.echo(f"{step['number']}. {step['title']}: {step['verdict']}: {step['sentence']}")
-        for name, value in step["evidence"]:
-            click.echo(f"     {name}: {value}")
+        _print(step)
+
+
+def _print(step: dict[str, Any]) -> None:
+    click.echo(f"{step['number']}. {step['title']}: {step['verdict']}: {step['sentence']}")
+    for name, value in step["evidence"]:
+        click.echo(f"     {name}: {value}")
+    after = step.get("after", {})
+    for name, value in step.get("before", {}).items():
+        click.echo(f"     {name}: {value} -> {after.get(name, 'not read again')}")

@@ -185,6 +185,16 @@ class Engine:
                 return case.goto, case.say
         return step.otherwise, "none of the cases fits what was found"
 
+    async def follow_branch(self, step: BranchStep, result: CheckResult) -> tuple[str, str]:
+        """Go where ``result`` suggests: steps that are leapt over are skipped with its reason. Answers the step's id, and why."""
+        goto, why = self.suggestion(step, result)
+        await self.settle(step, StepState.PASSED, f"{result.sentence}: {why}")
+        ids = [each.id for each in self.procedure.steps]
+        for leapt in self.procedure.steps[ids.index(step.id) + 1 : ids.index(goto)]:
+            if not self.step_record(leapt).state.settled:
+                await self.skip(leapt, why)
+        return goto, why
+
     async def run_check(self, step: CheckStep) -> CheckResult:
         """Judge and record. A diagnosis is done once it has looked; a proof must hold; what could not be read fails both."""
         result = CHECKS[step.check](self.scene())

@@ -221,11 +221,11 @@ class CockpitScreen(Screen[None]):
 
         open_procedure(self, procedure, values)
 
-    def open_detail(self, target: str) -> None:
-        """The whole table behind a panel."""
+    def open_detail(self, target: str, view: str = "") -> None:
+        """The whole of what is behind a panel; at its first view, or at the one of that title."""
         from alphapulse_tui.screens.detail import DetailScreen
 
-        self.app.push_screen(DetailScreen(target))
+        self.app.push_screen(DetailScreen(target, view))
 
     def open_fixes(self, target: str, key: str) -> None:
         """Number the fixes of a panel and row; the chosen one is planned."""

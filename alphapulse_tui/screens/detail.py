@@ -65,11 +65,11 @@ class DetailScreen(ListScreen):
     DetailScreen #summary.-shown { display: block; }
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, view: str = "") -> None:
         super().__init__()
         self.target = target
         self.views = VIEWS[target]
-        self.view: View = self.views[0]
+        self.view: View = next((each for each in self.views if each.title == view), self.views[0])
         self._leave_survey: Callable[[], None] = lambda: None
 
     @property
@@ -137,12 +137,18 @@ class DetailScreen(ListScreen):
         silent = reading.problem if reading is not None and reading.link_at(now) is not Link.LIVE else ""
         self.query_one("#head", HeadLine).show(
             Line((*self._names(), (silent, "unknown"))),
-            Line((*badge(reading, now).spans, (f"  {table.shown}/{len(rows)} rows ", "dim"))),
+            Line((*self._badge(reading, now).spans, (f"  {table.shown}/{len(rows)} rows ", "dim"))),
         )
         summary = self.query_one("#summary", HeadLine)
         said = self.view.head(snapshot) if self.view.head is not None and snapshot is not None else Line()
         summary.set_class(bool(said.spans), "-shown")
         summary.show(Line(((" ", "plain"), *said.spans)), Line())
+
+    def _badge(self, reading: Reading[Any] | None, now: float) -> Line:
+        """Health and age; a survey is judged by nobody, so a fresh one is live and never ok."""
+        if reading is not None and self.view.reads not in BOARD_TARGETS and reading.link_at(now) is Link.LIVE:
+            return line(("live", "dim"))
+        return badge(reading, now)
 
     def _names(self) -> tuple[tuple[str, str], ...]:
         """The target, and its views by number where there are several."""

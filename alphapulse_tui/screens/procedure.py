@@ -269,13 +269,7 @@ class ProcedureScreen(CockpitScreen):
         """Follow the suggestion: steps that it leaps over are skipped with its reason."""
         result = self.engine.look(step)
         assert result is not None
-        goto, why = self.engine.suggestion(step, result)
-        await self.engine.settle(step, StepState.PASSED, f"{result.sentence}: {why}")
-        ids = [each.id for each in self.procedure.steps]
-        for leapt in self.procedure.steps[ids.index(step.id) + 1 : ids.index(goto)]:
-            if not self.engine.step_record(leapt).state.settled:
-                await self.engine.skip(leapt, why)
-        self._chosen = goto
+        self._chosen, _ = await self.engine.follow_branch(step, result)
 
     def _ask(self, step: ManualStep, question: str) -> None:
         def answered(text: str | None) -> None:

@@ -222,6 +222,27 @@ async def test_the_palette_opens_and_q_quits() -> None:
     assert app.return_code == 0 and not app.is_running
 
 
+@pytest.mark.parametrize(
+    ("words", "screen"),
+    [
+        ("fix postgresql: terminate idle, poolers", "ActionScreen"),
+        ("procedure vault-sealed", "Cockpit"),
+        ("redis nodes", "DetailScreen"),
+    ],
+)
+async def test_the_palette_finds_fixes_procedures_and_views(words: str, screen: str) -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        post(app, "postgres", snapshots()["postgres"])
+        await pilot.press("colon")
+        await until(lambda: type(app.screen).__name__ == "CommandPalette", 10, "the palette")
+        await pilot.press(*("space" if letter == " " else letter for letter in words))
+        await until(lambda: words in text_of(app).casefold(), 10, "the entry")
+        await pilot.press("enter")
+        await until(lambda: type(app.screen).__name__ != "CommandPalette", 10, "the palette closed")
+        await until(lambda: type(app.screen).__name__.startswith(screen), 10, f"{screen} (a procedure needs a journal)")
+
+
 async def test_no_key_is_promised_for_a_procedure_that_is_not_installed() -> None:
     app, _ = quiet()
     async with app.run_test(size=(120, 40), notifications=True) as pilot:

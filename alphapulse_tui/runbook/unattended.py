@@ -1,0 +1,306 @@
+"""A procedure walked without a screen, its actions done: by a script, or by a person without a terminal.
+
+The same engine, executor and journal as behind the screen, so a run can be begun here and taken up there. What needs a person is refused
+and says so: a manual step, a key share, a destructive action whose object was not named on the command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from alphapulse_tui.config.settings import Profile
+from alphapulse_tui.errors import RefusedError, UnavailableError
+from alphapulse_tui.executor.client import ExecutorClient, ExecutorProblem
+from alphapulse_tui.executor.confirm import required_confirmation
+from alphapulse_tui.exits import ExitCode
+from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
+from alphapulse_tui.runbook.checks import CheckResult, Passed, Scene
+from alphapulse_tui.runbook.engine import Engine, StepState, unfinished
+from alphapulse_tui.runbook.schema import (
+    ActionStep,
+    BranchStep,
+    CheckStep,
+    LinkStep,
+    ManualStep,
+    MessageStep,
+    Procedure,
+    Step,
+    WaitStep,
+)
+from alphapulse_tui.session import Session
+
+LOOK_SECONDS = 15.0
+"""How long a check may stay without an answer of its target before it counts as not verified."""
+
+LOOK_INTERVAL = 0.25
+"""Seconds between two looks at the board."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What the command line agrees to beforehand."""
+
+    yes: bool
+    """Do safe and disruptive actions."""
+    confirm: str = ""
+    """The name of the object that a destructive action may hit."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of one step, as ``--json`` has it."""
+
+    number: int
+    id: str
+    kind: str
+    title: str
+    verdict: str
+    """A check's own word, ``verified``, ``unknown``, ``failed``, ``refused``, ``by hand``, ``skipped`` or ``settled before``."""
+    sentence: str
+    evidence: list[list[str]] = field(default_factory=list)
+    before: dict[str, str] = field(default_factory=dict)
+    after: dict[str, str] = field(default_factory=dict)
+    exit_code: ExitCode = ExitCode.OK
+
+
+class Walker:
+    """Walks one run of one procedure."""
+
+    def __init__(self, session: Session, engine: Engine, consent: Consent) -> None:
+        self._session = session
+        self._engine = engine
+        self._consent = consent
+
+    async def walk(self, only: Step | None) -> AsyncIterator[Report]:
+        """Do ``only`` that step, or every one that is not settled; ends after the first that did not come out well."""
+        for step in self._engine.procedure.steps:
+            if only is not None and step.id != only.id:
+                continue
+            if only is None and self._engine.step_record(step).state.settled:
+                record = self._engine.step_record(step)
+                yield self._report(step, "settled before", record.sentence or record.state.value)
+                continue
+            report = await self._do(step)
+            yield report
+            if report.exit_code is not ExitCode.OK:
+                return
+
+    async def _do(self, step: Step) -> Report:
+        blocking = self._engine.blocked_by(step)
+        if blocking is not None:
+            return self._refused(step, f"first: step {blocking.id} ({blocking.title}).")
+        match step:
+            case CheckStep():
+                return await self._check(step)
+            case ActionStep():
+                return await self._act(step)
+            case WaitStep():
+                return await self._wait(step)
+            case BranchStep():
+                return await self._branch(step)
+            case ManualStep():
+                said = f"{step.ask} Do it, then go on with the steps behind it (--step)."
+                return self._refused(step, said, verdict="by hand")
+            case MessageStep():
+                await self._engine.settle(step, StepState.DONE, f"text for {step.channel} written out")
+                return self._report(step, "by hand", f"to {step.channel}: {step.text}")
+            case LinkStep():
+                url = str(getattr(self._session.profile.links, step.link))
+                await self._engine.settle(step, StepState.DONE, f"address written out: {url}")
+                return self._report(step, "by hand", url)
+
+    async def _look(self, step: Step) -> CheckResult:
+        """The step's check, once its target has answered or had its time."""
+        ends = self._session.now + LOOK_SECONDS
+        while True:
+            result = self._engine.look(step)
+            assert result is not None
+            if result.passed is not Passed.UNKNOWN or self._session.now > ends:
+                return result
+            await asyncio.sleep(LOOK_INTERVAL)
+
+    async def _check(self, step: CheckStep) -> Report:
+        await self._look(step)
+        result = await self._engine.run_check(step)
+        settled = self._engine.step_record(step).state.settled
+        code = ExitCode.OK if settled else _code(result)
+        return self._report(step, result.passed.value, result.sentence, result, exit_code=code)
+
+    async def _branch(self, step: BranchStep) -> Report:
+        result = await self._look(step)
+        if result.passed is Passed.UNKNOWN:
+            return self._report(step, result.passed.value, result.sentence, result, exit_code=ExitCode.UNKNOWN)
+        goto, why = await self._engine.follow_branch(step, result)
+        said = f"{result.sentence}: {why}; goes on at {goto}"
+        return self._report(step, result.passed.value, said, result)
+
+    async def _wait(self, step: WaitStep) -> Report:
+        self._engine.wait_again(step)
+        while True:
+            state, held, result = self._engine.wait_progress(step)
+            if state is not StepState.RUNNING:
+                break
+            await asyncio.sleep(LOOK_INTERVAL)
+        held_well = state is StepState.PASSED
+        said = f"held for {held:.0f} s: {result.sentence}" if held_well else f"did not hold: {result.sentence}"
+        await self._engine.settle(step, state, said)
+        code = ExitCode.OK if held_well else _code(result)
+        return self._report(step, result.passed.value, said, result, exit_code=code)
+
+    async def _act(self, step: ActionStep) -> Report:
+        executor = self._session.executor
+        if executor is None:
+            raise UnavailableError(self._session.executor_problem)
+        try:
+            plan = await executor.plan(step.action, self._engine.action_params(step))
+            refusal = self._why_not(plan)
+            if refusal:
+                return self._refused(step, refusal, evidence=_evidence(plan))
+            return await self._run(step, executor, plan)
+        except ExecutorProblem as problem:
+            return self._report(step, "refused", str(problem), exit_code=problem.exit_code)
+
+    def _why_not(self, plan: Plan) -> str:
+        """Why this plan is not run from here; empty when it is."""
+        if plan.refusal:
+            return plan.refusal
+        if plan.needs_share:
+            return (
+                f"{plan.sentence} A key share is typed by its holder at a terminal: open the procedure on the screen."
+            )
+        if not plan.changes:
+            return ""
+        if plan.risk is Risk.DESTRUCTIVE and self._consent.confirm != plan.confirm_word:
+            return f"{plan.sentence} It is destructive: it needs --yes --confirm {plan.confirm_word!r}, the name of what it hits."
+        if not self._consent.yes:
+            return f"{plan.sentence} Nothing was sent: it needs --yes."
+        return ""
+
+    async def _run(self, step: ActionStep, executor: ExecutorClient, plan: Plan) -> Report:
+        desk = self._session.desk
+        incident = desk.open.id if desk is not None and desk.open is not None else ""
+        report = self._report(step, "unknown", "no word of its outcome", exit_code=ExitCode.UNKNOWN)
+        report.evidence = _evidence(plan)
+        confirmation = required_confirmation(plan) if plan.changes else ""
+        reason = f"procedure {self._engine.procedure.id}: {step.title} (without a screen)"
+        async for progress in executor.execute(plan, confirmation=confirmation, reason=reason, incident=incident):
+            report.before = progress.before or report.before
+            if progress.result is not None:
+                report.verdict, report.sentence = progress.result.outcome.value, progress.result.sentence
+                report.exit_code = _OUTCOME_CODES[progress.result.outcome] if plan.changes else ExitCode.OK
+            elif progress.verification is not None:
+                found = progress.verification
+                report.verdict, report.sentence, report.after = found.verdict.value, found.sentence, found.reading
+                report.exit_code = _VERDICT_CODES[found.verdict]
+        await self._engine.acted(step, report.exit_code is ExitCode.OK)
+        return report
+
+    def _report(
+        self,
+        step: Step,
+        verdict: str,
+        sentence: str,
+        result: CheckResult | None = None,
+        exit_code: ExitCode = ExitCode.OK,
+    ) -> Report:
+        number = self._engine.procedure.steps.index(step) + 1
+        rows = [list(row) for row in result.rows] if result is not None else []
+        return Report(number, step.id, step.kind, step.title, verdict, sentence, rows, exit_code=exit_code)
+
+    def _refused(
+        self, step: Step, sentence: str, *, verdict: str = "refused", evidence: list[list[str]] | None = None
+    ) -> Report:
+        report = self._report(step, verdict, sentence, exit_code=ExitCode.REFUSED)
+        report.evidence = evidence or []
+        return report
+
+
+_OUTCOME_CODES = {
+    Outcome.DONE: ExitCode.UNKNOWN,  # An answer is no proof; the verification that follows is.
+    Outcome.FAILED: ExitCode.CRITICAL,
+    Outcome.UNKNOWN: ExitCode.UNKNOWN,
+    Outcome.REFUSED: ExitCode.REFUSED,
+}
+
+_VERDICT_CODES = {
+    Verdict.VERIFIED: ExitCode.OK,
+    Verdict.PENDING: ExitCode.UNKNOWN,
+    Verdict.CONTRADICTED: ExitCode.CRITICAL,
+    Verdict.UNKNOWN: ExitCode.UNKNOWN,
+}
+
+
+def _code(result: CheckResult) -> ExitCode:
+    return ExitCode.UNKNOWN if result.passed is Passed.UNKNOWN else ExitCode.CRITICAL
+
+
+def _evidence(plan: Plan) -> list[list[str]]:
+    """The shell form, the victims and the warnings, for whoever reads what was about to be done."""
+    return [
+        ["by hand", plan.shell],
+        *([victim.key, victim.label] for victim in plan.victims),
+        *(["warning", warning] for warning in plan.warnings),
+    ]
+
+
+@asynccontextmanager
+async def _sitting(profile: Profile, config: str, read_only: bool) -> AsyncIterator[Session]:
+    """A session with sources, journal and executor, closed at the end."""
+    session = Session(profile, config=config, read_only=read_only)
+    try:
+        await session.start_sources()
+        desk = session.spawn(session.open_desk(), "journal")
+        while session.desk is None:
+            if desk.done():
+                raise UnavailableError(session.journal_problem)
+            await asyncio.sleep(LOOK_INTERVAL)
+        await session.start_executor()
+        yield session
+    finally:
+        await session.close()
+
+
+async def run_unattended(
+    profile: Profile,
+    config: str,
+    procedure: Procedure,
+    *,
+    values: dict[str, str],
+    only: Step | None,
+    consent: Consent,
+    read_only: bool,
+    tell: Callable[[Report], None],
+) -> ExitCode:
+    """Walk ``procedure`` (``only`` one step of it), tell each step as it ends, and answer the code of the last one.
+
+    A run that was left is taken up where it stood; ``values`` are the parameters given on the command line.
+
+    Raises:
+        UnavailableError: there is no journal, or no executor where an action is due.
+        RefusedError: every step was settled before: there is nothing to run.
+    """
+    code = ExitCode.OK
+    done = 0
+    async with _sitting(profile, config, read_only) as session:
+        leave = session.survey(*procedure.reads)
+        desk = session.desk
+        assert desk is not None
+        engine = Engine(procedure, _scene_of(session), desk.record, unfinished(desk.events, procedure.id))
+        await engine.start()
+        await engine.set_params(values)
+        async for report in Walker(session, engine, consent).walk(only):
+            tell(report)
+            code = report.exit_code
+            done += report.verdict != "settled before"
+        leave()
+    if not done:
+        raise RefusedError(f"Every step of {procedure.id} was settled before; name one with --step to do it again.")
+    return code
+
+
+def _scene_of(session: Session) -> Callable[[], Scene]:
+    return lambda: Scene(session.board.readings, session.now, time.time(), session.profile.thresholds)

@@ -1,0 +1,48 @@
+"""What the command palette (`:`) finds by name: this screen's commands, every procedure, every view, every fix that is possible now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from textual.app import SystemCommand
+
+from alphapulse_tui.model.fixes.contract import Fix
+from alphapulse_tui.model.fixes.menu import fixes_for
+from alphapulse_tui.screens.base import CockpitScreen
+from alphapulse_tui.screens.commands import COMMANDS
+from alphapulse_tui.screens.tables.all import TITLES, VIEWS
+from alphapulse_tui.session import BOARD_TARGETS
+
+
+def command_entries(*owners: object) -> Iterable[SystemCommand]:
+    """Every command of the table that one of ``owners`` can do; those of the program begin with ``app.``."""
+    for command in COMMANDS:
+        call = _method(owners, f"action_{command.action.removeprefix('app.')}")
+        if call is not None and command.id != "palette":
+            yield SystemCommand(command.title, command.help, call)
+
+
+def target_entries(screen: CockpitScreen) -> Iterable[SystemCommand]:
+    """Procedures, views and fixes; a fix is planned and asks before anything is sent, as from its menu."""
+    for procedure in screen.cockpit.procedures.values():
+        yield SystemCommand(f"procedure {procedure.id}", procedure.title, partial(screen.open_procedure, procedure.id))
+    for target, views in VIEWS.items():
+        for view in views:
+            said = f"The view {view.title} of {TITLES[target]}."
+            yield SystemCommand(f"{TITLES[target]} {view.title}", said, partial(screen.open_detail, target, view.title))
+    session = screen.session
+    for target in BOARD_TARGETS:
+        for fix in fixes_for(target, "", session.board.readings, session.now):
+            if not fix.why_not:
+                yield SystemCommand(
+                    f"fix {TITLES[target]}: {fix.title}", f"Plans {fix.action_id}.", _planning(screen, fix)
+                )
+
+
+def _planning(screen: CockpitScreen, fix: Fix) -> Callable[[], None]:
+    return partial(screen.open_action, fix.action_id, dict(fix.params), title=fix.title)
+
+
+def _method(owners: tuple[object, ...], name: str) -> Callable[[], object] | None:
+    return next((found for owner in owners if (found := getattr(owner, name, None)) is not None), None)

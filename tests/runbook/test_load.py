@@ -54,6 +54,12 @@ MISTAKES = {
     "unknown check": (GOOD.replace("vault.seal", "vault.sael"), 12, "did you mean 'vault.seal'?"),
     "missing why": (GOOD.replace("    why: To see it.\n", ""), 8, "why"),
     "no steps": (GOOD[: GOOD.index("steps:")] + "steps: []\n", 7, "steps"),
+    "unknown survey": (GOOD + "reads: [postgres-lokcs]\n", 13, "no survey 'postgres-lokcs'"),
+    "unknown pick": (
+        GOOD + "parameters: [{name: node, title: a node, pick: vault.sael}]\n",
+        13,
+        "did you mean 'vault.seal'?",
+    ),
     "needs nothing": (GOOD + "    needs: later\n", 13, "no earlier step 'later'"),
     "hostile": (GOOD.replace("vault.seal", '"\\e]52;c;x\\a[/x]"'), 12, "no check"),
 }

@@ -91,8 +91,32 @@ class WriteLink(Link):
             raise
         return _object(body)
 
+    async def evict(self, pod: str, uid: str) -> None:
+        """Ask for this very pod to be ended: unlike a delete, a disruption budget may refuse it.
+
+        Raises:
+            Overtaken: a pod of that name has another uid by now.
+            ActionProblem: refused, or never sent: nothing was changed.
+            SentWithoutAnswer: sent, and no answer.
+        """
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod, "namespace": self.namespace},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        }
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/eviction"
+        await self._ask("POST", path, "pods/eviction [create]", None, WRITE_SECONDS, body, "application/json")
+
     async def _ask(
-        self, method: str, path: str, right: str, params: Mapping[str, str] | None, seconds: float, body: Any = None
+        self,
+        method: str,
+        path: str,
+        right: str,
+        params: Mapping[str, str] | None,
+        seconds: float,
+        body: Any = None,
+        content: str = "application/json-patch+json",
     ) -> tuple[int, bytes]:
         try:
             client = await self._connected()
@@ -102,7 +126,7 @@ class WriteLink(Link):
 
         headers = {"Accept": "application/json, */*"}
         if body is not None:
-            headers["Content-Type"] = "application/json-patch+json"
+            headers["Content-Type"] = content
         changes = method != "GET"
         try:
             async with asyncio.timeout(seconds):

@@ -61,7 +61,13 @@ def _client(timeout: float, ca_file: str) -> httpx.AsyncClient:
     )
 
 
-async def get(asking: httpx.AsyncClient, url: str, what: str, params: Mapping[str, str] | None = None) -> Answer:
+async def get(
+    asking: httpx.AsyncClient,
+    url: str,
+    what: str,
+    params: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
     """The answer to a GET, whatever its code; :class:`Unreachable` with a sentence about ``what`` when there is none.
 
     A connection that was kept from the last poll may be closed by the server at the very moment of its use; then it is asked once more,
@@ -69,15 +75,21 @@ async def get(asking: httpx.AsyncClient, url: str, what: str, params: Mapping[st
     """
     try:
         try:
-            return await _get(asking, url, what, params)
+            return await _get(asking, url, what, params, headers)
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            return await _get(asking, url, what, params)
+            return await _get(asking, url, what, params, headers)
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
         raise Unreachable(f"{what} {_said(error)}") from None
 
 
-async def _get(asking: httpx.AsyncClient, url: str, what: str, params: Mapping[str, str] | None) -> Answer:
-    async with asking.stream("GET", url, params=params) as response:
+async def _get(
+    asking: httpx.AsyncClient,
+    url: str,
+    what: str,
+    params: Mapping[str, str] | None,
+    headers: Mapping[str, str] | None,
+) -> Answer:
+    async with asking.stream("GET", url, params=params, headers=headers) as response:
         body = bytearray()
         async for chunk in response.aiter_bytes():
             body += chunk

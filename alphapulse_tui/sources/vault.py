@@ -148,7 +148,7 @@ class VaultSource(Source[VaultSnapshot]):
                 url=url, token=token, timeout=2.5, verify=self._ca_file or True, allow_redirects=False, session=session
             )
             mine = asking.auth.token.lookup_self()["data"]
-            expires = _moment(mine.get("expire_time"))
+            expires = moment(mine.get("expire_time"))
             try:
                 answer = asking.read(AUTOPILOT)
             except hvac.exceptions.Forbidden:
@@ -236,7 +236,7 @@ def raft_health(state: Mapping[str, Any]) -> RaftHealth:
         raise Unreachable("raft's autopilot answers in an unknown form") from None
 
 
-def _moment(text: object) -> float | None:
+def moment(text: object) -> float | None:
     """RFC 3339 with nanoseconds, in unix seconds; none for a token that never ends."""
     if not isinstance(text, str):
         return None

@@ -173,6 +173,10 @@ class Engine:
         }
         return {**self.params, **picked}
 
+    def filled(self, text: str) -> str:
+        """A command or an instruction with this run's values in it; one that has no value yet stays a placeholder."""
+        return fill(text, {name: value for name, value in self.values().items() if value})
+
     def action_params(self, step: ActionStep) -> dict[str, str]:
         """The action's parameters with this run's values in them."""
         values = self.values()

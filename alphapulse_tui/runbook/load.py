@@ -210,9 +210,9 @@ def _unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 
 def fill(text: str, values: dict[str, str]) -> str:
-    """``text`` with every ``{parameter}`` replaced.
+    """``text`` with every ``{parameter}`` replaced; what is no parameter stays as it is.
 
-    >>> fill("older than {idle-seconds} s", {"idle-seconds": "600"})
-    'older than 600 s'
+    >>> fill("older than {idle-seconds} s {state}", {"idle-seconds": "600"})
+    'older than 600 s {state}'
     """
-    return _PLACEHOLDER.sub(lambda match: values[match.group(1)], text)
+    return _PLACEHOLDER.sub(lambda match: values.get(match.group(1), match.group(0)), text)

@@ -338,7 +338,7 @@ class ProcedureScreen(CockpitScreen):
 
     def action_copy(self) -> None:
         """Copy the command that we run, or the runbook's."""
-        text = self.step.run or self.step.written
+        text = self.engine.filled(self.step.run) or self.step.written
         if text:
             copy(self.app, text, "it stands under As we run it (w).")
         else:

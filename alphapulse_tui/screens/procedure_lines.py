@@ -66,14 +66,14 @@ def step_view(engine: Engine, step: Step, width: int, *, waiting: bool, written:
         lines += wrap(f"recorded: {record.sentence}", width, "dim")
     lines += [Line(), *wrap(step.why, width)]
     if isinstance(step, ManualStep):
-        lines += [Line(), *wrap(step.ask, width, "strong")]
+        lines += [Line(), *wrap(engine.filled(step.ask), width, "strong")]
     if isinstance(step, ActionStep) and step.params:
         values = ", ".join(f"{name} {value}" for name, value in engine.action_params(step).items())
         lines.append(line(("with ", "dim"), values))
     if result is not None:
         lines += _evidence(result)
     if written:
-        lines += _written(step, width)
+        lines += _written(engine, step, width)
     return lines
 
 
@@ -111,9 +111,13 @@ def _evidence(result: CheckResult) -> list[Line]:
     return lines
 
 
-def _written(step: Step, width: int) -> list[Line]:
+def _written(engine: Engine, step: Step, width: int) -> list[Line]:
     lines: list[Line] = []
-    for title, text in (("As the runbook writes it", step.written), ("As we run it", step.run), ("Why", step.because)):
+    for title, text in (
+        ("As the runbook writes it", step.written),
+        ("As we run it", engine.filled(step.run)),
+        ("Why", step.because),
+    ):
         if text:
             where = f" ({step.section})" if title.startswith("As the") and step.section else ""
             lines += [Line(), line((title + where, "title"))]

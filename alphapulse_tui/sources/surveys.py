@@ -5,7 +5,8 @@ A survey is a source like any other; its board key is ``TARGET-WHAT``. ``Session
 
 from __future__ import annotations
 
+from alphapulse_tui.sources import vault_surveys
 from alphapulse_tui.sources.recipes import Recipe
 
-SURVEYS: tuple[Recipe, ...] = ()
+SURVEYS: tuple[Recipe, ...] = (*vault_surveys.SURVEYS,)
 """Every survey."""

@@ -30,8 +30,10 @@ def walk_vault_sealed(cockpit: CockpitTerminal, shares: list[str]) -> None:
     """The whole procedure by keys, the cockpit being on its first step."""
     cockpit.run_step("Which nodes are sealed", "sealed: vault-")
     cockpit.run_step("What opens it", "Shamir: 3 of 5 key shares")
+    cockpit.run_step("What sealed it", "its process was started anew")
     cockpit.run_step("Why did it seal")
     cockpit.answer("What was done or found?", "the pod restarted")
+    cockpit.run_step("How many must be opened")
     cockpit.run_step("Is a round of shares under way", "no share has been given yet")
     for given, share in enumerate(shares, 1):
         cockpit.run_step("Give a key share")

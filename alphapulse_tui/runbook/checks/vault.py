@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alphapulse_tui.model.vault import VaultSnapshot
+from alphapulse_tui.model.vault_log import Cause, VaultLogs
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
 
 
@@ -83,6 +84,60 @@ def round_state(scene: Scene) -> CheckResult:
     return CheckResult(Passed.YES, "no share has been given yet", rows, "fresh")
 
 
+def why(scene: Scene) -> CheckResult:
+    """Why each sealed node sealed, as far as its log and its pod tell."""
+    snapshot: VaultSnapshot | None = scene.snapshot("vault")
+    if snapshot is None:
+        return scene.silence("vault")
+    if not snapshot.sealed:
+        return CheckResult(Passed.YES, "no node is sealed", (), "open")
+    logs: VaultLogs | None = scene.snapshot("vault-logs")
+    if logs is None:
+        silence = scene.silence("vault-logs").sentence
+        return CheckResult(Passed.UNKNOWN, f"why is not known from here: {silence}", (), "unknown")
+    found = [(node, logs.of(node.name)) for node in snapshot.sealed]
+    rows = tuple(
+        (node.name, "its log is not read" if log is None else log.problem or log.seal.sentence) for node, log in found
+    )
+    causes = {log.seal.cause for _, log in found if log is not None and not log.problem}
+    for cause, said in _CAUSES.items():
+        if cause in causes:
+            return CheckResult(Passed.YES, said, rows, cause.value)
+    return CheckResult(Passed.UNKNOWN, "the logs do not say why: look at the timeline, ask", rows, "unknown")
+
+
+_CAUSES = {
+    Cause.PERSON: "somebody sealed it on purpose: ask who and why before you open it",
+    Cause.KMS: "its KMS does not open it: mend that (network, IAM, state of the key)",
+    Cause.STORAGE: "it lost its storage: mend the disk before you open it",
+    Cause.RESTART: "its process was started anew; a Shamir node always comes back sealed",
+}
+"""The gravest first."""
+
+
+def quorum(scene: Scene) -> CheckResult:
+    """How many nodes must be open before raft can elect a leader, and how many are."""
+    snapshot: VaultSnapshot | None = scene.snapshot("vault")
+    if snapshot is None:
+        return scene.silence("vault")
+    total, needed = len(snapshot.nodes), len(snapshot.nodes) // 2 + 1
+    opened = [node for node in snapshot.nodes if not node.problem and node.initialized and not node.sealed]
+    rows = tuple((node.name, node.problem or node.role) for node in snapshot.nodes)
+    silent = [node.name for node in snapshot.nodes if node.problem]
+    if snapshot.active is not None:
+        said = f"{snapshot.active.name} leads; {len(opened)} of {total} nodes are open"
+        return CheckResult(Passed.YES, said, rows, "led")
+    if len(opened) >= needed:
+        return CheckResult(Passed.NO, f"{len(opened)} of {total} are open: enough, an election is due", rows, "enough")
+    lacking = needed - len(opened)
+    said = f"no quorum: {len(opened)} of {total} nodes are open, {lacking} more must be before one can lead"
+    openable = len(snapshot.sealed)
+    if openable < lacking:
+        said += f"; only {openable} can be unsealed: bring {', '.join(silent) or 'another'} back first"
+        return CheckResult(Passed.NO, said, rows, "lost")
+    return CheckResult(Passed.NO, said, rows, "short")
+
+
 def serving(scene: Scene) -> CheckResult:
     """Exactly one node answers as active, and raft has a quorum to spare."""
     snapshot: VaultSnapshot | None = scene.snapshot("vault")
@@ -98,7 +153,8 @@ def serving(scene: Scene) -> CheckResult:
         )
     active = snapshot.active
     if active is None:
-        return CheckResult(Passed.NO, "no node answers 200: Vault serves nobody", tuple(rows), "no-active")
+        said = f"no node answers 200: Vault serves nobody; {quorum(scene).sentence}"
+        return CheckResult(Passed.NO, said, tuple(rows), "no-active")
     if snapshot.sealed:
         return CheckResult(
             Passed.NO, f"{active.name} serves, but {len(snapshot.sealed)} node is still sealed", tuple(rows), "sealed"
@@ -111,6 +167,8 @@ def serving(scene: Scene) -> CheckResult:
 CHECKS: dict[str, Check] = {
     "vault.seal": seal,
     "vault.seal-type": seal_type,
+    "vault.why": why,
+    "vault.quorum": quorum,
     "vault.round": round_state,
     "vault.serving": serving,
 }

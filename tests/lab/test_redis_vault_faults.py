@@ -192,6 +192,13 @@ def bears_one_failure(lab: LabHandle) -> bool:
     return vault_is_well(lab)
 
 
+def answers_alone(lab: LabHandle) -> bool:
+    """Two are silent; the third says that it is open and that somebody else leads."""
+    codes = [lab.bao(ordinal, "status").returncode for ordinal in range(3)]
+    told = json.loads(lab.bao(codes.index(0), "status", "-format=json").stdout)
+    return sorted(codes) == [0, 1, 1] and told["is_self"] is False and bool(told["leader_address"])
+
+
 @dataclass(frozen=True)
 class Case:
     symptom: Callable[[LabHandle], bool]
@@ -207,6 +214,7 @@ CASES = {
     "vault-slow": Case(is_slow, is_quick),
     "vault-peer-lost": Case(has_nothing_to_spare, bears_one_failure),
     "vault-sealed-one": Case(has_a_sealed_node, vault_is_well),
+    "vault-quorum-lost": Case(answers_alone, vault_is_well),
 }
 
 

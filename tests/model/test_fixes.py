@@ -13,7 +13,8 @@ from alphapulse_tui.model.health import Finding, Health
 from alphapulse_tui.model.kubernetes import Container, KubernetesSnapshot, Pod, Revision, Workload
 from alphapulse_tui.model.postgres import PostgresSnapshot, Session
 from alphapulse_tui.model.reading import Link, Reading
-from alphapulse_tui.model.vault import VaultNode, VaultSnapshot
+from alphapulse_tui.model.vault import RaftHealth, VaultNode, VaultSnapshot
+from alphapulse_tui.model.vault_raft import Peer, SurveyedNode, VaultSurvey
 
 NOW = 100.0
 
@@ -103,7 +104,7 @@ def vault(*nodes: VaultNode, key: str = "") -> tuple[Fix, ...]:
 
 def test_one_sealed_node_is_the_next_one():
     found = vault(node("vault-0"), node("vault-1", sealed=True, progress=1))
-    assert [(fix.title, fix.why_not) for fix in found] == [
+    assert [(fix.title, fix.why_not) for fix in found[:2]] == [
         ("unseal next node: vault-1 (1/3)", ""),
         ("reset the unseal round of vault-1", ""),
     ]
@@ -113,7 +114,7 @@ def test_one_sealed_node_is_the_next_one():
 def test_several_sealed_nodes_get_one_share_each():
     found = vault(node("vault-0", sealed=True), node("vault-1", sealed=True))
     assert found[0].title == "give one share to all 2 sealed nodes" and found[0].suggested and found[0].params == ()
-    assert found[-1].why_not == "no round of shares is under way"
+    assert by_id(found)["vault.reset-unseal"].why_not == "no round of shares is under way"
     row = vault(node("vault-0", sealed=True), node("vault-1", sealed=True), key="vault-1")
     assert row[0].suggested and dict(row[0].params) == {"node": "vault-1"}
 
@@ -129,6 +130,59 @@ def test_several_sealed_nodes_get_one_share_each():
 def test_why_shares_do_not_help(nodes, words):
     found = vault(*nodes)
     assert words in found[0].why_not and not found[0].suggested
+
+
+ACTIVE = node("vault-0", health_code=200, is_leader=True)
+
+
+def by_id(found: tuple[Fix, ...]) -> dict[str, Fix]:
+    return {fix.action_id: fix for fix in found}
+
+
+def raft(tolerance: int) -> RaftHealth:
+    return RaftHealth(healthy=bool(tolerance), failure_tolerance=tolerance, leader="vault-0", voters=3)
+
+
+def cluster(key: str = "", tolerance: int = 1, *others: VaultNode) -> dict[str, Fix]:
+    nodes = (ACTIVE, *(others or (node("vault-1", health_code=429), node("vault-2", health_code=429))))
+    return by_id(fixes("vault", key, vault=reading("vault", VaultSnapshot(nodes, raft(tolerance)))))
+
+
+def test_a_whole_cluster_may_change_its_leader_and_restart_a_standby():
+    found = cluster()
+    assert (found["vault.step-down"].title, found["vault.step-down"].why_not) == ("let vault-0 step down", "")
+    assert found["vault.restart-node"].params == () and not found["vault.restart-node"].why_not
+    assert found["vault.remove-peer"].why_not == "every node answers"
+    assert dict(cluster("vault-2")["vault.restart-node"].params) == {"node": "vault-2"}
+    assert cluster("vault-0")["vault.restart-node"].why_not == "it leads: let it step down first"
+    assert cluster("vault-1")["vault.remove-peer"].why_not == "vault-1 answers: it is not dead"
+
+
+def test_without_a_spare_nobody_steps_down_and_the_silent_one_may_leave_raft():
+    found = cluster("", 0, node("vault-1", health_code=429), node("vault-2", problem="vault-2 refuses connections"))
+    assert found["vault.step-down"].why_not == "raft has no node to spare"
+    assert dict(found["vault.remove-peer"].params) == {"peer": "vault-2"}
+    assert not found["vault.remove-peer"].why_not
+
+
+def test_without_a_leader_nothing_is_offered_but_shares():
+    found = by_id(vault(node("vault-0", problem="silent"), node("vault-1", health_code=429)))
+    for action in ("vault.step-down", "vault.restart-node", "vault.remove-peer"):
+        assert found[action].why_not == "no node leads: without a quorum raft can change nothing"
+
+
+def test_a_dead_server_of_raft_is_offered_to_be_taken_out_first():
+    peer = Peer("vault-2", "c:1", voter=True, leader=False, healthy=False, says="no answer")
+    survey = VaultSurvey((SurveyedNode("vault-0", "a", code=200),), (peer,), "vault-0", False, 0)
+    nodes = VaultSnapshot((ACTIVE, node("vault-2", problem="silent")))
+    found = fixes(
+        "vault-raft", "vault-2", **{"vault-raft": reading("vault-raft", survey), "vault": reading("vault", nodes)}
+    )
+    assert (found[0].action_id, found[0].suggested, dict(found[0].params)) == (
+        "vault.remove-peer",
+        True,
+        {"peer": "vault-2"},
+    )
 
 
 def pod(name: str = "api-1", status: str = "Running", **container: Any) -> Pod:

@@ -56,7 +56,7 @@ async def test_a_procedure_left_is_taken_up_where_it_stood() -> None:
     await first.skip(first.procedure.step("seal-type"), "known")
     second = stage.engine()
     await second.start()
-    assert second.current.id == "why-sealed"
+    assert second.current.id == "kms"
     assert second.step_record(first.procedure.step("seal-type")).reason == "known"
     assert [event.kind for event in stage.events].count(Kind.PROCEDURE_STARTED) == 1
 

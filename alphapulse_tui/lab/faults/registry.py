@@ -32,6 +32,7 @@ MODULES = (
     "vault_sealed_all",
     "vault_slow",
     "vault_peer_lost",
+    "vault_quorum_lost",
     "connection_storm",
     "idle_in_transaction",
     "api_crashloop_database",

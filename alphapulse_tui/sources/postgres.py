@@ -1,23 +1,19 @@
-"""PostgreSQL: one warm connection a server, slots, sessions, who blocks whom, replication.
+"""PostgreSQL: slots, sessions, who blocks whom, replication.
 
-The connection is opened once and kept, so that we are already inside when the slots run out. It cannot write (``default_transaction_
-read_only``), cannot wait long (statement and lock time-outs) and says who it is. Replicas are asked at the same time, each on its own
+Each server has one warm connection (``postgres_link``). Replicas are asked at the same time, each on its own
 connection, and a hung one marks only itself. Queries: ``sources/sql``. Made by ``build``; read by the cockpit and the headless ``status``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import asyncpg
 
-from alphapulse_tui.errors import AlphaPulseError
-from alphapulse_tui.model.health import Finding, Health, Severity
+from alphapulse_tui.model.health import Finding
 from alphapulse_tui.model.postgres import (
     ConnectionLimit,
     PostgresSnapshot,
@@ -29,36 +25,20 @@ from alphapulse_tui.model.postgres import (
 )
 from alphapulse_tui.model.rules import postgres as rules
 from alphapulse_tui.model.thresholds import Thresholds
-from alphapulse_tui.sources.contract import Denied, Source, SourceProblem, Unreachable
+from alphapulse_tui.sources.contract import Source, SourceProblem
 from alphapulse_tui.sources.node import Node
+from alphapulse_tui.sources.postgres_link import TARGET, PostgresLink, Server, grant
 from alphapulse_tui.sources.replication import WalHistory
 from alphapulse_tui.sources.sql import query
 from alphapulse_tui.text import clean
 
-TARGET = "postgres"
-
-SERVER_SETTINGS = {
-    "application_name": "alphapulse-tui",
-    "statement_timeout": "4000",
-    "lock_timeout": "500",
-    "idle_in_transaction_session_timeout": "10000",
-    "default_transaction_read_only": "on",
-}
-"""Milliseconds; the panels' session must never be the problem that it shows (facts 8.2)."""
+__all__ = ["PostgresSource", "Server"]
 
 QUERY_LIMIT = 2048
 """Bytes of a session's query that are kept."""
 
 CLOCK_SLACK = 1.0
 """Seconds of difference between two readings of a clock that are the network's, not the clock's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """One server: what it is called, and the arguments of ``asyncpg.connect``, made anew for every connection (a password may change)."""
-
-    name: str
-    arguments: Callable[[], Mapping[str, Any]]
 
 
 class PostgresSource(Source[PostgresSnapshot]):
@@ -79,9 +59,12 @@ class PostgresSource(Source[PostgresSnapshot]):
     ) -> None:
         self._thresholds = thresholds or Thresholds()
         self._clock = clock
-        self._primary = _Connection(primary)
-        self._replicas = [_Connection(replica) for replica in replicas]
-        self._nodes = [Node(link.name, link.replica_row, self.deadline, link.drop) for link in self._replicas]
+        self._primary = PostgresLink(primary)
+        self._replicas = [PostgresLink(replica) for replica in replicas]
+        self._nodes = [
+            Node(link.name, partial(link.ask, partial(_replica_row, link)), self.deadline, link.drop)
+            for link in self._replicas
+        ]
         self._history = WalHistory()
         self._offset = 0.0
 
@@ -89,7 +72,7 @@ class PostgresSource(Source[PostgresSnapshot]):
         """The primary's reading and every replica's; raises when the primary cannot be read."""
         asking = asyncio.gather(*(node.ask(self.patience) for node in self._nodes), return_exceptions=True)
         try:
-            rows = await self._primary.primary_rows()
+            rows = await self._primary.ask(_primary_rows)
         except BaseException:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
@@ -205,112 +188,23 @@ class PostgresSource(Source[PostgresSnapshot]):
         )
 
 
-class _Connection:
-    """One server's warm connection, opened by the first question."""
-
-    def __init__(self, server: Server) -> None:
-        self.name = server.name
-        self._server = server
-        self._open: asyncpg.Connection | None = None
-        self._version = 0
-
-    async def primary_rows(self) -> dict[str, list[asyncpg.Record]]:
-        """Rows of every query, by query name."""
-        rows: dict[str, list[asyncpg.Record]] = await self._guarded(self._primary_rows)
-        return rows
-
-    async def replica_row(self) -> asyncpg.Record:
-        """The one row of ``replica.sql``."""
-        return await self._guarded(self._replica_row)
-
-    async def _primary_rows(self, connection: asyncpg.Connection) -> dict[str, list[asyncpg.Record]]:
-        rows = {"connections": await connection.fetch(query("connections"))}
-        totals = rows["connections"][0]
-        rows["blockers"] = await connection.fetch(query("blockers")) if totals["lock_waiting"] else []
-        chain = {row["pid"] for row in rows["blockers"]} | {
-            pid for row in rows["blockers"] for pid in row["blocked_by"]
-        }
-        rows["sessions"] = await connection.fetch(query("sessions"), sorted(chain))
-        # A standby refuses pg_current_wal_lsn (55000), and has no standbys worth a look.
-        for name in (
-            ("groups", "limits", "slots") if totals["in_recovery"] else ("groups", "limits", "slots", "standbys")
-        ):
-            rows[name] = await connection.fetch(query(name))
-        rows.setdefault("standbys", [])
-        return rows
-
-    async def _replica_row(self, connection: asyncpg.Connection) -> asyncpg.Record:
-        return await connection.fetchrow(query("replica", self._version))
-
-    async def _guarded(self, ask: Callable[[asyncpg.Connection], Any]) -> Any:
-        """``ask`` on the warm connection; every known way to fail becomes a sentence, and the connection is dropped if it may be broken."""
-        try:
-            return await ask(await self._connected())
-        except asyncpg.InsufficientPrivilegeError as refusal:
-            raise Denied(
-                f"{self.name} refuses to show its activity ({clean(refusal.message)}): GRANT pg_monitor to the role"
-            ) from None
-        except asyncpg.PostgresError as error:
-            if not isinstance(error, asyncpg.QueryCanceledError):
-                await self.drop()
-            raise told(self.name, error) from None
-        except (asyncpg.InterfaceError, OSError, ssl.SSLError) as error:
-            await self.drop()
-            raise told(self.name, error) from None
-        except AlphaPulseError as error:
-            raise Denied(error.sentence) from None
-        except asyncio.CancelledError:
-            await self.drop()  # Somewhere inside an answer: the next question needs a clean connection.
-            raise
-
-    async def _connected(self) -> asyncpg.Connection:
-        if self._open is None or self._open.is_closed():
-            self._open = await asyncpg.connect(
-                **self._server.arguments(), server_settings=SERVER_SETTINGS, timeout=4.0, command_timeout=4.0
-            )
-            version = self._open.get_server_version()
-            self._version = version.major * 10000 + version.minor
-        return self._open
-
-    async def drop(self) -> None:
-        """Cut the connection without waiting for a server that may be hung."""
-        if self._open is not None:
-            self._open.terminate()
-            self._open = None
+async def _primary_rows(connection: asyncpg.Connection) -> dict[str, list[asyncpg.Record]]:
+    """Rows of every query of the primary, by query name."""
+    rows = {"connections": await connection.fetch(query("connections"))}
+    totals = rows["connections"][0]
+    rows["blockers"] = await connection.fetch(query("blockers")) if totals["lock_waiting"] else []
+    chain = {row["pid"] for row in rows["blockers"]} | {pid for row in rows["blockers"] for pid in row["blocked_by"]}
+    rows["sessions"] = await connection.fetch(query("sessions"), sorted(chain))
+    # A standby refuses pg_current_wal_lsn (55000), and has no standbys worth a look.
+    for name in ("groups", "limits", "slots") if totals["in_recovery"] else ("groups", "limits", "slots", "standbys"):
+        rows[name] = await connection.fetch(query(name))
+    rows.setdefault("standbys", [])
+    return rows
 
 
-def told(name: str, error: Exception) -> SourceProblem:
-    """``error`` as a sentence for a person (messages: facts 2.1.1 and 10.2)."""
-    message = clean(getattr(error, "message", None) or error, 300)
-    if isinstance(error, asyncpg.TooManyConnectionsError):
-        finding = Finding(
-            TARGET,
-            Health.CRITICAL,
-            f"{name} has no connection slot left for us: {message}",
-            name,
-            "pg-connections",
-            Severity.P1,
-            "runbook 4.2",
-        )
-        return Unreachable(finding.sentence, (finding,))
-    if isinstance(error, asyncpg.InvalidPasswordError | asyncpg.InvalidAuthorizationSpecificationError):
-        return Denied(f"{name} does not let us in: {message}; check user and password file of the profile")
-    if isinstance(error, asyncpg.InvalidCatalogNameError):
-        return Denied(f"{name}: {message}; check the database of the profile")
-    if isinstance(error, asyncpg.ProtocolViolationError) and "startup parameter" in message:
-        return Denied(f"{name} is a pooler ({message}): name the server itself in the profile")
-    if isinstance(error, asyncpg.CannotConnectNowError):
-        return Unreachable(f"{name} is not ready: {message}")
-    if isinstance(error, ConnectionRefusedError):
-        return Unreachable(f"{name} refuses connections: is the server running?")
-    if isinstance(error, TimeoutError):
-        return Unreachable(f"{name} gave no answer in time")
-    return Unreachable(f"{name} cannot be read: {message or type(error).__name__}")
-
-
-def grant(role: str) -> str:
-    """The statement that lets ``role`` see everybody's activity."""
-    return f"GRANT pg_monitor TO {clean(role)}"
+async def _replica_row(link: PostgresLink, connection: asyncpg.Connection) -> asyncpg.Record:
+    """The one row of ``replica.sql``."""
+    return await connection.fetchrow(query("replica", link.version))
 
 
 def _session(row: asyncpg.Record, blocked: Mapping[int, tuple[int, ...]]) -> Session:

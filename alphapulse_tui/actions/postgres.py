@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import asyncpg
 
 from alphapulse_tui.actions.contract import Action, ActionProblem, Parameter, SentWithoutAnswer
-from alphapulse_tui.actions.postgres_connection import BROKEN, Connection, told
+from alphapulse_tui.actions.postgres_connection import BROKEN, Connection, psql, told
 from alphapulse_tui.actions.postgres_victims import TOOLS, Choice, choose, identities, pid_of
 from alphapulse_tui.actions.sql import statement
 from alphapulse_tui.config.settings import Profile
@@ -340,10 +340,7 @@ def _shell(server: Any, choice: Choice, ages: Mapping[str, float], params: Mappi
         pairs = ", ".join(f"({victim.facts['pid']}, '{victim.identity}'::timestamptz)" for victim in choice.victims)
         condition = f"(pid, backend_start) IN ({pairs}) AND state IN ({states})" if pairs else "false"
     sql = f"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE {condition}"
-    return (
-        f"psql -h {server.host} -p {server.port} -U {server.user} -d {server.database} -v ON_ERROR_STOP=1 -c "
-        + '"' + sql.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$").replace("`", "\\`") + '"'
-    )  # fmt: skip
+    return psql(server, sql)
 
 
 def _literal(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The connection that PostgreSQL actions use, and every way in which it fails as a sentence.
+"""The connections that PostgreSQL actions use, and every way in which one fails as a sentence.
 
 It is not the panels' connection: that one cannot write and gives up after a second. This one is opened when an action is planned and kept
 until the action is closed, so that a plan made while a slot was free can still be executed when none is. Used by ``actions.postgres``.
@@ -7,7 +7,8 @@ until the action is closed, so that a plan made while a slot was free can still 
 from __future__ import annotations
 
 import ssl
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -16,6 +17,8 @@ from alphapulse_tui.config.discover import postgres as discover
 from alphapulse_tui.config.settings import PostgresServer, Profile
 from alphapulse_tui.errors import AlphaPulseError
 from alphapulse_tui.text import clean
+
+T = TypeVar("T")
 
 APPLICATION = "alphapulse-tui"
 """Who we say we are; sessions of this name are never victims (facts 0.8)."""
@@ -47,14 +50,15 @@ CUT = (
 
 
 class Connection:
-    """The primary's connection for one action."""
+    """One server's connection for one action: the primary's, or that of the replica of this name."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, replica: str = "") -> None:
         self._profile = profile
+        self._replica = replica
         self._open: asyncpg.Connection | None = None
 
     def server(self) -> PostgresServer:
-        """The primary, completed as libpq would.
+        """The server, completed as libpq would.
 
         Raises:
             ActionProblem: the profile names none, or its login cannot be worked out.
@@ -64,10 +68,22 @@ class Connection:
             raise ActionProblem(
                 f'profile "{self._profile.name}" has no PostgreSQL: set [profiles.{self._profile.name}.postgres] primary'
             )
+        found = target.primary
+        if self._replica:
+            named = dict(zip(replica_names(self._profile), target.replicas, strict=True))
+            if self._replica not in named:
+                known = ", ".join(named) or "none"
+                raise ActionProblem(f'the profile has no replica "{clean(self._replica, 60)}"; it has: {known}')
+            found = named[self._replica]
         try:
-            return discover.complete(target.primary, is_primary=True)[0]
+            return discover.complete(found, is_primary=not self._replica)[0]
         except AlphaPulseError as error:
             raise ActionProblem(error.sentence) from None
+
+    @property
+    def name(self) -> str:
+        """What the panels call the server."""
+        return self._replica or _name(self.server())
 
     async def open(self) -> asyncpg.Connection:
         """The open connection.
@@ -95,30 +111,42 @@ class Connection:
         Raises:
             ActionProblem: the server could not be asked, or refused.
         """
+
+        async def fetch(connection: asyncpg.Connection) -> list[asyncpg.Record]:
+            found: list[asyncpg.Record] = await connection.fetch(text, *arguments)
+            return found
+
+        return await self.reads(fetch)
+
+    async def reads(self, ask: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """What ``ask`` reads over the connection; it may be asked twice.
+
+        Raises:
+            ActionProblem: the server could not be asked, or refused.
+        """
         kept = self._open is not None
         try:
-            return await self._fetch(text, arguments)
+            return await self._ask(ask)
         except CUT:
             self.drop()
             if not kept:
-                raise ActionProblem(f"{_name(self.server())} closed the connection") from None
+                raise ActionProblem(f"{self.name} closed the connection") from None
         # The server was restarted since the connection was opened: that is no reason to refuse what can be read now.
         try:
-            return await self._fetch(text, arguments)
+            return await self._ask(ask)
         except CUT:
             self.drop()
-            raise ActionProblem(f"{_name(self.server())} closes connections at once") from None
+            raise ActionProblem(f"{self.name} closes connections at once") from None
 
-    async def _fetch(self, text: str, arguments: tuple[Any, ...]) -> list[asyncpg.Record]:
+    async def _ask(self, ask: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         connection = await self.open()
         try:
-            found: list[asyncpg.Record] = await connection.fetch(text, *arguments)
+            return await ask(connection)
         except CUT:
             raise
         except (asyncpg.PostgresError, *BROKEN) as error:
             self.drop()
-            raise ActionProblem(told(_name(self.server()), error)) from None
-        return found
+            raise ActionProblem(told(self.name, error)) from None
 
     def drop(self) -> None:
         """Cut the connection without waiting for a server that may be hung."""
@@ -141,6 +169,24 @@ class Connection:
             "password": password,
             "ssl": server.sslmode,
         }
+
+
+def replica_names(profile: Profile) -> tuple[str, ...]:
+    """What the panels call the profile's replicas, in its order."""
+    replicas = profile.postgres.replicas if profile.postgres is not None else ()
+    return tuple(server.name or f"replica-{number}" for number, server in enumerate(replicas))
+
+
+def psql(server: PostgresServer, *statements: str) -> str:
+    """The command line of psql for ``statements``, each in a call of its own (a string of several is one transaction); no password in it."""
+    quoted = (
+        '"' + one.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$").replace("`", "\\`") + '"'
+        for one in statements
+    )
+    return (
+        f"psql -h {server.host} -p {server.port} -U {server.user} -d {server.database} -v ON_ERROR_STOP=1 "
+        + " ".join(f"-c {one}" for one in quoted)
+    )
 
 
 def told(name: str, error: Exception) -> str:

@@ -110,6 +110,16 @@ def identities(victims: Sequence[Victim]) -> tuple[list[int], list[datetime]]:
     return [pid_of(victim) for victim in victims], [datetime.fromisoformat(victim.identity) for victim in victims]
 
 
+def transactions(victims: Sequence[Victim]) -> tuple[list[int], list[datetime], list[datetime]]:
+    """pid, backend_start and the moment that the identity names beside it (query_start or xact_start), as columns for ``unnest``."""
+    pairs = [victim.identity.split(" ") for victim in victims]
+    return (
+        [pid_of(victim) for victim in victims],
+        [datetime.fromisoformat(start) for start, _ in pairs],
+        [datetime.fromisoformat(moment) for _, moment in pairs],
+    )
+
+
 def pid_of(victim: Victim) -> int:
     """The number in ``pid 4121``."""
     return int(victim.key.removeprefix("pid "))

@@ -7,7 +7,7 @@ until the action is closed, so that a plan made while a slot was free can still 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import asyncpg
@@ -92,18 +92,26 @@ class Connection:
             ActionProblem: it cannot be opened; nothing was sent.
         """
         if self._open is None or self._open.is_closed():
-            server = self.server()
-            try:
-                self._open = await asyncpg.connect(
-                    **self._login(server),
-                    server_settings=SERVER_SETTINGS,
-                    timeout=CONNECT_SECONDS,
-                    command_timeout=COMMAND_SECONDS,
-                    statement_cache_size=0,  # a pooler in transaction mode loses prepared statements (facts 10.2)
-                )
-            except (asyncpg.PostgresError, *BROKEN) as error:
-                raise ActionProblem(told(_name(server), error)) from None
+            self._open = await self.connect()
         return self._open
+
+    async def connect(self, settings: Mapping[str, str] | None = None) -> asyncpg.Connection:
+        """A connection beside the kept one, which the caller closes; ``settings`` go over ours.
+
+        Raises:
+            ActionProblem: it cannot be opened; nothing was sent.
+        """
+        server = self.server()
+        try:
+            return await asyncpg.connect(
+                **self._login(server),
+                server_settings={**SERVER_SETTINGS, **(settings or {})},
+                timeout=CONNECT_SECONDS,
+                command_timeout=COMMAND_SECONDS,
+                statement_cache_size=0,  # a pooler in transaction mode loses prepared statements (facts 10.2)
+            )
+        except (asyncpg.PostgresError, *BROKEN) as error:
+            raise ActionProblem(told(self.name, error)) from None
 
     async def rows(self, text: str, *arguments: Any) -> list[asyncpg.Record]:
         """The rows of a statement that only reads.

@@ -112,10 +112,10 @@ def progress(row: Mapping[str, Any]) -> str:
     """
     if not row["phase"]:
         return ""
+    if row["phase"].startswith("waiting for") and row["lockers_total"]:
+        waits = f"{row['phase']}: {row['lockers_done']} of {row['lockers_total']} have ended"
+        return f"{waits}, now pid {row['current_locker_pid']}" if row["current_locker_pid"] else waits
     for done, total in (("blocks_done", "blocks_total"), ("tuples_done", "tuples_total")):
         if row[total]:
             return f"{row['phase']}, {100 * row[done] // row[total]} %"
-    if row["lockers_total"]:
-        waits = f"{row['phase']}, {row['lockers_done']} of {row['lockers_total']} transactions have ended"
-        return f"{waits}; waits for pid {row['current_locker_pid']}" if row["current_locker_pid"] else waits
     return str(row["phase"])

@@ -1,7 +1,7 @@
 -- Prepared transactions that hold what somebody waits for: no session holds them, so terminating sessions does not help.
 -- Their locks are found by the one on their own transaction: the virtual transaction is that of the session which prepared it.
 SELECT p.gid, p.owner::text AS owner, p.database::text AS database, extract(epoch FROM p.prepared)::float8 AS prepared,
-       count(DISTINCT (h.locktype, h.relation, h.transactionid, h.mode))::int AS locks, array_agg(DISTINCT w.pid) AS blocks
+       count(DISTINCT concat_ws(' ', h.locktype, h.relation, h.transactionid, h.virtualxid, h.mode))::int AS locks, array_agg(DISTINCT w.pid) AS blocks
   FROM pg_prepared_xacts p
   JOIN pg_locks t ON t.pid IS NULL AND t.granted AND t.locktype = 'transactionid' AND t.transactionid = p.transaction
   JOIN pg_locks h ON h.pid IS NULL AND h.granted AND h.virtualtransaction = t.virtualtransaction

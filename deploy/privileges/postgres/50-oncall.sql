@@ -24,3 +24,13 @@ $$;
 -- DDL (CREATE INDEX CONCURRENTLY, runbook 2.1) only after an explicit SET ROLE: nothing of the owner's is inherited, and the
 -- server's log shows the step.
 GRANT alphapulse TO oncall WITH INHERIT FALSE, SET TRUE;
+-- Another max_connections (runbook 2.1): written now, in force at the next restart, which this role cannot do. PostgreSQL 15 and later;
+-- before that a superuser's right only. No other setting.
+DO $$
+BEGIN
+    IF current_setting('server_version_num')::int >= 150000 THEN
+        EXECUTE 'GRANT ALTER SYSTEM ON PARAMETER max_connections TO oncall';
+    END IF;
+END
+$$;
+GRANT EXECUTE ON FUNCTION pg_reload_conf() TO oncall;

@@ -6,10 +6,24 @@ could not look never passes.
 
 from __future__ import annotations
 
-from alphapulse_tui.runbook.checks import api, postgres, vault, vault_latency
+from alphapulse_tui.runbook.checks import (
+    api,
+    postgres,
+    postgres_queries,
+    postgres_replication,
+    vault,
+    vault_latency,
+)
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
 
-CHECKS: dict[str, Check] = {**postgres.CHECKS, **vault.CHECKS, **vault_latency.CHECKS, **api.CHECKS}
+CHECKS: dict[str, Check] = {
+    **postgres.CHECKS,
+    **postgres_queries.CHECKS,
+    **postgres_replication.CHECKS,
+    **vault.CHECKS,
+    **vault_latency.CHECKS,
+    **api.CHECKS,
+}
 """Every check by the name that procedure files use."""
 
 __all__ = ["CHECKS", "Check", "CheckResult", "Passed", "Scene"]

@@ -1,0 +1,267 @@
+"""Checks of replication (runbook 2.1, facts 2.1.3): bytes first, seconds second, and which of the many causes it is."""
+
+from __future__ import annotations
+
+from alphapulse_tui.model.postgres_surveys import ReplicaFigures, ReplicationSurvey
+from alphapulse_tui.model.words import age, size
+from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
+
+SURVEY = "postgres-replication"
+
+TOLERATED = 16 * 1024 * 1024
+"""Bytes, a WAL segment: a standby that was restarted without new WAL stands a page apart, and nothing is behind (facts 2.1.3)."""
+
+
+def _survey(scene: Scene) -> ReplicationSurvey | None:
+    return scene.snapshot(SURVEY)
+
+
+def _limits(scene: Scene) -> tuple[float, float]:
+    """Seconds and bytes from which a replica counts as behind; the runbook's 60 s unless the procedure's value says otherwise."""
+    given = scene.params.get("lag-seconds", "")
+    try:
+        seconds = float(given) if given else scene.thresholds.postgres_replica_lag_critical
+    except ValueError:
+        seconds = scene.thresholds.postgres_replica_lag_critical
+    return seconds, scene.thresholds.postgres_replica_bytes_critical
+
+
+def behind(one: ReplicaFigures, scene: Scene) -> bool:
+    """Whether this replica is behind: by seconds with something to replay, or by bytes."""
+    seconds, limit = _limits(scene)
+    if (one.behind_bytes or 0) >= limit:
+        return True
+    return (one.behind_seconds or 0.0) >= seconds and (one.behind_bytes or 0) > 0
+
+
+def lag(scene: Scene) -> CheckResult:
+    """How far every replica is behind: bytes, then seconds by the primary's own history; idle is no lag."""
+    survey = _survey(scene)
+    if survey is None:
+        return scene.silence(SURVEY)
+    if not survey.replicas:
+        return CheckResult(Passed.UNKNOWN, "the profile names no replica", value="unknown")
+    rows = tuple((one.name, _distance(one)) for one in survey.replicas)
+    silent = [one.name for one in survey.replicas if one.problem]
+    late = [one for one in survey.replicas if behind(one, scene)]
+    unknown = [one.name for one in survey.replicas if not one.problem and one.behind_bytes is None]
+    if late:
+        worst = max(late, key=lambda one: one.behind_bytes or 0)
+        return CheckResult(Passed.NO, f"{worst.name} is {_amount(worst)} behind", rows, "behind")
+    if silent or unknown:
+        named = ", ".join((*silent, *unknown))
+        why = survey.primary_problem or next((one.problem for one in survey.replicas if one.problem), "")
+        return CheckResult(Passed.UNKNOWN, f"how far {named} is behind is not known: {why}", rows, "unknown")
+    deaf = next((one for one in survey.replicas if one.receiver != "streaming"), None)
+    if deaf is not None:
+        missing = f"so far {_distance(deaf)} is missing" if deaf.behind_bytes else "nothing is missing yet"
+        return CheckResult(Passed.NO, f"{deaf.name} receives nothing; {missing}", rows, "deaf")
+    most = max(survey.replicas, key=lambda one: one.behind_bytes or 0)
+    if (most.behind_bytes or 0) > TOLERATED:
+        return CheckResult(
+            Passed.NO, f"{most.name} is {_amount(most)} behind: not late yet, but not idle either", rows, "growing"
+        )
+    return CheckResult(
+        Passed.YES, f"no replica is behind: {most.name} lacks {size(most.behind_bytes or 0)}", rows, "none"
+    )
+
+
+def primary(scene: Scene) -> CheckResult:
+    """The standbys as the primary sees them, stage by stage: not sent, not written, not flushed, not replayed."""
+    survey = _survey(scene)
+    if survey is None:
+        return scene.silence(SURVEY)
+    if survey.primary_problem:
+        return CheckResult(Passed.UNKNOWN, survey.primary_problem, value="unknown")
+    if survey.missing_grants:
+        return CheckResult(Passed.UNKNOWN, f"the rows are hidden from us: {survey.missing_grants[0]}", value="unknown")
+    rows = []
+    for one in survey.standbys:
+        stages = ", ".join(
+            f"{name} {size(figure)}"
+            for name, figure in (
+                ("not sent", one.pending),
+                ("write", one.write),
+                ("flush", one.flush),
+                ("replay", one.replay),
+            )
+            if figure
+        )
+        rows.append((one.application or one.client, f"{one.state} {one.sync_state}: {stages or 'nothing is missing'}"))
+    wanted = len([one for one in survey.replicas if one.in_recovery])
+    if len(survey.standbys) < wanted:
+        return CheckResult(
+            Passed.NO, f"{len(survey.standbys)} of {wanted} replicas stream from the primary", tuple(rows), "missing"
+        )
+    catching = [one for one in survey.standbys if one.state != "streaming"]
+    if catching:
+        return CheckResult(
+            Passed.NO, f"{catching[0].application} is in state {catching[0].state}", tuple(rows), "catchup"
+        )
+    return CheckResult(Passed.YES, f"{len(survey.standbys)} standbys stream", tuple(rows), "ok")
+
+
+def slots(scene: Scene) -> CheckResult:
+    """The primary's slots: one that nobody reads fills the disk, one that is lost means a new replica."""
+    survey = _survey(scene)
+    if survey is None:
+        return scene.silence(SURVEY)
+    if survey.primary_problem:
+        return CheckResult(Passed.UNKNOWN, survey.primary_problem, value="unknown")
+    rows = []
+    for slot in survey.slots:
+        held = "" if slot.retained is None else f", holds {size(slot.retained)}"
+        limit = f" of {size(slot.limit)}" if slot.limit and held else ""
+        reason = f", {slot.invalidation_reason}" if slot.invalidation_reason else ""
+        rows.append(
+            (
+                slot.name,
+                f"{'active' if slot.active else 'NOT READ'}, {slot.wal_status or 'unknown'}{held}{limit}{reason}",
+            )
+        )
+    lost = [slot.name for slot in survey.slots if slot.lost]
+    unread = [slot.name for slot in survey.slots if not slot.active]
+    if lost:
+        return CheckResult(
+            Passed.NO, f"slot {lost[0]} has lost WAL: its replica must be built anew", tuple(rows), "lost"
+        )
+    if unread:
+        return CheckResult(
+            Passed.NO, f"nobody reads slot {unread[0]}: it keeps WAL and fills the disk", tuple(rows), "unread"
+        )
+    return CheckResult(
+        Passed.YES, f"{len(survey.slots)} slots, each is read" if rows else "there are no slots", tuple(rows), "ok"
+    )
+
+
+def replica(scene: Scene) -> CheckResult:
+    """Each replica's own view: receiver, pause, what the replay waits for, settings below the primary's."""
+    survey = _survey(scene)
+    if survey is None:
+        return scene.silence(SURVEY)
+    rows: list[tuple[str, str]] = []
+    for one in survey.replicas:
+        rows += _own_view(one)
+    found = [(one, cause_of(one, survey, scene)) for one in survey.replicas]
+    bad = [(one, cause) for one, cause in found if cause not in ("none", "unknown")]
+    if bad:
+        one, cause = bad[0]
+        return CheckResult(Passed.NO, _said(one, cause), tuple(rows), cause)
+    if any(cause == "unknown" for _, cause in found) or not found:
+        problem = next((one.problem for one, cause in found if cause == "unknown"), "the profile names no replica")
+        return CheckResult(Passed.UNKNOWN, problem or "not every replica can be judged", tuple(rows), "unknown")
+    return CheckResult(Passed.YES, "every replica receives and replays", tuple(rows), "none")
+
+
+def cause(scene: Scene) -> CheckResult:
+    """The first cause that explains a lag, in the order in which they must be mended."""
+    survey = _survey(scene)
+    if survey is None:
+        return scene.silence(SURVEY)
+    order = ("lost", "settings", "paused", "conflict", "receiver", "sending", "replaying", "unknown", "none")
+    found = sorted(
+        ((cause_of(one, survey, scene), one) for one in survey.replicas), key=lambda pair: order.index(pair[0])
+    )
+    if not found:
+        return CheckResult(Passed.UNKNOWN, "the profile names no replica", value="unknown")
+    what, one = found[0]
+    if what == "none":
+        return CheckResult(Passed.YES, "nothing holds replication up", (), "none")
+    if what == "unknown":
+        return CheckResult(Passed.UNKNOWN, one.problem or f"{one.name} cannot be judged", (), "unknown")
+    return CheckResult(Passed.NO, _said(one, what), tuple(_own_view(one)), what)
+
+
+def cause_of(one: ReplicaFigures, survey: ReplicationSurvey, scene: Scene) -> str:
+    """What holds this replica up, as a word that ``_said`` knows; ``none``, or ``unknown`` when it cannot be judged."""
+    if one.problem:
+        return "unknown"
+    if one.slot and any(slot.name == one.slot and slot.lost for slot in survey.slots):
+        return "lost"
+    if one.paused:
+        return "settings" if one.too_small else "paused"
+    if one.conflict:
+        return "conflict"
+    if one.receiver != "streaming":
+        lost = not one.slot and any(slot.lost for slot in survey.slots)
+        return "lost" if lost else "receiver"
+    if one.behind_bytes is None:
+        return "unknown"
+    if not behind(one, scene) and one.behind_bytes <= TOLERATED:
+        return "none"
+    return "replaying" if (one.received_not_replayed or 0) * 2 >= one.behind_bytes else "sending"
+
+
+def replicas(scene: Scene) -> CheckResult:
+    """The replicas to choose from, the one in trouble first."""
+    survey = _survey(scene)
+    if survey is None:
+        return scene.silence(SURVEY)
+    named = sorted(survey.replicas, key=lambda one: (cause_of(one, survey, scene) == "none", -(one.behind_bytes or 0)))
+    choices = tuple((one.name, _distance(one)) for one in named)
+    return CheckResult(Passed.YES if choices else Passed.UNKNOWN, f"{len(choices)} replicas", choices, choices=choices)
+
+
+def _said(one: ReplicaFigures, cause: str) -> str:
+    waits = one.replay_wait.partition(":")[2] or one.replay_wait
+    way = ", ".join(f"pid {session.pid} {session.application}" for session in one.in_the_way if session.blocks_replay)
+    return {
+        "lost": f"the slot of {one.name} has lost WAL that it needs: it must be built anew",
+        "settings": f"{one.name} paused because of lower settings ({', '.join(one.too_small)}): resuming would shut it down",
+        "paused": f"somebody paused the replay of {one.name}",
+        "conflict": f"the replay of {one.name} waits ({waits}) for {way or 'a query of its own'}",
+        "receiver": f"{one.name} receives nothing: no WAL receiver runs; it looks for its primary at {one.sender}",
+        "sending": f"{one.name} replays what it gets, but the primary has {_amount(one)} more: network, or the primary is busy",
+        "replaying": f"{one.name} has the WAL and replays too slowly: its disk, or one core that is not enough",
+    }[cause]
+
+
+def _own_view(one: ReplicaFigures) -> list[tuple[str, str]]:
+    if one.problem:
+        return [(one.name, one.problem)]
+    heard = "" if one.last_message_age is None else f", heard of its primary {age(one.last_message_age)} ago"
+    rows = [
+        (
+            one.name,
+            f"{one.pause_state or 'pause state unknown'}, receiver {one.receiver or 'NOT RUNNING'} from {one.sender}{heard}",
+        ),
+        ("behind", _distance(one)),
+    ]
+    if one.naive_seconds is not None:
+        rows.append(("the runbook's formula says", f"{age(one.naive_seconds)} (it grows while nobody writes)"))
+    if one.too_small:
+        rows.append(("lower than the primary's", ", ".join(one.too_small)))
+    if not one.compared:
+        rows.append(("settings", "could not be compared with the primary's"))
+    rows.append(("replay waits for", f"{one.replay_wait or 'nothing'} (a query is cancelled after {one.max_delay})"))
+    rows += [
+        (
+            f"pid {session.pid} {session.application}",
+            f"{'IN THE WAY: ' if session.blocks_replay else ''}{session.state}, {session.query[:60]}",
+        )
+        for session in one.in_the_way[:4]
+    ]
+    return rows
+
+
+def _distance(one: ReplicaFigures) -> str:
+    if one.problem:
+        return one.problem
+    if one.behind_bytes is None:
+        return "not known: the primary cannot be asked"
+    return "nothing is missing" if not one.behind_bytes else _amount(one)
+
+
+def _amount(one: ReplicaFigures) -> str:
+    seconds = "" if one.behind_seconds is None else f", {age(one.behind_seconds)}"
+    return f"{size(one.behind_bytes or 0)}{seconds}"
+
+
+CHECKS: dict[str, Check] = {
+    "pg.lag": lag,
+    "pg.lag-primary": primary,
+    "pg.lag-slots": slots,
+    "pg.lag-replica": replica,
+    "pg.lag-cause": cause,
+    "pg.replicas": replicas,
+}

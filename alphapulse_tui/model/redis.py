@@ -38,6 +38,8 @@ class RedisNode:
     problem: str = ""
     run_id: str = ""
     version: str = ""
+    engine: str = ""
+    """``redis`` or ``valkey``."""
     role: str = ""
     """``master`` or ``slave``, as the server says."""
     node_id: str = ""
@@ -61,7 +63,25 @@ class RedisNode:
     """For a replica: bytes of the stream behind its master's own offset, or behind what it has received when the master does not answer."""
     master_link: str = ""
     """For a replica: ``up`` or ``down``."""
+    link_down_seconds: int = 0
+    """For a replica whose link is down: since when."""
+    offset: int = 0
+    """Bytes of the replication stream that a master has written or a replica has applied."""
+    keys: int = 0
+    expiring_keys: int = 0
+    """Of ``keys``, those with a TTL: all that a ``volatile-`` policy may evict."""
+    refused_per_second: float = 0.0
+    """Commands refused for lack of memory (``errorstat_OOM``; Redis 6.2 and later)."""
+    system_memory: int = 0
+    """Bytes of the machine, ``total_system_memory``; a container's limit is not in it."""
+    config_file: str = ""
+    """What ``CONFIG REWRITE`` would write to; empty: nothing that is set by ``CONFIG SET`` outlives the process."""
     view: tuple[ClusterMember, ...] = ()
+
+    @property
+    def me(self) -> ClusterMember | None:
+        """The node in its own view."""
+        return next((member for member in self.view if "myself" in member.flags), None)
 
     @property
     def memory_percent(self) -> float | None:

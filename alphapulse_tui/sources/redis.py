@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -25,7 +26,7 @@ from alphapulse_tui.model.thresholds import Thresholds
 from alphapulse_tui.sources.causes import refused
 from alphapulse_tui.sources.contract import Denied, Source, SourceProblem, Unreachable
 from alphapulse_tui.sources.node import Node
-from alphapulse_tui.sources.redis_decode import fields, members, myself, number, ratio
+from alphapulse_tui.sources.redis_decode import fields, members, node, number, per_second, refusals
 from alphapulse_tui.text import clean
 
 QUESTIONS = (("INFO", ()), ("CLUSTER", ("INFO",)), ("CLUSTER", ("NODES",)))
@@ -56,6 +57,15 @@ class _Counters:
     evicted: int
     hits: int
     misses: int
+    refused: int
+
+
+class _Rates(NamedTuple):
+    """What two readings of the counters say together."""
+
+    evicted: float
+    refused: float
+    hit_percent: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +98,7 @@ class RedisSource(Source[RedisSnapshot]):
     ) -> None:
         self._thresholds = thresholds or Thresholds()
         self._username = username
-        self._links = [_NodeLink(node, username, password, clock) for node in nodes]
+        self._links = [_NodeLink(address, username, password, clock) for address in nodes]
         self._nodes = [Node(link.name, link.read, self.deadline, link.drop) for link in self._links]
 
     async def read(self) -> RedisSnapshot:
@@ -118,8 +128,8 @@ class RedisSource(Source[RedisSnapshot]):
 
     async def close(self) -> None:
         """Drop every connection."""
-        for node in self._nodes:
-            await node.close()
+        for asked in self._nodes:
+            await asked.close()
         for link in self._links:
             await link.drop()
 
@@ -206,39 +216,19 @@ class _NodeLink:
         return self._answer(fields(texts[0]), fields(texts[1]), view, tuple(denied))
 
     def _answer(self, info: dict[str, str], cluster: dict[str, str], view: tuple, refused: tuple[str, ...]) -> _Answer:  # type: ignore[type-arg]
-        me = myself(view)
-        evicted, hits = self._rates(info)
-        role = clean(info.get("role", "")) or ("" if me is None else "slave" if "slave" in me.flags else "master")
-        node = RedisNode(
-            name=self.name,
-            address=self.address,
-            run_id=clean(info.get("run_id", "")),
-            version=clean(info.get("valkey_version") or info.get("redis_version", "")),
-            role=role,
-            node_id=me.node_id if me else "",
-            master_id=me.master_id if me else "",
-            cluster_state=clean(cluster.get("cluster_state", "")),
-            slots_assigned=number(cluster, "cluster_slots_assigned"),
-            current_epoch=number(cluster, "cluster_current_epoch"),
-            known_nodes=number(cluster, "cluster_known_nodes"),
-            used_memory=max(0, number(info, "used_memory") - number(info, "mem_not_counted_for_evict")),
-            max_memory=number(info, "maxmemory"),
-            policy=clean(info.get("maxmemory_policy", "")),
-            evicted_per_second=evicted,
-            hit_percent=hits,
-            fragmentation=ratio(info, "mem_fragmentation_ratio"),
-            connected_clients=number(info, "connected_clients"),
-            master_link=clean(info.get("master_link_status", "")),
-            view=view,
+        found = node(self.name, self.address, info, cluster, view)
+        rates = self._rates(info)
+        found = replace(
+            found, evicted_per_second=rates.evicted, refused_per_second=rates.refused, hit_percent=rates.hit_percent
         )
-        applied = number(info, "slave_repl_offset") if role == "slave" else None
+        applied = number(info, "slave_repl_offset") if found.role == "slave" else None
         received = number(info, "slave_read_repl_offset") if "slave_read_repl_offset" in info else None
-        return _Answer(node, number(info, "master_repl_offset"), applied, received, refused)
+        return _Answer(found, number(info, "master_repl_offset"), applied, received, refused)
 
-    def _rates(self, info: dict[str, str]) -> tuple[float, float | None]:
-        """Evictions a second since the last reading, and the hit rate of the last minute; a restarted server starts anew."""
+    def _rates(self, info: dict[str, str]) -> _Rates:
+        """Since the last reading, the hit rate over the last minute; a restarted server starts anew."""
         keys = ("evicted_keys", "keyspace_hits", "keyspace_misses")
-        now = _Counters(self._clock(), info.get("run_id", ""), *(number(info, key) for key in keys))
+        now = _Counters(self._clock(), info.get("run_id", ""), *(number(info, key) for key in keys), refusals(info))
         past = self._past
         if past and (past[-1].run_id != now.run_id or now.hits < past[-1].hits or now.evicted < past[-1].evicted):
             past.clear()  # Restarted, or CONFIG RESETSTAT.
@@ -246,10 +236,12 @@ class _NodeLink:
         while len(past) > 1 and past[1].at <= now.at - HIT_WINDOW:
             past.popleft()
         past.append(now)
-        passed = now.at - before.at
-        evicted = round((now.evicted - before.evicted) / passed, 1) if passed > 0 else 0.0
         hits, misses = now.hits - past[0].hits, now.misses - past[0].misses
-        return evicted, round(100.0 * hits / (hits + misses), 1) if hits + misses >= HIT_LOOKUPS else None
+        return _Rates(
+            per_second(now.evicted - before.evicted, now.at - before.at),
+            per_second(now.refused - before.refused, now.at - before.at),
+            round(100.0 * hits / (hits + misses), 1) if hits + misses >= HIT_LOOKUPS else None,
+        )
 
     async def drop(self) -> None:
         """Cut the connection; the next question opens another."""

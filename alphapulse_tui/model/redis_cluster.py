@@ -1,0 +1,248 @@
+"""What the nodes' own views say when they are laid side by side: majority, dead masters, two sides, open and uncovered slots, ghosts.
+
+Pure, over nodes that were each asked directly (facts 2.2.1). One node's opinion is never the cluster's: a master that is cut off goes on
+calling itself the owner of its slots. Used by the rules of procedures, by the fixes menu, by the actions' plans and by the tables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from alphapulse_tui.model.redis import CLUSTER_SLOTS, ClusterMember, RedisNode
+
+_OPEN = re.compile(r"^\[(\d+)-([<>])-([0-9a-zA-Z]+)\]$")
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """How many masters a node can still talk to; a failover needs the votes of most of them."""
+
+    alive: int
+    of: int
+    """Masters that own slots, dead ones too: they count in the majority (cluster_size)."""
+
+    @property
+    def needed(self) -> int:
+        """Votes that make a majority."""
+        return self.of // 2 + 1
+
+    @property
+    def majority(self) -> bool:
+        """Whether the node stands on the side that may decide."""
+        return self.of > 0 and self.alive >= self.needed
+
+
+@dataclass(frozen=True, slots=True)
+class LostMaster:
+    """A master that owns slots in the views that count, and has failed there."""
+
+    node_id: str
+    name: str
+    slots: tuple[tuple[int, int], ...]
+    answers: bool
+    """It still answers *us*: then it is cut off, not dead, and may go on taking writes."""
+    replicas: tuple[RedisNode, ...]
+    """Its replicas that answer, the one that has applied most first."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSlot:
+    """A move of a slot that was begun and never finished."""
+
+    slot: int
+    owner_id: str
+    """Who has it, as far as the open side says; empty when only an importer is left."""
+    importer_id: str
+
+
+def answering(nodes: Iterable[RedisNode]) -> list[RedisNode]:
+    """The nodes that gave us a view."""
+    return [node for node in nodes if not node.problem and node.view]
+
+
+def votes(node: RedisNode) -> Votes:
+    """How the masters stand in the node's own view."""
+    masters = [member for member in node.view if "master" in member.flags and member.slots]
+    alive = [
+        member
+        for member in masters
+        if "myself" in member.flags or not {"fail", "fail?", "noaddr", "handshake"} & set(member.flags)
+    ]
+    return Votes(len(alive), len(masters))
+
+
+def counting(nodes: Iterable[RedisNode]) -> list[RedisNode]:
+    """The nodes whose views count: those that see a majority of the masters; when none does, all that answer."""
+    known = answering(nodes)
+    return [node for node in known if votes(node).majority] or known
+
+
+def name_of(nodes: Iterable[RedisNode], node_id: str) -> str:
+    """What the node of that id is called in the profile, else its address as others know it, else the beginning of its id."""
+    known = list(nodes)
+    for node in known:
+        if node.node_id == node_id:
+            return node.name
+    for node in known:
+        for member in node.view:
+            if member.node_id == node_id:
+                return next((one.name for one in known if one.address == member.address), "") or (
+                    member.address if member.address.rpartition(":")[0] else node_id[:8]
+                )
+    return node_id[:8]
+
+
+def ranges(slots: Iterable[tuple[int, int]]) -> str:
+    """Ranges of slots as people write them.
+
+    >>> ranges([(0, 5460), (7000, 7000)])
+    '0-5460, 7000'
+    """
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in slots)
+
+
+def joined(slots: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Single slots as ranges.
+
+    >>> joined([3, 1, 2, 9])
+    ((1, 3), (9, 9))
+    """
+    found: list[tuple[int, int]] = []
+    for slot in sorted(set(slots)):
+        if found and found[-1][1] + 1 == slot:
+            found[-1] = (found[-1][0], slot)
+        else:
+            found.append((slot, slot))
+    return tuple(found)
+
+
+def owners(view: Iterable[ClusterMember]) -> list[str]:
+    """Who owns each of the 16384 slots in one view; empty for nobody."""
+    table = [""] * CLUSTER_SLOTS
+    for member in view:
+        for first, last in member.slots:
+            start, end = max(0, first), min(last, CLUSTER_SLOTS - 1)
+            table[start : end + 1] = [member.node_id] * (end + 1 - start)
+    return table
+
+
+def uncovered(nodes: Iterable[RedisNode]) -> tuple[int, ...]:
+    """Slots that nobody owns in any view that counts."""
+    tables = [owners(node.view) for node in counting(nodes)]
+    return tuple(slot for slot, claims in enumerate(zip(*tables, strict=True)) if not any(claims)) if tables else ()
+
+
+def contested(nodes: Iterable[RedisNode]) -> tuple[int, ...]:
+    """Slots that have one owner in one node's view and another one in another's: two sides."""
+    tables = list({tuple(owners(node.view)) for node in answering(nodes)})
+    if len(tables) < 2:
+        return ()
+    return tuple(slot for slot, claims in enumerate(zip(*tables, strict=True)) if len(set(claims) - {""}) > 1)
+
+
+def cut_off(nodes: Sequence[RedisNode]) -> list[RedisNode]:
+    """Masters that answer us and own slots in their own view, while the views that count have them failed or replaced."""
+    count = [node for node in counting(nodes) if votes(node).majority]
+    found = []
+    for node in answering(nodes):
+        me = node.me
+        if me is None or node.role != "master" or not me.slots or node in count:
+            continue
+        seen = [member for other in count for member in other.view if member.node_id == node.node_id]
+        if any("fail" in member.flags or not member.slots for member in seen):
+            found.append(node)
+    return found
+
+
+def lost_masters(nodes: Sequence[RedisNode]) -> list[LostMaster]:
+    """Masters that still own slots in the views that count and have failed there: nobody has taken over."""
+    count = counting(nodes)
+    found: dict[str, ClusterMember] = {}
+    agree: Counter[str] = Counter()
+    for node in count:
+        for member in node.view:
+            if "myself" not in member.flags and "fail" in member.flags and member.slots:
+                found[member.node_id] = member
+                agree[member.node_id] += 1
+    lost = []
+    for node_id, member in found.items():
+        if 2 * agree[node_id] <= len(count):
+            continue
+        replicas = [node for node in answering(nodes) if node.role == "slave" and node.master_id == node_id]
+        lost.append(
+            LostMaster(
+                node_id,
+                name_of(nodes, node_id),
+                member.slots,
+                any(node.node_id == node_id for node in answering(nodes)),
+                tuple(sorted(replicas, key=lambda node: -node.offset)),
+            )
+        )
+    return lost
+
+
+def open_slots(nodes: Iterable[RedisNode]) -> tuple[OpenSlot, ...]:
+    """Every open slot, from the masters' own lines: replicas of Valkey 8 and later repeat them."""
+    known = list(nodes)
+    found: dict[int, OpenSlot] = {}
+    for node in answering(known):
+        if node.role != "master" or node.me is None:
+            continue
+        for word in node.me.open_slots:
+            match = _OPEN.match(word)
+            if match is None:
+                continue
+            slot, other = int(match[1]), match[3]
+            old = found.get(slot, OpenSlot(slot, "", ""))
+            if match[2] == ">":
+                found[slot] = OpenSlot(slot, node.node_id, old.importer_id or other)
+            else:
+                found[slot] = OpenSlot(slot, old.owner_id or other, node.node_id)
+    return tuple(found[slot] for slot in sorted(found))
+
+
+def ghosts(nodes: Sequence[RedisNode]) -> list[ClusterMember]:
+    """Members without slots that are gone for good: no address, or failed and in nobody's profile. A failed node of the profile may come back."""
+    addresses = {node.address for node in nodes} | {node.node_id for node in answering(nodes)}
+    found: dict[str, ClusterMember] = {}
+    owning = {member.node_id for node in answering(nodes) for member in node.view if member.slots}
+    for node in answering(nodes):
+        for member in node.view:
+            gone = "noaddr" in member.flags or (
+                "fail" in member.flags and not {member.address, member.node_id} & addresses
+            )
+            if gone and "handshake" not in member.flags and member.node_id not in owning:
+                found[member.node_id] = member
+    return list(found.values())
+
+
+def leadership(nodes: Sequence[RedisNode]) -> str:
+    """Where the masters stand: ``partition``, ``master-down``, ``no-majority``, ``master-lost``, ``unreachable`` or ``ok``.
+
+    ``master-down``: a majority lives and a replica can take over by force. ``no-majority``: it cannot, nobody may decide. ``master-lost``: no
+    replica answers. ``unreachable``: nothing has failed in the nodes' own eyes, but one of them does not answer us.
+    """
+    if cut_off(nodes) or contested(nodes):
+        return "partition"
+    lost = lost_masters(nodes)
+    if lost:
+        if any(one.answers for one in lost):
+            return "partition"
+        decided = any(votes(node).majority for node in answering(nodes))
+        with_replica = any(one.replicas for one in lost)
+        return ("master-down" if decided else "no-majority") if with_replica else "master-lost"
+    if not answering(nodes):
+        return "unreachable"
+    if any(not votes(node).majority for node in answering(nodes)):
+        return "no-majority"
+    return "unreachable" if any(node.problem and not _failed(nodes, node) for node in nodes) else "ok"
+
+
+def _failed(nodes: Sequence[RedisNode], silent: RedisNode) -> bool:
+    """Whether the others too hold a silent node for failed; then its silence is no news."""
+    return any(
+        member.address == silent.address and "fail" in member.flags for node in counting(nodes) for member in node.view
+    )

@@ -29,6 +29,7 @@ from redis.exceptions import (
     ResponseError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from alphapulse_tui.actions.contract import ActionProblem, SentWithoutAnswer
 from alphapulse_tui.config.discover import redis as discover
@@ -128,9 +129,9 @@ class Link:
             async with asyncio.timeout(READ_SECONDS):
                 try:
                     return await self._ask(commands)
-                except (ConnectionError, RedisConnectionError):
+                except (ConnectionError, RedisConnectionError) as broken:
                     await self.drop()
-                    if not kept:
+                    if not kept or isinstance(broken, AuthenticationError):
                         raise
                 # The node was restarted since the connection was opened: that is no reason to refuse what can be read now.
                 return await self._ask(commands)
@@ -335,7 +336,7 @@ def told(name: str, error: Exception, user: str = "") -> str:
         return f"{name} refuses: {f'{meaning} ({message})' if meaning else message}"
     if refused(error):
         return f"{name} refuses connections: is it running?"
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError | RedisTimeoutError):
         return f"{name} gave no answer in time"
     return f"{name} cannot be reached: {message or type(error).__name__}"
 

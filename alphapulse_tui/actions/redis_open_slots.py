@@ -75,7 +75,7 @@ class CloseSlots(RedisAction):
         return self.draft(
             params,
             object="redis/slots",
-            sentence="; ".join(_sentence(nodes, move) for move in mended) + "."
+            sentence="; ".join(_sentence(move) for move in mended) + "."
             if mended
             else "Would close the moves of slots that are stuck; there is none that it can close.",
             call="; ".join(f"{name}: {' '.join(words)}" for move in mended for name, words in _commands(move)),
@@ -160,8 +160,7 @@ def _commands(move: _Move) -> list[tuple[str, tuple[str, ...]]]:
     return [(name, ("CLUSTER", "SETSLOT", slot, "STABLE")) for name in sides]
 
 
-def _sentence(nodes: Sequence[RedisNode], move: _Move) -> str:
-    del nodes
+def _sentence(move: _Move) -> str:
     slot, owner, importer = move.open.slot, move.owner.name, move.importer.name
     if move.how == FINISH:
         return (

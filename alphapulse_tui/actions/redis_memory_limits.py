@@ -1,0 +1,65 @@
+"""What a Redis node's container may use, from the cluster that runs it: a ``maxmemory`` beyond it gets the pod killed (facts 2.2.2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from alphapulse_tui.actions.contract import ActionProblem
+from alphapulse_tui.config.settings import Profile
+from alphapulse_tui.model.bytesize import bytes_of_quantity
+from alphapulse_tui.model.redis import RedisNode
+from alphapulse_tui.model.words import size
+
+ASK_SECONDS = 3.0
+"""For all pods together; without an answer the plan says that the limits are not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A container's memory limit in bytes; 0 for a container that has none."""
+
+    bytes: int
+
+    def room(self, node: RedisNode) -> int:
+        """What the process may use at most."""
+        return self.bytes or node.system_memory
+
+    def words(self, node: RedisNode) -> str:
+        """For a person."""
+        return (
+            f"its container's limit is {size(self.bytes)}"
+            if self.bytes
+            else f"no limit; the machine has {size(node.system_memory)}"
+        )
+
+
+async def limits(profile: Profile, nodes: Sequence[RedisNode]) -> dict[str, Limit]:
+    """The limit of each node whose pod bears its name; empty where there is no Kubernetes, or it does not tell."""
+    if profile.kubernetes is None:
+        return {}
+    from alphapulse_tui.actions.kubernetes_link import WriteLink
+
+    link = WriteLink(profile)
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            path = f"/api/v1/namespaces/{link.namespace}/pods"
+            pods = [await link.read(f"{path}/{node.name}", "pods [get]") for node in nodes]
+    except (ActionProblem, TimeoutError):
+        return {}
+    finally:
+        await link.close()
+    return {node.name: _limit(pod) for node, pod in zip(nodes, pods, strict=True)}
+
+
+def _limit(pod: dict[str, Any]) -> Limit:
+    """The limit of the container that looks like Redis, else of the first."""
+    containers = (pod.get("spec") or {}).get("containers") or [{}]
+    chosen = next(
+        (one for one in containers if "redis" in str(one.get("name")) or "valkey" in str(one.get("name"))),
+        containers[0],
+    )
+    text = str(((chosen.get("resources") or {}).get("limits") or {}).get("memory") or "")
+    return Limit(bytes_of_quantity(text) if text else 0)

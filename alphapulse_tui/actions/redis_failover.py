@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from alphapulse_tui.actions.contract import ActionProblem, Parameter
 from alphapulse_tui.actions.redis_action import RedisAction, epoch, figures, named
 from alphapulse_tui.actions.redis_shell import cli
-from alphapulse_tui.actions.redis_stakes import better, loss, majority, master_of, owns, slots_of
+from alphapulse_tui.actions.redis_stakes import better, follows, loss, majority, master_of, owns, slots_of
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.model.redis import RedisNode
 from alphapulse_tui.model.redis_cluster import answering, counting, lost_masters, name_of, ranges, uncovered, votes
@@ -114,7 +114,6 @@ class _Failover(RedisAction):
         if not plan.victims:
             return Result(Outcome.REFUSED, "no replica is left to fail over to")
         victim = plan.victims[0]
-        await self.cluster.read()
         link = self.cluster.link(victim.key)
         now = await link.state()
         if now.problem:
@@ -210,7 +209,7 @@ class Graceful(_Failover):
         pairs = [
             f"{node.name} of {name_of(nodes, node.master_id)}"
             for node in answering(nodes)
-            if node.role == "slave" and node.master_link == "up"
+            if node.role == "slave" and follows(node)
         ]
         return (
             f"say which replica is to become master: {', '.join(pairs)}" if pairs else "no replica follows its master"
@@ -218,11 +217,11 @@ class Graceful(_Failover):
 
     def reason_against(self, nodes: Sequence[RedisNode], replica: RedisNode) -> str:
         """Needs a master that the replica can talk to."""
-        if replica.master_link == "up":
+        if follows(replica):
             return ""
         old = name_of(nodes, replica.master_id)
         return (
-            f"{replica.name} has lost the link to {old} ({replica.link_down_seconds} s ago), so they cannot agree: "
+            f"{replica.name} has lost the link to {old} or holds it for failed, so they cannot agree: "
             "mend the link, or use the forced failover if the master is dead"
         )
 
@@ -243,7 +242,7 @@ class Force(_Failover):
 
     def reason_against(self, nodes: Sequence[RedisNode], replica: RedisNode) -> str:  # noqa: ARG002 - the replica's own view decides
         """Only without a master to agree with, and with a majority to ask."""
-        if replica.master_link == "up":
+        if follows(replica):
             return f"{replica.name} follows a living master: fail over gracefully, which loses nothing"
         count = votes(replica)
         if not count.majority:
@@ -269,7 +268,7 @@ class Takeover(_Failover):
     def reason_against(self, nodes: Sequence[RedisNode], replica: RedisNode) -> str:
         """Never while others could be asked, or while the old master answers."""
         master = master_of(nodes, replica)
-        if replica.master_link == "up":
+        if follows(replica):
             return f"{replica.name} follows a living master: fail over gracefully, which loses nothing"
         if votes(replica).majority:
             return "a majority of the masters can be asked: the forced failover is safer and does the same"

@@ -41,7 +41,7 @@ from alphapulse_tui.sources.redis_decode import fields, members, node
 from alphapulse_tui.text import clean
 
 CONNECT_SECONDS = 2.0
-READ_SECONDS = 4.0
+READ_SECONDS = 3.0
 """For one node's answers in all, the connect included; all nodes are asked at once, so a plan takes no longer than the slowest."""
 SEND_SECONDS = 6.0
 """For the answer to a change; below a plan's deadline of 10 s, so that our own sentence comes first."""

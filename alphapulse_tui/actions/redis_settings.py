@@ -180,7 +180,6 @@ class _Setting(RedisAction):
 
     async def execute(self, plan: Plan) -> Result:
         """Node after node."""
-        await self.cluster.read()
         persist = plan.params.get("persist", "yes") != "no"
 
         async def change(victim: Victim) -> str:

@@ -14,6 +14,15 @@ def master_of(nodes: Sequence[RedisNode], replica: RedisNode) -> RedisNode | Non
     return next((one for one in answering(nodes) if one.node_id == replica.master_id), None)
 
 
+def follows(replica: RedisNode) -> bool:
+    """Whether the replica has a master to agree with: the link is up, and it does not hold it for dead.
+
+    The link alone says nothing of a master that hangs: it stays "up" for ``repl-timeout``, 60 s by default.
+    """
+    flags = {flag for member in replica.view if member.node_id == replica.master_id for flag in member.flags}
+    return replica.master_link == "up" and not flags & {"fail", "fail?", "noaddr"}
+
+
 def slots_of(nodes: Sequence[RedisNode], node_id: str) -> tuple[tuple[int, int], ...]:
     """What the master of that id owns in the views that count."""
     found = [member.slots for node in counting(nodes) for member in node.view if member.node_id == node_id]
@@ -35,9 +44,13 @@ def loss(nodes: Sequence[RedisNode], replica: RedisNode) -> tuple[str, ...]:
             f"it answers here, so its clients may reach it too",
         )
     return (
-        f"MAY BE LOST: what {old} acknowledged after the link broke {replica.link_down_seconds} s ago, and the last second before; "
+        f"MAY BE LOST: what {old} acknowledged after {_since(replica)}, and the last second before; "
         f"it does not answer, so how much cannot be read ({replica.name} has applied {replica.offset} bytes)",
     )
+
+
+def _since(replica: RedisNode) -> str:
+    return "it fell silent" if replica.master_link == "up" else f"the link broke {replica.link_down_seconds} s ago"
 
 
 def better(nodes: Sequence[RedisNode], replica: RedisNode) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ class Unlink(RedisAction):
             object=f"redis/key/{shown}",
             sentence=f"Would delete {shown}."
             if refusal
-            else f"Deletes {shown}, a {what} on {owner.name}, for good; the memory is freed in the background.",
+            else f"Deletes {shown}, a {what} on {owner.name}, for good; its memory is freed in the background.",
             call=f"{owner.name}: UNLINK {shown}",
             shell=cli(self.cluster.target, owner.address, "unlink", quoted(shown)),
             victims=()
@@ -112,7 +112,6 @@ class Unlink(RedisAction):
         if not plan.victims:
             return Result(Outcome.REFUSED, "no key is left to unlink")
         victim, key = plan.victims[0], plan.params["key"]
-        await self.cluster.read()
         link = self.cluster.link(victim.facts["node"])
         kind = clean(await link.read("TYPE", key), 40)
         if kind == "none":

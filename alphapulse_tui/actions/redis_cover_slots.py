@@ -22,6 +22,7 @@ from alphapulse_tui.model.redis_cluster import (
     answering,
     counting,
     lost_masters,
+    name_of,
     owners,
     ranges,
     uncovered,
@@ -151,9 +152,9 @@ def _refusal(nodes: Sequence[RedisNode], slots: Sequence[int]) -> str:
                 "are its slots given away (name it)"
             )
         return "every slot has an owner"
-    owning = {member.address for node in counting(nodes) for member in node.view if member.slots}
-    known = {member.address for node in counting(nodes) for member in node.view}
-    silent = [node.name for node in nodes if node.problem and (node.address in owning or node.address not in known)]
+    ids = {node.node_id for node in answering(nodes)}
+    owning = {member.node_id for node in counting(nodes) for member in node.view if member.slots}
+    silent = [name_of(nodes, node_id) for node_id in sorted(owning - ids)]
     if silent:
         return f"{', '.join(silent)} does not answer and may hold keys of these slots: bring it back first"
     return ""
@@ -187,7 +188,11 @@ def _warnings(nodes: Sequence[RedisNode], keepers: Sequence[Keeper], lost: LostM
     silent = [node.name for node in nodes if node.problem]
     return (
         *(f"slots {ranges(keeper.slots)} are empty everywhere" for keeper in keepers if not keeper.keys),
-        *([f"{', '.join(silent)} does not answer; it owns no slots"] if silent else []),
+        *(
+            [f"{', '.join(silent)} does not answer; it owns no slots, but is it a master that was replaced?"]
+            if silent
+            else []
+        ),
     )
 
 

@@ -15,7 +15,7 @@ from alphapulse_tui.actions.redis_node import Cluster
 from alphapulse_tui.actions.redis_shell import cli
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.model.redis import ClusterMember, RedisNode
-from alphapulse_tui.model.redis_cluster import answering, ghosts, name_of, ranges
+from alphapulse_tui.model.redis_cluster import answering, ghosts, name_of, ranges, unheard
 from alphapulse_tui.text import clean
 
 BAN_SECONDS = 60.0
@@ -136,22 +136,13 @@ def _refusal(nodes: Sequence[RedisNode], member: ClusterMember) -> str:
     )
     if owned:
         return f"{name} owns slots {ranges(owned)}: fail over to its replica, or cover its slots if it is gone for good"
-    silent = [
-        node.name for node in nodes if node.problem and node.address != member.address and not _failed(nodes, node)
-    ]
+    silent = [name_of(nodes, one.node_id) for one in unheard(nodes) if one.node_id != member.node_id]
     if silent:
         return f"{', '.join(silent)} cannot be told, and would gossip it back after {BAN_SECONDS:.0f} s: reach it first"
     followers = [node.name for node in answering(nodes) if node.master_id == member.node_id]
     if followers:
         return f"{', '.join(followers)} still count as its replica: an administrator gives them another master first"
     return ""
-
-
-def _failed(nodes: Sequence[RedisNode], silent: RedisNode) -> bool:
-    """Whether the others hold a node that does not answer us for dead: then it gossips nothing."""
-    return any(
-        member.address == silent.address and "fail" in member.flags for node in answering(nodes) for member in node.view
-    )
 
 
 def _knows(node: RedisNode, node_id: str) -> bool:

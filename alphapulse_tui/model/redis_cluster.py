@@ -219,6 +219,20 @@ def ghosts(nodes: Sequence[RedisNode]) -> list[ClusterMember]:
     return list(found.values())
 
 
+def unheard(nodes: Sequence[RedisNode]) -> list[ClusterMember]:
+    """Members that the others count as living and that do not answer us. By id: an announced address may not be the one that we use."""
+    known = answering(nodes)
+    ids = {node.node_id for node in known}
+    return list(
+        {
+            member.node_id: member
+            for node in counting(known)
+            for member in node.view
+            if member.node_id not in ids and not {"fail", "noaddr", "handshake"} & set(member.flags)
+        }.values()
+    )
+
+
 def leadership(nodes: Sequence[RedisNode]) -> str:
     """Where the masters stand: ``partition``, ``master-down``, ``no-majority``, ``master-lost``, ``unreachable`` or ``ok``.
 
@@ -238,11 +252,4 @@ def leadership(nodes: Sequence[RedisNode]) -> str:
         return "unreachable"
     if any(not votes(node).majority for node in answering(nodes)):
         return "no-majority"
-    return "unreachable" if any(node.problem and not _failed(nodes, node) for node in nodes) else "ok"
-
-
-def _failed(nodes: Sequence[RedisNode], silent: RedisNode) -> bool:
-    """Whether the others too hold a silent node for failed; then its silence is no news."""
-    return any(
-        member.address == silent.address and "fail" in member.flags for node in counting(nodes) for member in node.view
-    )
+    return "unreachable" if unheard(nodes) else "ok"

@@ -7,10 +7,8 @@ vector and NaN are *no value*, never zero. The health address is asked by httpx 
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Callable
-from typing import Any
 
 import httpx
 
@@ -20,8 +18,8 @@ from alphapulse_tui.model.platform_queries import PLATFORM_QUERIES
 from alphapulse_tui.model.rules import platform as rules
 from alphapulse_tui.model.thresholds import Thresholds
 from alphapulse_tui.sources import http
-from alphapulse_tui.sources.contract import Source, SourceProblem, Unreachable
-from alphapulse_tui.sources.private_thread import PrivateThread
+from alphapulse_tui.sources.contract import Source, SourceProblem
+from alphapulse_tui.sources.prometheus import Prometheus, points_of, value_of
 from alphapulse_tui.text import clean
 
 HISTORY = 3600.0
@@ -29,9 +27,6 @@ HISTORY = 3600.0
 
 STEP = 60.0
 """Seconds between two points of it."""
-
-DIGITS = 4
-"""Significant digits that are kept: an error rate is judged at 0.1 %, finer is noise."""
 
 
 class PlatformSource(Source[PlatformSnapshot]):
@@ -50,12 +45,10 @@ class PlatformSource(Source[PlatformSnapshot]):
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._thresholds = thresholds or Thresholds()
-        self._prometheus = prometheus.rstrip("/")
+        self._prometheus = Prometheus(prometheus) if prometheus else None
         self._health_url = health_url
         self._window = window
         self._clock = clock
-        self._thread = PrivateThread("Prometheus")
-        self._library: Any = None
         self._client: httpx.AsyncClient | None = None
         self._history: dict[str, tuple[float, ...]] | None = None
         self._last_point = 0.0
@@ -83,7 +76,8 @@ class PlatformSource(Source[PlatformSnapshot]):
 
     async def close(self) -> None:
         """Close connections; a hung call of the private thread is left to end by itself."""
-        self._thread.close()
+        if self._prometheus is not None:
+            self._prometheus.close()
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -109,13 +103,14 @@ class PlatformSource(Source[PlatformSnapshot]):
     # -- Prometheus ------------------------------------------------------------------------------------------------------------------
 
     async def _metrics(self) -> tuple[Metric, ...]:
-        if not self._prometheus:
+        prometheus = self._prometheus
+        if prometheus is None:
             return ()
-        values = await self._thread.call(self._ask_values, 6.0)
+        values = await prometheus.run(lambda: self._ask_values(prometheus), 6.0)
         now = self._clock()
         # The first reading comes without history: the figures of now are what somebody waits for.
         if self._history is None and self._reads:
-            self._history = await self._thread.call(lambda: self._ask_history(now), 7.0)
+            self._history = await prometheus.run(lambda: self._ask_history(prometheus, now), 7.0)
             self._last_point = now
         elif self._history is not None and now - self._last_point >= STEP:
             self._last_point = now
@@ -130,80 +125,11 @@ class PlatformSource(Source[PlatformSnapshot]):
         history = (self._history or {}).get(query.id, ())
         return Metric(query.id, query.title, query.unit, value, history, query.over(self._window))
 
-    def _connect(self) -> Any:
-        """The client, made in the private thread: importing it takes a tenth of a second, and no retry may hide a hung server."""
-        if self._library is None:
-            import prometheus_api_client
-            import requests
-            import urllib3
+    def _ask_values(self, prometheus: Prometheus) -> list[float | None]:
+        return [value_of(prometheus.vector(query.over(self._window))) for query in PLATFORM_QUERIES]
 
-            session = requests.Session()
-            session.trust_env = False
-            retry = urllib3.Retry(total=0)
-            self._library = prometheus_api_client.PrometheusConnect(
-                url=self._prometheus, retry=retry, session=session, timeout=3
-            )
-        return self._library
-
-    def _ask_values(self) -> list[float | None]:
-        return [value_of(self._call("custom_query", query.over(self._window))) for query in PLATFORM_QUERIES]
-
-    def _ask_history(self, now: float) -> dict[str, tuple[float, ...]]:
-        from datetime import UTC, datetime
-
-        start, end = (datetime.fromtimestamp(moment, UTC) for moment in (now - HISTORY, now))
-        found = {}
-        for query in PLATFORM_QUERIES:
-            answer = self._call("custom_query_range", query.over(self._window), start, end, f"{STEP:.0f}s")
-            found[query.id] = points_of(answer)
-        return found
-
-    def _call(self, method: str, *arguments: Any) -> Any:
-        """One query; runs in the private thread. :class:`Unreachable` with what went wrong."""
-        import prometheus_api_client.exceptions
-        import requests
-
-        try:
-            return getattr(self._connect(), method)(*arguments, params={"timeout": "3s"})
-        except requests.exceptions.Timeout:
-            raise Unreachable("Prometheus gave no answer in time") from None
-        except requests.exceptions.ConnectionError as error:
-            refused = "refused" in str(error)
-            raise Unreachable(
-                "Prometheus refuses connections: is it running?" if refused else "Prometheus cannot be reached"
-            ) from None
-        except (
-            prometheus_api_client.exceptions.PrometheusApiClientException,
-            requests.exceptions.RequestException,
-        ) as error:
-            raise Unreachable(f"Prometheus: {clean(error, 200)}") from None
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise Unreachable("something answers in Prometheus' place, but not as it does") from None
-
-
-def value_of(vector: Any) -> float | None:
-    """The single value of an instant vector; none for an empty one, NaN and infinity. :class:`Unreachable` for anything else.
-
-    >>> value_of([{"metric": {}, "value": [1.0, "12.3400001"]}]), value_of([]), value_of([{"value": [1.0, "NaN"]}])
-    (12.34, None, None)
-    """
-    if vector == []:
-        return None
-    try:
-        value = float(vector[0]["value"][1])
-    except (LookupError, TypeError, ValueError):
-        raise Unreachable("something answers in Prometheus' place, but not as it does") from None
-    return _rounded(value) if math.isfinite(value) else None
-
-
-def points_of(matrix: Any) -> tuple[float, ...]:
-    """The values of a range, oldest first, gaps left out."""
-    try:
-        values = [float(value) for _, value in matrix[0]["values"]] if matrix else []
-    except (LookupError, TypeError, ValueError):
-        raise Unreachable("something answers in Prometheus' place, but not as it does") from None
-    return tuple(_rounded(value) for value in values if math.isfinite(value))
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+    def _ask_history(self, prometheus: Prometheus, now: float) -> dict[str, tuple[float, ...]]:
+        return {
+            query.id: points_of(prometheus.matrix(query.over(self._window), now - HISTORY, now, STEP))
+            for query in PLATFORM_QUERIES
+        }

@@ -12,7 +12,8 @@ import pytest
 from alphapulse_tui.model.health import Health
 from alphapulse_tui.model.platform_queries import PLATFORM_QUERIES
 from alphapulse_tui.sources.contract import Unreachable
-from alphapulse_tui.sources.platform import PlatformSource, points_of, value_of
+from alphapulse_tui.sources.platform import PlatformSource
+from alphapulse_tui.sources.prometheus import points_of, value_of
 from tests.sources.doors import Behaviour, door, http, says, silent
 from tests.sources.servers import free_port
 

@@ -36,6 +36,9 @@ WRITE_SECONDS = 8.0
 BODY_LIMIT = 4 * 1024 * 1024
 """Bytes of an answer; etcd takes objects up to 1.5 MiB."""
 
+APPLY = "application/apply-patch+yaml"
+"""Server-side apply; JSON is YAML."""
+
 OVERTAKEN = "somebody changed it meanwhile: nothing was done, plan again"
 
 
@@ -108,6 +111,38 @@ class WriteLink(Link):
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/eviction"
         await self._ask("POST", path, "pods/eviction [create]", None, WRITE_SECONDS, body, "application/json")
 
+    async def apply(self, path: str, manifest: Object, right: str, *, dry_run: bool) -> Object:
+        """The object after a server-side apply of ``manifest``, conflicts of ownership overridden; raises as :meth:`patch`."""
+        params = {"fieldManager": FIELD_MANAGER, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
+        try:
+            _, body = await self._ask("PATCH", path, right, params, WRITE_SECONDS, manifest, APPLY)
+        except SentWithoutAnswer as silence:
+            if dry_run:
+                raise ActionProblem(f"trying it without storing failed: {silence}") from None
+            raise
+        return _object(body)
+
+    async def create(self, path: str, body: Object, right: str, *, dry_run: bool) -> None:
+        """POST ``body``; raises as :meth:`patch`."""
+        params = {"dryRun": "All"} if dry_run else {}
+        try:
+            await self._ask("POST", path, right, params, WRITE_SECONDS, body, "application/json")
+        except SentWithoutAnswer as silence:
+            if dry_run:
+                raise ActionProblem(f"trying it without storing failed: {silence}") from None
+            raise
+
+    async def connected(self) -> Any:
+        """The library's client, logged in, for what is no request: a stream.
+
+        Raises:
+            ActionProblem: there is no login.
+        """
+        try:
+            return await self._connected()
+        except SourceProblem as problem:
+            raise ActionProblem(clean(problem)) from None
+
     async def _ask(
         self,
         method: str,
@@ -118,10 +153,7 @@ class WriteLink(Link):
         body: Any = None,
         content: str = "application/json-patch+json",
     ) -> tuple[int, bytes]:
-        try:
-            client = await self._connected()
-        except SourceProblem as problem:
-            raise ActionProblem(clean(problem)) from None
+        client = await self.connected()
         import aiohttp
 
         headers = {"Accept": "application/json, */*"}

@@ -1,7 +1,8 @@
 """Scale a workload by its scale subresource: the least right that does it, and the old number tested in the request (runbook 3.3).
 
 Up is safe, down is disruptive, to nothing is destructive and asks for the name. The StatefulSets of Redis, Vault and PostgreSQL are refused:
-their data does not follow a number. An HPA that would put the number back is said before.
+their data does not follow a number. An HPA that would put the number back is said before, and more pods than PostgreSQL has connections for
+are refused (facts 2.4.2).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from alphapulse_tui.actions.api_budget import budget_of, verdict_on
 from alphapulse_tui.actions.contract import ActionProblem, Parameter
 from alphapulse_tui.actions.kubernetes_link import NotThere, Object, Operations
 from alphapulse_tui.actions.kubernetes_rollout import figures, standing, wanted
@@ -48,17 +50,18 @@ class Scale(WorkloadAction):
         """From the number that is to the number that was asked for."""
         old, new = wanted(workload.raw), _replicas(params.get("replicas", ""))
         hpa = await self._autoscalers(workload, new)
+        over, unknown = verdict_on(await budget_of(self.profile, workload.name), new) if new > old else ("", "")
         return Change(
             title=f"scale {workload.name} {old} -> {new}",
             sentence=f"Sets the replicas of {workload.short} from {old} to {new}{_means(old, new)}.",
             operations=_operations(workload.uid, old, new),
             what=f"test the old number {old}, set {new}",
             shell=_shell(workload, old, new),
-            warnings=(*hpa, *owner_warnings(workload)),
+            warnings=(*hpa, *((unknown,) if unknown else ()), *owner_warnings(workload)),
             undo=f"scale back to {old}",
             undo_action=self.id,
             undo_params={"kind": workload.kind, "name": workload.name, "replicas": str(old)},
-            refusal=_refusal(workload, old, new),
+            refusal=_refusal(workload, old, new) or over,
         )
 
     async def plan(self, params: Mapping[str, str]) -> Plan:

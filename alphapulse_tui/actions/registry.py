@@ -43,6 +43,11 @@ ACTIONS: dict[str, str] = {
     "kubernetes.restart": "kubernetes:Restart",
     "kubernetes.rollback": "kubernetes:RollBack",
     "kubernetes.scale": "kubernetes_scale:Scale",
+    "kubernetes.set-memory": "kubernetes_memory:SetMemory",
+    "kubernetes.delete-pod": "kubernetes_pods:DeletePod",
+    "kubernetes.apply": "kubernetes_apply:Apply",
+    "kubernetes.hpa-maximum": "kubernetes_autoscaler:SetMaximum",
+    "kubernetes.test-inside": "kubernetes_inside:TestInside",
 }
 """Action id to ``module:class`` below ``alphapulse_tui.actions``."""
 

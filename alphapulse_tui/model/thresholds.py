@@ -28,6 +28,8 @@ class Thresholds:
     """Percent of requests failing under which the API counts as mended (runbook 1.2 step 8)."""
     api_error_rate_critical: float = 0.5
     """Percent of requests failing (runbook 4.2, "High Error Rate"). Between healed and critical it is a warning."""
+    api_pool_size: float = 5.0
+    """Connections to PostgreSQL that one pod of the API or of the workers may open: its pool's size (review 2.4.2; the runbook names none)."""
     health_probe_timeout: float = 5.0
     """Seconds the API's /health may take until the probe counts as failed (review 1.2)."""
     certificate_warning: float = 14 * 86400.0

@@ -22,6 +22,11 @@ def plan_lines(plan: Plan, width: int) -> list[Line]:
         lines += [line(("  " + victim.label, "plain")) for victim in plan.victims[:VICTIMS_SHOWN]]
         if len(plan.victims) > VICTIMS_SHOWN:
             lines.append(line((f"  and {len(plan.victims) - VICTIMS_SHOWN} more", "dim")))
+        if len(plan.victims) == 1:
+            # Of one object there is room for what differs: an image, a limit, where a number goes.
+            lines += [
+                one for name, said in plan.victims[0].facts.items() for one in wrap(f"    {name}: {said}", width, "dim")
+            ]
     lines += _section("As we run it", plan.call, width)
     lines += _section("By hand", plan.shell, width)
     if plan.checks:

@@ -65,12 +65,14 @@ class LatencySource(Source[LatencySnapshot]):
     def _ask(self) -> LatencySnapshot:
         parts = self._series(queries.ENDPOINT_PARTS)
         rates = _by(self._series(queries.ENDPOINT_RATE), "endpoint")
-        figures = [
+        p50, p95, p99, mean = (
             _by(self._series(query), "endpoint")
             for query in (*map(queries.by_endpoint, (0.5, 0.95, 0.99)), queries.ENDPOINT_MEAN)
-        ]
+        )
         endpoints = [
-            EndpointTime(name, rate, *(figure.get(name) for figure in figures), parts=_parts_of(name, parts))
+            EndpointTime(
+                name, rate, p50.get(name), p95.get(name), p99.get(name), mean.get(name), _parts_of(name, parts)
+            )
             for name, rate in rates.items()
             if rate > 0
         ]

@@ -1,0 +1,234 @@
+"""Test the API's dependencies from inside one of its pods, without a secret leaving it (runbook 2.4).
+
+The runbook prints ``DATABASE_URL`` with its password and lets the engineer's shell expand it; ``psql``, ``redis-cli`` and ``vault`` are in no
+API image; and a container in a crash loop takes no command (facts 2.4.1). Here a small program runs with the Python that the API itself runs on, in
+a pod of the same Deployment that does run. It tries the addresses that the *present template* gives (the crashing release's), from the pod's
+own network. A value that lies in a Secret is read by the program inside the pod; only host, port and the outcome come out.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from alphapulse_tui.actions.contract import Action, ActionProblem, Parameter
+from alphapulse_tui.actions.kubernetes_exec import run_inside
+from alphapulse_tui.actions.kubernetes_link import Object, WriteLink
+from alphapulse_tui.config.settings import Profile
+from alphapulse_tui.model.api_environment import Address, addresses, config_maps
+from alphapulse_tui.model.plan import Outcome, Plan, Result, Risk, Verdict, Verification, Victim
+from alphapulse_tui.text import clean
+
+SECONDS = 8.0
+"""For the whole test; each address has 2 s inside."""
+
+PROGRAM = """
+import json, os, socket, struct, sys, urllib.parse
+PORTS = {"database": 5432, "redis": 6379, "vault": 8200}
+def ask(kind, host, port, tls):
+    line = socket.create_connection((host, port), 2)
+    line.settimeout(2)
+    if tls:
+        return "a TLS port accepts"
+    if kind == "database":
+        line.sendall(struct.pack("!ii", 8, 80877103))
+        return "PostgreSQL answers" if line.recv(1) in (b"S", b"N") else "!answers, but not as PostgreSQL does"
+    if kind == "redis":
+        line.sendall(b"PING\\r\\n")
+        return "Redis answers" if line.recv(1) in (b"+", b"-") else "!answers, but not as Redis does"
+    line.sendall(b"GET /v1/sys/health HTTP/1.0\\r\\nHost: v\\r\\n\\r\\n")
+    word = line.recv(64).split(b" ")
+    code = word[1].decode() if len(word) > 1 and word[1].isdigit() else "?"
+    return ("" if code in ("200", "429", "472", "473") else "!") + "Vault answers with code " + code
+for entry in sys.argv[1:]:
+    kind, name, value = entry.split("=", 2)
+    value = value or os.environ.get(name, "")
+    if not value:
+        print(json.dumps([kind, name, "", False, "the variable is not set in this pod"]))
+    for part in filter(None, value.split(",")):
+        place = ""
+        try:
+            split = urllib.parse.urlsplit(part if "://" in part else "//" + part)
+            host, port = split.hostname or "", split.port or PORTS[kind]
+            place = host + ":" + str(port)
+            said = ask(kind, host, port, split.scheme in ("https", "rediss"))
+        except ConnectionRefusedError:
+            said = "!refuses connections: nothing listens there"
+        except (TimeoutError, socket.timeout):
+            said = "!no answer within 2 s"
+        except socket.gaierror:
+            said = "!the host name cannot be resolved"
+        except (OSError, ValueError) as error:
+            said = "!" + type(error).__name__
+        print(json.dumps([kind, name, place, not said.startswith("!"), said.lstrip("!")]))
+"""
+"""Knows only the standard library. Of a URL only host and port are ever printed."""
+
+
+BY_HAND = (
+    'import os, socket, urllib.parse as u; s = u.urlsplit(os.environ["DATABASE_URL"]); '
+    'socket.create_connection((s.hostname, s.port or 5432), 2); print("open")'
+)
+"""The same for the database alone, short enough to be typed."""
+
+
+class TestInside(Action):
+    """Run the test; it changes nothing and prints no value."""
+
+    __test__ = False
+    id = "kubernetes.test-inside"
+    title = "test dependencies from a pod"
+    target = "kubernetes"
+    risk = Risk.SAFE
+    changes = False
+    source = "runbook 2.4"
+    parameters = (
+        Parameter("name", "the Deployment", default="api"),
+        Parameter("pod", "the pod; without it a running one of the Deployment"),
+    )
+
+    def __init__(self, profile: Profile) -> None:
+        super().__init__(profile)
+        self._opened: WriteLink | None = None
+
+    @property
+    def link(self) -> WriteLink:
+        """The way to the API server, made when it is first needed."""
+        if self._opened is None:
+            self._opened = WriteLink(self.profile)
+        return self._opened
+
+    async def plan(self, params: Mapping[str, str]) -> Plan:
+        """Choose the pod and the addresses."""
+        name = params.get("name") or "api"
+        deployment = await self._get(
+            f"/apis/apps/v1/namespaces/{self.link.namespace}/deployments/{name}", "apps deployments [get]"
+        )
+        container = _main(deployment["spec"].get("template") or {})
+        pod, refusal = await self._pod(deployment, params.get("pod", ""))
+        found = await self._addresses(container)
+        if not refusal and not found:
+            refusal = f"deployment/{name} names no database, Redis or Vault in its environment"
+        what = ", ".join(f"{one.dependency} ({one.variable}, {one.origin})" for one in found)
+        pod_name = clean((pod.get("metadata") or {}).get("name", ""), 256)
+        uid = clean((pod.get("metadata") or {}).get("uid", ""), 64)
+        path = f"/api/v1/namespaces/{self.link.namespace}/pods/{pod_name}/exec"
+        return Plan(
+            id=uuid.uuid4().hex,
+            action=self.id,
+            title=f"test dependencies from {pod_name or name}",
+            target=self.target,
+            environment=self.profile.environment or self.profile.name,
+            object=f"kubernetes/pod/{pod_name}",
+            risk=self.risk,
+            sentence=f"Runs a small test in {pod_name or 'a pod'} of what the present template asks for: {what or 'nothing'}. "
+            "Changes nothing and prints no value.",
+            call=f"GET {path} (WebSocket): python3 -c <test of host and port>",
+            shell=f"kubectl -n {self.link.namespace} exec {pod_name} -c {container.get('name', '')} -- python3 -c {shlex.quote(BY_HAND)}",
+            params={"name": name, "pod": pod_name},
+            victims=(Victim(pod_name, uid, f"{pod_name}: runs the test"),) if pod else (),
+            preconditions={"uid": uid, "container": clean(container.get("name", ""), 128)},
+            undo="none is needed: it changes nothing",
+            refusal=refusal,
+            changes=False,
+            deadline=SECONDS + 1.0,
+            made_at=time.time(),
+        )
+
+    async def execute(self, plan: Plan) -> Result:
+        """Run it and read what it prints."""
+        place = f"/apis/apps/v1/namespaces/{self.link.namespace}/deployments/{plan.params['name']}"
+        deployment = await self._get(place, "apps deployments [get]")
+        found = await self._addresses(_main(deployment["spec"].get("template") or {}))
+        arguments = [f"{one.dependency}={one.variable}={','.join(_written(one))}" for one in found]
+        command = ["python3", "-c", PROGRAM, *arguments]
+        answer = await run_inside(self.link, plan.params["pod"], plan.preconditions["container"], command, SECONDS)
+        details = _told(answer.out)
+        if not details:
+            said = clean(answer.err.strip().split("\n")[-1], 200)
+            raise ActionProblem(f"the test said nothing (exit code {answer.code}): {said or 'no output'}")
+        failed = [name for name, said in details.items() if said.startswith("FAILS")]
+        sentence = (
+            f"{len(failed)} of {len(details)} addresses fail from {plan.params['pod']}"
+            if failed
+            else f"all {len(details)} addresses answer from {plan.params['pod']}"
+        )
+        return Result(Outcome.DONE, sentence, details)
+
+    async def verify(self, plan: Plan) -> Verification:
+        """Nothing was changed, so there is nothing to prove."""
+        return Verification(Verdict.VERIFIED, f"{plan.title} changes nothing")
+
+    async def close(self) -> None:
+        """Close connections."""
+        if self._opened is not None:
+            await self._opened.close()
+
+    async def _get(self, path: str, right: str) -> Object:
+        found = await self.link.read(path, right)
+        if not isinstance(found.get("spec"), dict):
+            raise ActionProblem("something that is no API server answers in its place")
+        return found
+
+    async def _pod(self, deployment: Object, wanted: str) -> tuple[Object, str]:
+        """The pod to run it in, and why there is none."""
+        labels = (deployment["spec"].get("selector") or {}).get("matchLabels") or {}
+        selector = ",".join(f"{key}={value}" for key, value in labels.items())
+        listed = await self.link.read(
+            f"/api/v1/namespaces/{self.link.namespace}/pods", "pods [list]", {"labelSelector": selector, "limit": "500"}
+        )
+        pods = listed.get("items") or []
+        if wanted:
+            pods = [pod for pod in pods if (pod.get("metadata") or {}).get("name") == wanted]
+            if not pods:
+                return {}, f"there is no pod {clean(wanted, 128)} of this Deployment"
+        running = [pod for pod in pods if _runs(pod)]
+        if running:
+            return running[0], ""
+        return (
+            pods[0] if pods else {}
+        ), "none of its pods runs now, and one that crashes takes no command: the checks from outside remain"
+
+    async def _addresses(self, container: Mapping[str, Any]) -> Sequence[Address]:
+        maps: dict[str, Mapping[str, str]] = {}
+        for name in config_maps(container):
+            path = f"/api/v1/namespaces/{self.link.namespace}/configmaps/{name}"
+            try:
+                maps[name] = (await self.link.read(path, f"configmaps {name} [get]")).get("data") or {}
+            except ActionProblem:
+                maps[name] = {}  # Then the pod's own environment is asked.
+        return addresses(container, maps)
+
+
+def _main(template: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The first container: the program itself, by custom."""
+    found: Mapping[str, Any] = next(iter((template.get("spec") or {}).get("containers") or []), {})
+    return found
+
+
+def _written(address: Address) -> list[str]:
+    """Places as the program inside reads them; empty: from its own environment."""
+    return [f"{'https://' if place.tls else ''}{place}" for place in address.places]
+
+
+def _runs(pod: Mapping[str, Any]) -> bool:
+    if (pod.get("metadata") or {}).get("deletionTimestamp"):
+        return False
+    status = (pod.get("status") or {}).get("containerStatuses") or []
+    return bool(status) and bool(status[0].get("ready"))
+
+
+def _told(out: str) -> dict[str, str]:
+    """``database 127.0.0.1:5432`` to ``answers ...`` or ``FAILS ...``."""
+    found: dict[str, str] = {}
+    for line in out.splitlines():
+        try:
+            kind, name, place, answers, said = json.loads(line)
+        except (ValueError, TypeError):
+            continue
+        found[clean(f"{kind} {place or name}", 128)] = clean(("" if answers else "FAILS: ") + str(said), 200)
+    return found

@@ -6,10 +6,11 @@ A release with a bug (:mod:`alphapulse_tui.lab.workloads.releases`) does one thi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import asyncpg
 from prometheus_client import Counter, Histogram
@@ -40,6 +41,13 @@ _DURATION = Histogram(
     ["endpoint"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.5, 5.0),
 )
+_DEPENDENCY = Histogram(
+    "api_dependency_duration_seconds",
+    "How long requests waited for what the API stands on",
+    ["endpoint", "dependency"],
+    buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0),
+)
+"""Tells where a request's time goes; what neither names is the program's own."""
 _REQUESTS = Counter("api_requests_total", "Requests", ["endpoint", "status"])
 _ERRORS = Counter("api_errors_total", "Errors", ["type"])
 _ERROR_TYPES = ("database", "cache", "vault", "internal")
@@ -86,6 +94,16 @@ def measured(name: str, endpoint: Endpoint) -> Endpoint:
     return serve
 
 
+@contextlib.contextmanager
+def waiting_for(dependency: str, endpoint: str) -> Iterator[None]:
+    """Count what is done inside as time spent in ``dependency``."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        _DEPENDENCY.labels(endpoint, dependency).observe(time.perf_counter() - began)
+
+
 class Api:
     """The endpoints."""
 
@@ -126,7 +144,7 @@ class Api:
             rows = await self._dependencies.database.fetch(_TRADES, tenant, _LATEST)
             return [dict(row) for row in rows]
 
-        return await self._cached(f"trades:{tenant}", read)
+        return await self._cached("/api/v1/trades", f"trades:{tenant}", read)
 
     async def _summary(self, request: Request) -> Response:
         tenant = int(request.path_params["tenant"])
@@ -138,33 +156,42 @@ class Api:
             return {"tenant": tenant, "trades": row[0], "volume": row[1]}
 
         # The broken release wanted another content under the key, and so gave it a new version: what others have cached does not hide it.
-        return await self._cached(f"summary:{'v2:' if broken else ''}{tenant}", read)
+        return await self._cached("/api/v1/summary", f"summary:{'v2:' if broken else ''}{tenant}", read)
 
     async def _risk(self, request: Request) -> Response:
         """Value at risk of a tenant's positions, by simulation: never cached, since it must be of now."""
         tenant = int(request.path_params["tenant"])
-        rows = await self._dependencies.database.fetch(_POSITIONS, tenant)
+        with waiting_for("database", "/api/v1/risk"):
+            rows = await self._dependencies.database.fetch(_POSITIONS, tenant)
         return JSONResponse({"tenant": tenant, "value_at_risk": value_at_risk([row[1] for row in rows])})
 
     async def _order(self, request: Request) -> Response:
         tenant = int(request.path_params["tenant"])
         order = await request.json()
         values = (order["symbol"], order["side"], str(order["quantity"]), str(order["price"]))
-        await self._dependencies.database.execute(_INSERT, tenant, *values)
+        with waiting_for("database", "/api/v1/orders"):
+            await self._dependencies.database.execute(_INSERT, tenant, *values)
         return JSONResponse({"accepted": True}, status_code=201)
 
-    async def _cached(self, key: str, read: Callable[[], Awaitable[object]]) -> Response:
+    async def _cached(self, endpoint: str, key: str, read: Callable[[], Awaitable[object]]) -> Response:
         """From the cache, else from the database; a cache that fails costs time, never an answer."""
+
+        async def fresh() -> object:
+            with waiting_for("database", endpoint):
+                return await read()
+
         try:
-            known = await self._dependencies.cache.get(key)
+            with waiting_for("redis", endpoint):
+                known = await self._dependencies.cache.get(key)
             if known is not None:
                 return Response(known, media_type="application/json")
         except CACHE_FAILURES as error:
             self._cache_failed(error)
-            return JSONResponse(await read())
-        text = json.dumps(await read())
+            return JSONResponse(await fresh())
+        text = json.dumps(await fresh())
         try:
-            await self._dependencies.cache.set(key, text, ex=_CACHE_SECONDS)
+            with waiting_for("redis", endpoint):
+                await self._dependencies.cache.set(key, text, ex=_CACHE_SECONDS)
         except CACHE_FAILURES as error:
             self._cache_failed(error)
         return Response(text, media_type="application/json")

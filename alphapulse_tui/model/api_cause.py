@@ -1,0 +1,184 @@
+"""Why the API crashes, is slow or fails, as far as the readings prove it: pure inference, each conclusion with its evidence.
+
+A release is suspect number one when it came shortly before the trouble began (runbook 4.2: "rollback if recent deployment"). Used by the
+checks of the API's procedures and by their fixes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from alphapulse_tui.model.api import DEPENDENCIES, CrashSnapshot, EndpointTime, LastEnd
+from alphapulse_tui.model.kubernetes import Pod, Revision, Workload
+from alphapulse_tui.model.quantities import memory
+from alphapulse_tui.model.words import age
+
+BEFORE_ONSET = 900.0
+"""Seconds between a release and the trouble that it may have caused: a rollout of 50 pods takes minutes (runbook 3.1)."""
+
+RECENT = 7200.0
+"""Seconds for which a release counts as recent when nobody knows since when the trouble is there."""
+
+SHARE = 0.5
+"""Part of an endpoint's time from which on it is where the time goes."""
+
+NEVER_RAN = (
+    "ImagePullBackOff",
+    "ErrImagePull",
+    "InvalidImageName",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+)
+"""Waiting reasons of a container that has never run."""
+
+EXIT_CODES = {
+    0: "it finished, and is meant to run",
+    1: "an error of the application",
+    2: "an error of the application",
+    126: "its command cannot be executed",
+    127: "its command was not found",
+    134: "it aborted",
+    137: "killed (SIGKILL): out of memory if the reason says so, else a probe, an eviction or a person",
+    139: "a segmentation fault",
+    143: "told to stop (SIGTERM)",
+}
+"""What an exit code means (facts 2.4.1)."""
+
+_WORDS = {
+    "database": re.compile(r"\b(database|postgres(?:ql)?|asyncpg|psycopg|sqlalchemy|DATABASE_URL)\b", re.IGNORECASE),
+    "redis": re.compile(r"\b(redis|valkey|REDIS_\w+|CLUSTERDOWN|MOVED)\b", re.IGNORECASE),
+    "vault": re.compile(r"\b(vault|openbao|hvac|VAULT_\w+)\b", re.IGNORECASE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One conclusion."""
+
+    kind: str
+    """``memory``, ``image``, ``config``, ``database``, ``redis``, ``vault``, ``application`` or ``unknown``."""
+    sentence: str
+    certain: bool = False
+    """Whether it was seen and not only read in a log."""
+
+
+def cause_of_crash(snapshot: CrashSnapshot) -> Cause:
+    """Why the containers end: what the kubelet says first, then what does not answer, then their own last words."""
+    for end in snapshot.ends:
+        if end.reason == "OOMKilled":
+            return Cause(
+                "memory", f"{end.pod}/{end.container} was killed for want of memory{_limit(snapshot, end)}", True
+            )
+        if end.waiting in NEVER_RAN:
+            kind = "config" if end.waiting == "CreateContainerConfigError" else "image"
+            return Cause(kind, f"{end.pod}/{end.container} never ran: {end.waiting}: {end.message}", True)
+    said = {kind: _says(snapshot.ends, kind) for kind in DEPENDENCIES}
+    for kind in DEPENDENCIES:
+        failing = snapshot.failing(kind)
+        if failing:
+            one = failing[0]
+            words = f"; its log says: {said[kind]}" if said[kind] else ""
+            return Cause(kind, f"{one.variable} names {one.place} ({one.origin}), which {_verb(one.said)}{words}", True)
+    # The last line is the reason; a program names the dependency first that it stumbled over.
+    for end in snapshot.ends:
+        for line in reversed(end.words):
+            kind = next((kind for kind in DEPENDENCIES if _WORDS[kind].search(line)), "")
+            if kind:
+                return Cause(kind, f"its last words name {kind}: {line}")
+    for end in snapshot.ends:
+        if end.exit_code is not None:
+            words = f": {end.words[-1]}" if end.words else ""
+            meaning = EXIT_CODES.get(end.exit_code, "its own matter")
+            return Cause("application", f"{end.pod} ended with code {end.exit_code}, {meaning}{words}")
+    return Cause("unknown", "no container has ended yet" if not snapshot.ends else "it left no word")
+
+
+def _limit(snapshot: CrashSnapshot, end: LastEnd) -> str:
+    bounds = next((one for one in snapshot.bounds if one.container == end.container), None)
+    return f" at its limit of {memory(bounds.memory_limit)}" if bounds and bounds.memory_limit else ""
+
+
+def _says(ends: Sequence[LastEnd], kind: str) -> str:
+    return next((line for end in ends for line in reversed(end.words) if _WORDS[kind].search(line)), "")
+
+
+def _verb(said: str) -> str:
+    return (
+        said
+        if said.startswith(("refuses", "cannot", "answers"))
+        else f"gives {said}"
+        if said.startswith("no ")
+        else said
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A release that may be to blame."""
+
+    revision: Revision
+    previous: Revision | None
+    """What one would go back to."""
+    onset: float | None
+    """When the trouble began; none when that is not known."""
+
+    @property
+    def lead(self) -> float | None:
+        """Seconds from the release to the trouble."""
+        return None if self.onset is None else self.onset - self.revision.created_at
+
+
+def suspect_release(workload: Workload, onset: float | None, now: float, slack: float = 60.0) -> Suspect | None:
+    """The present revision, if it came shortly before ``onset``; without an onset, if it is recent.
+
+    ``slack``: by how many seconds the onset may be seen too early (a scrape, a rate's window).
+    """
+    running = [one for one in workload.revisions if one.number]
+    if not running:
+        return None
+    newest = running[0]
+    previous = running[1] if len(running) > 1 else None
+    if onset is None:
+        return Suspect(newest, previous, None) if now - newest.created_at <= RECENT else None
+    lead = onset - newest.created_at
+    return Suspect(newest, previous, onset) if -slack <= lead <= BEFORE_ONSET else None
+
+
+def first_crash(pods: Sequence[Pod]) -> float | None:
+    """When the pods that are not well came: the crash loop of a new release begins with its first pod."""
+    unwell = [pod.created_at for pod in pods if not pod.healthy and pod.restarts]
+    moments = [moment for pod in pods if not pod.healthy for moment in pod.restarted_at]
+    return min([*unwell, *moments], default=None)
+
+
+def only_new_pods_crash(pods: Sequence[Pod], revision: Revision) -> bool:
+    """Whether every pod that is not well belongs to the revision, and some pod of another one is well."""
+    mark = f"{revision.replica_set}-"
+    unwell = [pod for pod in pods if not pod.healthy]
+    return (
+        bool(unwell)
+        and all(pod.name.startswith(mark) for pod in unwell)
+        and any(pod.healthy and not pod.name.startswith(mark) for pod in pods)
+    )
+
+
+def told_suspect(suspect: Suspect, now: float) -> str:
+    """The suspect in words."""
+    revision = suspect.revision
+    cause = f", {revision.cause}" if revision.cause else ""
+    when = f"{age(now - revision.created_at)} ago"
+    if suspect.lead is None:
+        return f"revision {revision.number} ({revision.image}{cause}) came {when}"
+    gap = f"{age(suspect.lead)} before" if suspect.lead >= 0 else "just when"
+    return f"revision {revision.number} ({revision.image}{cause}) came {when}, {gap} it began"
+
+
+def where_time_goes(endpoint: EndpointTime) -> tuple[str, float]:
+    """What takes the most of a request's time (a dependency, or ``api`` itself) and its part, 0 to 1; ``unknown`` without a breakdown."""
+    own, mean = endpoint.own, endpoint.mean
+    if own is None or not mean:
+        return "unknown", 0.0
+    name, took = max([*endpoint.parts, ("api", own)], key=lambda one: one[1])
+    return name, min(1.0, took / mean)

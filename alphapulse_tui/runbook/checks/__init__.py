@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from alphapulse_tui.runbook.checks import (
     api,
+    api_crash,
+    api_errors,
+    api_latency,
     postgres,
     postgres_queries,
     postgres_replication,
+    rollout,
     vault,
     vault_latency,
 )
@@ -23,6 +27,10 @@ CHECKS: dict[str, Check] = {
     **vault.CHECKS,
     **vault_latency.CHECKS,
     **api.CHECKS,
+    **api_crash.CHECKS,
+    **api_latency.CHECKS,
+    **api_errors.CHECKS,
+    **rollout.CHECKS,
 }
 """Every check by the name that procedure files use."""
 

@@ -1,0 +1,223 @@
+"""Checks of a crash loop of the API (runbook 2.4): how it ended, its last words, and the four causes."""
+
+from __future__ import annotations
+
+from alphapulse_tui.model.api import DEPENDENCIES, CrashSnapshot, Probe
+from alphapulse_tui.model.api_cause import (
+    EXIT_CODES,
+    Cause,
+    cause_of_crash,
+    first_crash,
+    only_new_pods_crash,
+    suspect_release,
+)
+from alphapulse_tui.model.cluster import EventsSnapshot
+from alphapulse_tui.model.quantities import memory
+from alphapulse_tui.model.words import age, size
+from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
+from alphapulse_tui.runbook.checks.rollout import absent, deployment_of, pods_of
+
+SURVEY = "api-crash"
+
+UP = {"database": "postgres", "redis": "redis", "vault": "vault"}
+"""A dependency to the board's target that says whether it is well itself."""
+
+PROCEDURES = {
+    "database": "pg-connections (or dr-postgres where it is down)",
+    "redis": "redis-split-brain or redis-memory",
+    "vault": "vault-sealed",
+}
+"""Where a dependency that is ill itself is mended."""
+
+
+def pods(scene: Scene) -> CheckResult:
+    """Every pod: its state as kubectl tells it, and its restarts within the window."""
+    snapshot, workload = deployment_of(scene)
+    if snapshot is None or workload is None:
+        return absent(scene, snapshot)
+    found = pods_of(snapshot, workload)
+    window = scene.thresholds.pod_restart_window
+    rows = tuple(
+        (
+            pod.name,
+            f"{pod.status} {pod.ready}/{pod.total}  {pod.restarts} restarts, "
+            f"{sum(1 for moment in pod.restarted_at if scene.wall - moment < window)} within {age(window)}",
+        )
+        for pod in found
+    )
+    unwell = [pod for pod in found if not pod.healthy]
+    if not found:
+        return CheckResult(Passed.NO, f"{workload.name} has no pod at all, and wants {workload.desired}", rows, "none")
+    if not unwell:
+        return CheckResult(Passed.YES, f"all {len(found)} pods of {workload.name} are ready", rows, "well")
+    serving = len(found) - len(unwell)
+    states = ", ".join(sorted({pod.status for pod in unwell}))
+    return CheckResult(
+        Passed.NO, f"{len(unwell)} of {len(found)} pods are not well ({states}); {serving} serve", rows, "crashing"
+    )
+
+
+def last_end(scene: Scene) -> CheckResult:
+    """How the last run ended, and its last words: reason and exit code before any guess."""
+    snapshot: CrashSnapshot | None = scene.snapshot(SURVEY)
+    if snapshot is None:
+        return scene.silence(SURVEY)
+    if not snapshot.ends:
+        return CheckResult(Passed.YES, "no container has ended and is not back", (), "well")
+    rows: list[tuple[str, str]] = []
+    for end in snapshot.ends:
+        code = (
+            "" if end.exit_code is None else f"exit code {end.exit_code} ({EXIT_CODES.get(end.exit_code, 'its own')})"
+        )
+        when = f"{age(scene.wall - end.finished_at)} ago" if end.finished_at else ""
+        told = ", ".join(filter(None, (end.reason, code, when, end.waiting)))
+        rows.append((f"{end.pod} {end.container}", told or end.message))
+        if end.log_problem:
+            rows.append(("  previous log", end.log_problem))
+        rows += [("  previous log", words) for words in end.words[-3:]]
+    worst = snapshot.ends[0]
+    said = worst.words[-1] if worst.words else worst.message or worst.log_problem
+    ended = worst.reason or worst.waiting
+    code = f" (exit code {worst.exit_code})" if worst.exit_code is not None else ""
+    return CheckResult(
+        Passed.NO, f"{ended}{code}, {worst.restarts} restarts; its last words: {said or 'none'}", tuple(rows), "ended"
+    )
+
+
+def events(scene: Scene) -> CheckResult:
+    """Warnings about the Deployment's pods, newest first."""
+    snapshot, workload = deployment_of(scene)
+    if snapshot is None or workload is None:
+        return absent(scene, snapshot)
+    told: EventsSnapshot | None = scene.snapshot("kubernetes-events")
+    if told is None:
+        return scene.silence("kubernetes-events")
+    names = {pod.name for pod in pods_of(snapshot, workload)}
+    sets = {one.replica_set for one in workload.revisions} | {workload.name}
+    about = [event for event in told.events if event.name in names or event.name in sets]
+    warnings = [event for event in about if event.type == "Warning"]
+    rows = tuple(
+        (
+            f"{event.reason} {event.object}",
+            f"{f'{age(scene.wall - event.last_at)} ago' if event.last_at else ''} x{event.count}  {event.message}",
+        )
+        for event in (*warnings, *(event for event in about if event.type != "Warning"))
+    )[:30]
+    if not warnings:
+        return CheckResult(Passed.YES, "no warning about its pods within the last hour", rows, "none")
+    newest = warnings[0]
+    return CheckResult(
+        Passed.NO, f"{len(warnings)} warnings; the newest: {newest.reason}: {newest.message}", rows, "some"
+    )
+
+
+def outside(scene: Scene) -> CheckResult:
+    """Every address that the present template gives, tried from here."""
+    snapshot: CrashSnapshot | None = scene.snapshot(SURVEY)
+    if snapshot is None:
+        return scene.silence(SURVEY)
+    rows = tuple(
+        (f"{one.dependency} {one.place or one.variable}", f"{one.said}  ({one.variable}, {one.origin})")
+        for one in snapshot.probes
+    )
+    if not snapshot.probes:
+        return CheckResult(Passed.UNKNOWN, "its environment names no database, Redis or Vault", rows, "unknown")
+    dead = [kind for kind in DEPENDENCIES if snapshot.failing(kind)]
+    if dead:
+        first = snapshot.failing(dead[0])[0]
+        return CheckResult(Passed.NO, f"{first.variable} names {first.place}, which {first.said}", rows, dead[0])
+    unread = [one.variable for one in snapshot.probes if one.answers is None]
+    silent = [one.place for one in snapshot.probes if one.answers is False]
+    if unread:
+        return CheckResult(
+            Passed.UNKNOWN, f"{', '.join(unread)} cannot be tried from here: test it from the pod", rows, "unknown"
+        )
+    some = f"; of several, {', '.join(silent)} does not" if silent else ""
+    return CheckResult(
+        Passed.YES, f"database, Redis and Vault answer at the addresses of the template{some}", rows, "well"
+    )
+
+
+def environment(scene: Scene) -> CheckResult:
+    """The names of the variables and where their values come from; values are never read."""
+    snapshot: CrashSnapshot | None = scene.snapshot(SURVEY)
+    if snapshot is None:
+        return scene.silence(SURVEY)
+    rows = tuple((one.name, one.origin) for one in snapshot.variables)
+    written = [one.name for one in snapshot.variables if one.origin == "written in the template"]
+    said = f"; written into the template itself: {', '.join(written)}" if written else ""
+    return CheckResult(Passed.YES, f"{len(rows)} variables{said}", rows, "read")
+
+
+def memory_bounds(scene: Scene) -> CheckResult:
+    """Request, limit and present use of each container; whether one was killed for want of it."""
+    snapshot: CrashSnapshot | None = scene.snapshot(SURVEY)
+    if snapshot is None:
+        return scene.silence(SURVEY)
+    rows = tuple(
+        (
+            one.container,
+            f"request {memory(one.memory_request) if one.memory_request else 'none'}, "
+            f"limit {memory(one.memory_limit) if one.memory_limit else 'none'}, "
+            f"uses at most {size(one.used) if one.used is not None else 'not known'}",
+        )
+        for one in snapshot.bounds
+    )
+    killed = [end for end in snapshot.ends if end.reason == "OOMKilled"]
+    choices = tuple((end.container, "was killed for want of memory") for end in killed[:1])
+    others = tuple((one.container, "") for one in snapshot.bounds if not choices or one.container != choices[0][0])
+    if killed:
+        said = f"{killed[0].container} was killed for want of memory ({len(killed)} pods)"
+        return CheckResult(Passed.NO, said, rows, "memory", (*choices, *others))
+    near = [one for one in snapshot.bounds if one.used and one.memory_limit and one.used > 0.9 * one.memory_limit]
+    if near:
+        return CheckResult(Passed.NO, f"{near[0].container} uses over 90 % of its limit", rows, "near", others)
+    return CheckResult(Passed.YES, "no container was killed for want of memory", rows, "well", others)
+
+
+def cause(scene: Scene) -> CheckResult:
+    """Where to go: what the kubelet, the addresses and the last words prove, and whether a release is to blame for it."""
+    snapshot, workload = deployment_of(scene)
+    crash: CrashSnapshot | None = scene.snapshot(SURVEY)
+    if snapshot is None or workload is None:
+        return absent(scene, snapshot)
+    if crash is None:
+        return scene.silence(SURVEY)
+    found = cause_of_crash(crash)
+    mine = pods_of(snapshot, workload)
+    release = suspect_release(workload, first_crash(mine), scene.wall)
+    rows = (("cause", found.sentence), ("release", f"revision {release.revision.number}" if release else "none fits"))
+    if not crash.ends and all(pod.healthy for pod in mine):
+        return CheckResult(Passed.YES, "nothing crashes now", rows, "well")
+    ill = _ill_itself(scene, found, crash)
+    if ill:
+        return CheckResult(Passed.NO, f"{found.sentence}; {ill}", rows, "dependency")
+    if release is not None and release.previous is not None and found.kind != "memory":
+        alone = "; only its pods crash" if only_new_pods_crash(mine, release.revision) else ""
+        said = f"{found.sentence}; revision {release.revision.number} brought it{alone}"
+        return CheckResult(Passed.NO, said, rows, "release")
+    return CheckResult(Passed.NO, found.sentence, rows, found.kind)
+
+
+def _ill_itself(scene: Scene, found: Cause, crash: CrashSnapshot) -> str:
+    """Whether the dependency is down, not only wrongly addressed: then no rollback helps. By its own reading on the board."""
+    target = UP.get(found.kind, "")
+    reading = scene.readings.get(target)
+    if not target or reading is None:
+        return ""
+    probes: tuple[Probe, ...] = crash.failing(found.kind)
+    sealed = any("sealed" in one.said for one in probes)
+    if sealed or (probes and reading.snapshot is not None and not reading.trusted(scene.now) and reading.problem):
+        return f"{found.kind} itself is not well: {PROCEDURES[found.kind]} mends it"
+    return ""
+
+
+CHECKS: dict[str, Check] = {
+    "api.pods-state": pods,
+    "api.last-end": last_end,
+    "api.events": events,
+    "api.outside": outside,
+    "api.environment": environment,
+    "api.memory": memory_bounds,
+    "api.cause": cause,
+}

@@ -1,0 +1,260 @@
+"""Checks of a slow API (runbook 2.4): which endpoint, and where its time goes."""
+
+from __future__ import annotations
+
+
+from alphapulse_tui.model.api import EndpointTime, LatencySnapshot
+from alphapulse_tui.model.api_cause import SHARE, suspect_release, where_time_goes
+from alphapulse_tui.model.cluster import Autoscaler, CapacitySnapshot
+from alphapulse_tui.model.health import Health
+from alphapulse_tui.model.platform import PlatformSnapshot
+from alphapulse_tui.model.words import age, figure
+from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
+from alphapulse_tui.runbook.checks.rollout import deployment_of
+
+SURVEY = "api-latency"
+
+BUSY = 0.8
+"""Part of its CPU limit from which on a pod is short of it; where the limit is not known a core stands in."""
+
+SURGE = 1.5
+"""Times as many requests as half an hour ago count as a surge."""
+
+
+def p99(scene: Scene) -> CheckResult:
+    """p99 of all requests against the runbook's 500 ms (2.4, 4.2)."""
+    snapshot: PlatformSnapshot | None = scene.snapshot("platform")
+    if snapshot is None:
+        return scene.silence("platform")
+    rows = tuple(
+        (metric.title, figure(metric.value, metric.unit))
+        for metric in snapshot.metrics
+        if metric.id in ("p50", "p95", "p99", "requests", "error_percent")
+    )
+    metric = snapshot.metric("p99")
+    if metric is None or metric.value is None:
+        return CheckResult(
+            Passed.UNKNOWN,
+            snapshot.problem or "no latency is measured: no traffic, or the metric is absent",
+            rows,
+            "unknown",
+        )
+    line = scene.thresholds.api_p99_critical
+    slow = metric.value >= line
+    return CheckResult(
+        Passed.NO if slow else Passed.YES,
+        f"p99 is {metric.value:.0f} ms ({'at or over' if slow else 'under'} the line of {line:.0f} ms)",
+        rows,
+        "slow" if slow else "well",
+    )
+
+
+def endpoints(scene: Scene) -> CheckResult:
+    """p50, p95 and p99 of each endpoint, slowest first; one endpoint or all."""
+    snapshot: LatencySnapshot | None = scene.snapshot(SURVEY)
+    if snapshot is None:
+        return scene.silence(SURVEY)
+    rows = tuple(
+        (
+            one.endpoint,
+            f"p50 {figure(one.p50, 'ms')}  p95 {figure(one.p95, 'ms')}  p99 {figure(one.p99, 'ms')}  {one.rate:.2f}/s",
+        )
+        for one in snapshot.endpoints
+    )
+    if not snapshot.endpoints:
+        return CheckResult(Passed.UNKNOWN, "no endpoint has traffic", rows, "unknown")
+    line = scene.thresholds.api_p99_critical
+    slow = [one for one in snapshot.endpoints if one.p99 is not None and one.p99 >= line]
+    since = f", since {age(scene.wall - snapshot.onset)}" if snapshot.onset is not None else ""
+    if not slow:
+        return CheckResult(Passed.YES, f"no endpoint's p99 is over {line:.0f} ms", rows, "none")
+    if len(slow) == len(snapshot.endpoints) > 1:
+        return CheckResult(
+            Passed.NO, f"all {len(slow)} endpoints are slow{since}: look at what they share", rows, "all"
+        )
+    names = ", ".join(one.endpoint for one in slow)
+    return CheckResult(
+        Passed.NO, f"slow{since}: {names} ({figure(slow[0].p99, 'ms')} p99); the others are not", rows, "one"
+    )
+
+
+def where(scene: Scene) -> CheckResult:
+    """Milliseconds a request of each endpoint by where they go: database, Redis, Vault, the API itself."""
+    snapshot: LatencySnapshot | None = scene.snapshot(SURVEY)
+    if snapshot is None:
+        return scene.silence(SURVEY)
+    rows = tuple((one.endpoint, _split(one)) for one in snapshot.endpoints)
+    slowest = slowest_of(snapshot)
+    if slowest is None:
+        return CheckResult(Passed.UNKNOWN, "no endpoint has traffic", rows, "unknown")
+    if not snapshot.breakdown:
+        said = "the API does not tell (api_dependency_duration_seconds is absent): judge by the dependencies' own figures below"
+        return CheckResult(Passed.UNKNOWN, said, _neighbours(scene), "unknown")
+    name, part = where_time_goes(slowest)
+    if name == "unknown":
+        return CheckResult(Passed.UNKNOWN, f"{slowest.endpoint} does not tell where its time goes", rows, "unknown")
+    place = "the API itself" if name == "api" else name
+    least = f", but no part takes over {100 * SHARE:.0f} %" if part < SHARE else ""
+    sentence = f"{slowest.endpoint}: {100 * part:.0f} % of its time goes to {place}{least}"
+    return CheckResult(Passed.NO if part >= SHARE else Passed.YES, sentence, (*rows, *_neighbours(scene)), name)
+
+
+def slowest_of(snapshot: LatencySnapshot) -> EndpointTime | None:
+    """The endpoint that the question is about: the one with the highest p99."""
+    return snapshot.endpoints[0] if snapshot.endpoints else None
+
+
+def _split(one: EndpointTime) -> str:
+    if one.mean is None:
+        return "no data"
+    parts = [f"{name} {took:.1f}" for name, took in one.parts]
+    own = [f"api itself {one.own:.1f}"] if one.own is not None else ["(not told where)"]
+    return f"{one.mean:.1f} ms a request: {', '.join([*parts, *own])}"
+
+
+def _neighbours(scene: Scene) -> tuple[tuple[str, str], ...]:
+    """What the dependencies' own readings say: the word of each panel."""
+    told = []
+    for target in ("postgres", "redis", "vault"):
+        reading = scene.readings.get(target)
+        if reading is None:
+            continue
+        health = reading.health(scene.now)
+        worst = reading.findings[0].sentence if reading.findings and health is not Health.UNKNOWN else ""
+        told.append((f"{target} panel", worst or ("well" if health is Health.OK else "not verified")))
+    return tuple(told)
+
+
+def pods(scene: Scene) -> CheckResult:
+    """p99 and CPU of each pod: one pod or all, and whether they are short of CPU."""
+    snapshot: LatencySnapshot | None = scene.snapshot(SURVEY)
+    if snapshot is None:
+        return scene.silence(SURVEY)
+    rows = tuple(
+        (
+            one.pod,
+            f"{one.version}  p99 {figure(one.p99, 'ms')}  {one.rate:.2f}/s  cpu {'not known' if one.cpu is None else f'{one.cpu * 1000:.0f}m'}",
+        )
+        for one in snapshot.pods
+    )
+    if not snapshot.pods:
+        return CheckResult(Passed.UNKNOWN, "no pod is told apart by the metrics", rows, "unknown")
+    line = scene.thresholds.api_p99_critical
+    slow = [one for one in snapshot.pods if one.p99 is not None and one.p99 >= line]
+    busy = [one for one in snapshot.pods if one.cpu is not None and one.cpu >= BUSY]
+    surge = ""
+    if snapshot.rate_now and snapshot.rate_before and snapshot.rate_now > SURGE * snapshot.rate_before:
+        surge = f"; {snapshot.rate_now / snapshot.rate_before:.1f} times the requests of half an hour ago"
+    if busy:
+        return CheckResult(Passed.NO, f"{len(busy)} of {len(snapshot.pods)} pods are out of CPU{surge}", rows, "busy")
+    if len(slow) == 1 < len(snapshot.pods):
+        return CheckResult(Passed.NO, f"only {slow[0].pod} is slow{surge}: delete it rather than scale", rows, "one")
+    said = f"{len(slow)} of {len(snapshot.pods)} pods are slow, none is short of CPU{surge}"
+    return CheckResult(Passed.YES, said, rows, "all" if slow else "none")
+
+
+def hits(scene: Scene) -> CheckResult:
+    """The cache's hit rate of now, not of all time (2.2: 85 %)."""
+    snapshot: PlatformSnapshot | None = scene.snapshot("platform")
+    if snapshot is None:
+        return scene.silence("platform")
+    metric = snapshot.metric("hit_percent")
+    if metric is None or metric.value is None:
+        return CheckResult(
+            Passed.UNKNOWN, "no lookups are measured: no traffic, or the metric is absent", (), "unknown"
+        )
+    line = scene.thresholds.redis_hit_rate_warning
+    low = metric.value < line
+    return CheckResult(
+        Passed.NO if low else Passed.YES,
+        f"{metric.value:.0f} % of lookups hit ({'under' if low else 'over'} the line of {line:.0f} %)",
+        (("query", metric.query),),
+        "low" if low else "well",
+    )
+
+
+def room(scene: Scene) -> CheckResult:
+    """Whether more pods may and can be had: the autoscaler's bounds, nodes, quota."""
+    snapshot: CapacitySnapshot | None = scene.snapshot("kubernetes-capacity")
+    if snapshot is None:
+        return scene.silence("kubernetes-capacity")
+    rows: list[tuple[str, str]] = []
+    for hpa in snapshot.autoscalers:
+        rows.append((f"hpa {hpa.name}", _told_hpa(hpa)))
+    rows += [(f"quota {one.resource}", f"{one.used:g} of {one.hard:g}") for one in snapshot.quotas]
+    rows += [
+        (f"node {one.name}", "ready" if one.ready and not one.pressures else ", ".join(one.pressures) or "NOT READY")
+        for one in snapshot.nodes
+    ]
+    rows += [("not read", sentence) for sentence in snapshot.missing]
+    name = scene.params.get("deployment") or "api"
+    mine = snapshot.of("Deployment", name)
+    if mine is None:
+        return CheckResult(Passed.YES, f"no autoscaler scales {name}: it is scaled by hand", tuple(rows), "by-hand")
+    choices = ((str(mine.most + max(1, mine.most // 2)), "half as many again"), (str(mine.most * 2), "twice as many"))
+    if mine.problem:
+        return CheckResult(Passed.NO, f"{mine.name} cannot scale: {mine.problem}", tuple(rows), "broken", choices)
+    if mine.at_maximum:
+        said = f"{mine.name} is at its maximum of {mine.most} and wants more: raise its maximum, a number set by hand is undone"
+        return CheckResult(Passed.NO, said, tuple(rows), "at-maximum", choices)
+    return CheckResult(
+        Passed.YES,
+        f"{mine.name} has {mine.current} of at most {mine.most}: it scales by itself",
+        tuple(rows),
+        "scales",
+        choices,
+    )
+
+
+def _told_hpa(hpa: Autoscaler) -> str:
+    limited = f"  {hpa.limited}" if hpa.limited else ""
+    return f"{hpa.current} of {hpa.least} to {hpa.most}, wants {hpa.desired}  {', '.join(hpa.figures)}{limited}  {hpa.problem}".rstrip()
+
+
+def verdict(scene: Scene) -> CheckResult:
+    """Where to go: a release that fits the onset first, then where the time goes, then the pods' CPU."""
+    snapshot: LatencySnapshot | None = scene.snapshot(SURVEY)
+    if snapshot is None:
+        return scene.silence(SURVEY)
+    _, workload = deployment_of(scene)
+    slow = slowest_of(snapshot)
+    if slow is None or slow.p99 is None or slow.p99 < scene.thresholds.api_p99_critical:
+        return CheckResult(Passed.YES, "no endpoint is slow now", (), "well")
+    name, part = where_time_goes(slow)
+    place = {"api": "the API itself", "unknown": "nobody knows where"}.get(name, name)
+    rows = (("slowest", slow.endpoint), ("time goes to", f"{place} ({100 * part:.0f} %)"))
+    release = suspect_release(workload, snapshot.onset, scene.wall) if workload is not None else None
+    crowded = _crowded(scene)
+    if release is not None and release.previous is not None and name in ("api", "unknown"):
+        said = (
+            f"{slow.endpoint} is slow in the API itself since revision {release.revision.number}: more pods do not help"
+        )
+        return CheckResult(Passed.NO, said, rows, "release")
+    if name in ("database", "redis", "vault") and part >= SHARE:
+        return CheckResult(Passed.NO, f"{slow.endpoint} waits for {name}: more pods would make it worse", rows, name)
+    if crowded:
+        return CheckResult(Passed.NO, crowded, rows, "crowded")
+    if release is not None and release.previous is not None:
+        return CheckResult(Passed.NO, f"revision {release.revision.number} fits the onset", rows, "release")
+    return CheckResult(Passed.NO, f"{slow.endpoint} loses its time in {place}", rows, name)
+
+
+def _crowded(scene: Scene) -> str:
+    """Why more pods would help; empty when nothing says so."""
+    capacity: CapacitySnapshot | None = scene.snapshot("kubernetes-capacity")
+    hpa = capacity.of("Deployment", scene.params.get("deployment") or "api") if capacity is not None else None
+    if hpa is not None and hpa.at_maximum:
+        return f"{hpa.name} is at its maximum of {hpa.most} and would want more"
+    result = pods(scene)
+    return result.sentence if result.value == "busy" else ""
+
+
+CHECKS: dict[str, Check] = {
+    "api.p99": p99,
+    "api.endpoints": endpoints,
+    "api.where-time": where,
+    "api.pods-time": pods,
+    "api.cache-hits": hits,
+    "api.room": room,
+    "api.latency-verdict": verdict,
+}

@@ -49,7 +49,8 @@ class PreviousLog(Action):
     changes = False
     source = "runbook 2.4"
     parameters = (
-        Parameter("pod", "the pod's name", required=True),
+        Parameter("pod", "the pod's name; without it, of Deployment `name` the one that has restarted most"),
+        Parameter("name", "the Deployment"),
         Parameter("container", "one container; without it every one that has run before"),
     )
 
@@ -137,12 +138,33 @@ class PreviousLog(Action):
 
     async def _pod(self, params: Mapping[str, str]) -> dict[str, Any]:
         name = params.get("pod", "")
+        if not name and _NAME.fullmatch(params.get("name", "")):
+            return await self._crashing_pod(params["name"])
         if not _NAME.fullmatch(name):
             raise ActionProblem(f'"pod" must name a pod, not "{clean(name, 64)}"')
         pod = await self.link.read(f"/api/v1/namespaces/{self.link.namespace}/pods/{name}", "pods [get]")
         if not isinstance(pod.get("metadata"), dict):
             raise ActionProblem("something that is no API server answers in its place")
         return pod
+
+    async def _crashing_pod(self, deployment: str) -> dict[str, Any]:
+        """The pod of a Deployment that is not ready and has restarted most; one that is well where none is ill."""
+        namespace = self.link.namespace
+        path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{deployment}"
+        found = await self.link.read(path, "apps deployments [get]")
+        labels = ((found.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+        selector = {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items()), "limit": "500"}
+        listed = await self.link.read(f"/api/v1/namespaces/{namespace}/pods", "pods [list]", selector)
+        pods = [pod for pod in listed.get("items") or [] if isinstance(pod.get("metadata"), dict)]
+        if not pods:
+            raise ActionProblem(f"deployment/{clean(deployment, 128)} has no pods: there is no log")
+        chosen: dict[str, Any] = min(pods, key=_least_well)
+        return chosen
+
+
+def _least_well(pod: dict[str, Any]) -> tuple[bool, int]:
+    every = (pod.get("status") or {}).get("containerStatuses") or []
+    return all(one.get("ready") for one in every), -sum(int(one.get("restartCount") or 0) for one in every)
 
 
 def _containers(pod: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

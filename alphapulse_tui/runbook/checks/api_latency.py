@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from alphapulse_tui.model.api import EndpointTime, LatencySnapshot
 from alphapulse_tui.model.api_cause import SHARE, suspect_release, where_time_goes
 from alphapulse_tui.model.cluster import Autoscaler, CapacitySnapshot

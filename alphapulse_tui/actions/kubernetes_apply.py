@@ -1,10 +1,11 @@
 """Apply a manifest to a workload that is there: tried on the server first, the difference shown (runbook 2.4, "fix and redeploy").
 
-Server-side apply, so that a field that nobody sets any more goes too. The file's content is part of the plan: one that was saved again between
-plan and confirmation stops the action. In the request travel uid and the resourceVersion of an object whose generation is still the planned one;
-in a crash loop the version moves with every status, so the pair is read again a few times, which is certain to have changed nothing.
+What the file says of the pod template *is* the template afterwards. Neither kubectl's apply nor a server-side apply promises that: both merge, so a
+variable that a bad release wrote into the template stays beside the reference that the file has in its place, and the server refuses the pair.
+The file's content is part of the plan: one that was saved again between plan and confirmation stops the action. uid and generation are tested in
+the request, as with every change of a workload.
 
-``kubectl apply`` of the old file after a rollback brings the bad release back in silence (facts 2.4.1): the difference says so before.
+An apply of the old file after a rollback brings the bad release back in silence (facts 2.4.1): the difference says so before.
 """
 
 from __future__ import annotations
@@ -13,36 +14,38 @@ import asyncio
 import hashlib
 import json
 import shlex
-import time
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from alphapulse_tui.actions.contract import ActionProblem, Parameter
 from alphapulse_tui.actions.kubernetes_diff import differences
-from alphapulse_tui.actions.kubernetes_link import OVERTAKEN, NotThere, Object, Overtaken
+from alphapulse_tui.actions.kubernetes_link import NotThere, Object
 from alphapulse_tui.actions.kubernetes_rollout import wanted
+from alphapulse_tui.actions.kubernetes_scale import autoscalers_of
 from alphapulse_tui.actions.kubernetes_workload import (
     KINDS,
     Change,
     Workload,
     WorkloadAction,
+    annotate,
     owner_warnings,
     status_command,
 )
-from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Victim
+from alphapulse_tui.model.plan import Plan
 from alphapulse_tui.text import clean
 
 LARGEST = 256 * 1024
 """Bytes of a manifest."""
 
-ATTEMPTS = 5
-"""How often uid and version are read again when the status moved in between."""
-
 REVISION = "deployment.kubernetes.io/revision"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+FIXED = ("selector", "template", "serviceName", "volumeClaimTemplates")
+"""Fields of a spec that cannot be changed, or are written whole."""
 
 
 class Apply(WorkloadAction):
@@ -53,108 +56,94 @@ class Apply(WorkloadAction):
     source = "runbook 2.4, 3.3"
     parameters = (Parameter("file", "the manifest, a path on this machine", required=True),)
 
-    async def change(self, workload: Workload, params: Mapping[str, str]) -> Change:
-        """Unused: what changes is what the server's dry run says."""
-        raise NotImplementedError
-
     async def plan(self, params: Mapping[str, str]) -> Plan:
-        """Read file and object, try the apply without storing it, and show the difference."""
-        file, manifest, digest = await asyncio.to_thread(read_manifest, params.get("file", ""), self.link.namespace)
-        named = {"kind": manifest["kind"], "name": str(manifest["metadata"]["name"])}
+        """The workload is the one that the file names."""
+        file, manifest, _ = await asyncio.to_thread(read_manifest, params.get("file", ""), self.link.namespace)
+        named = {"file": str(file), "kind": str(manifest["kind"]), "name": str(manifest["metadata"]["name"])}
         try:
-            workload = await self.read(named)
+            plan = await super().plan(named)
         except NotThere:
             raise ActionProblem(
-                f"there is no {named['kind']} {clean(named['name'], 128)} to be changed, and making a new one is not offered here"
+                f"there is no {clean(named['kind'], 32)} {clean(named['name'], 128)} to be changed, and making a new one is not offered here"
             ) from None
-        facts: dict[str, str] = {}
-        refusal = ""
-        try:
-            tried = await self.link.apply(workload.path, manifest, _right(workload), dry_run=True)
-        except ActionProblem as problem:
-            refusal = str(problem)
-        else:
-            facts = differences(workload.raw, tried)
-            refusal = "" if facts else f"{workload.short} is already as {file.name} says: nothing would change"
-        return self._plan_of(workload, file, digest, facts, refusal)
+        if not plan.refusal and not plan.victims[0].facts:
+            return msgspec.structs.replace(
+                plan, refusal=f"{plan.object} is already as {file.name} says: nothing would change"
+            )
+        return plan
 
-    async def execute(self, plan: Plan) -> Result:
-        """Apply it, if file and object are still the planned ones."""
-        file, manifest, digest = await asyncio.to_thread(read_manifest, plan.preconditions["file"], self.link.namespace)
-        if digest != plan.preconditions["content"]:
-            raise ActionProblem(f"{file.name} was changed since it was planned: nothing was done, plan again")
-        for attempt in range(1, ATTEMPTS + 1):
-            workload = await self.read(plan.params)
-            if (
-                workload.uid != plan.preconditions["uid"]
-                or str(workload.generation) != plan.preconditions["generation"]
-            ):
-                raise Overtaken(OVERTAKEN)
-            version = str(workload.raw["metadata"].get("resourceVersion", ""))
-            exactly = {**manifest["metadata"], "uid": workload.uid, "resourceVersion": version}
-            try:
-                stored = await self.link.apply(
-                    workload.path, {**manifest, "metadata": exactly}, _right(workload), dry_run=False
-                )
-            except Overtaken:
-                if attempt == ATTEMPTS:
-                    raise
-                continue
-            break
-        generation = int((stored.get("metadata") or {}).get("generation") or 0)
-        return Result(Outcome.DONE, f"{workload.short} is stored as generation {generation}; the rollout begins")
+    async def change(self, workload: Workload, params: Mapping[str, str]) -> Change:
+        """Template, the other fields of the spec that the file names, labels and annotations."""
+        file, manifest, digest = await asyncio.to_thread(read_manifest, params["file"], self.link.namespace)
+        scaled, warnings = await self._scaled(workload, manifest)
+        operations = _operations(workload, manifest, leave_replicas=scaled)
+        there = {"spec": {"template": workload.template}}
+        new = {"spec": {"template": manifest["spec"].get("template", workload.template)}}
+        rolls = bool(differences(there, new))
+        revision = str((workload.raw["metadata"].get("annotations") or {}).get(REVISION, ""))
+        back = workload.kind == "Deployment" and bool(revision)
+        shown = clean(str(file), 300)
+        return Change(
+            title=f"apply {clean(file.name, 128)} to {workload.name}",
+            sentence=f"Makes {workload.short} what {shown} says"
+            + (f", and replaces its {wanted(workload.raw)} pods if their template changes." if rolls else "."),
+            operations=operations,
+            what=f"replace /spec/template and {len(operations) - 1} more fields by the file's (content {digest[:12]})",
+            shell=_shell(workload, file),
+            preconditions={"content": digest},
+            warnings=(*warnings, *owner_warnings(workload)),
+            undo=f"roll back to revision {revision}"
+            if back
+            else "none from here: apply the manifest that it had before",
+            undo_action="kubernetes.rollback" if back else "",
+            undo_params={"kind": workload.kind, "name": workload.name, "revision": revision} if back else {},
+        )
 
     def missing(self, workload: Workload, plan: Plan) -> str:
         """A generation beyond the planned one is the proof that something was stored."""
         gone = super().missing(workload, plan)
         if gone or workload.generation > int(plan.preconditions["generation"]):
             return gone
-        return f"{workload.short} has the generation that it had before: the manifest was not stored"
+        return f"{workload.short} has the generation that it had before: nothing of the file was stored, or nothing differed"
 
-    def _plan_of(self, workload: Workload, file: Path, digest: str, facts: dict[str, str], refusal: str) -> Plan:
-        revision = str((workload.raw["metadata"].get("annotations") or {}).get(REVISION, ""))
-        rolls_out = any(path.startswith("spec.template") for path in facts)
-        back = workload.kind == "Deployment" and bool(revision) and rolls_out
-        seconds = int(workload.raw["spec"].get("progressDeadlineSeconds") or 600)
-        pods = f"replaces its {wanted(workload.raw)} pods" if rolls_out else "replaces no pod"
-        fields = f"{len(facts)} field{'s' if len(facts) != 1 else ''}"
-        return Plan(
-            id=uuid.uuid4().hex,
-            action=self.id,
-            title=f"apply {clean(file.name, 128)} to {workload.name}",
-            target=self.target,
-            environment=self.profile.environment or self.profile.name,
-            object=f"kubernetes/{workload.short}",
-            risk=self.risk,
-            sentence=f"Makes {workload.short} what {clean(str(file), 300)} says: changes {fields} and {pods}.",
-            call=f"PATCH {workload.path} (server-side apply): uid, generation {workload.generation}, content {digest[:12]}",
-            shell=f"kubectl -n {workload.namespace} apply --server-side --force-conflicts -f {shlex.quote(str(file))} "
-            f"&& {status_command(workload)}",
-            params={"file": str(file), "kind": workload.kind, "name": workload.name},
-            victims=(Victim(workload.short, workload.uid, f"{workload.short}: {fields} change", facts),),
-            preconditions={
-                "uid": workload.uid,
-                "generation": str(workload.generation),
-                "content": digest,
-                "file": str(file),
-            },
-            checks=(
-                Check("stored", "a generation after the planned one"),
-                Check("rolled out", f"generation observed, all pods updated and available within {seconds} s"),
-            ),
-            warnings=(
-                *(("fields that another tool owns are taken over",) if facts else ()),
-                *owner_warnings(workload),
-            ),
-            undo=f"roll back to revision {revision}"
-            if back
-            else "none from here: apply the manifest that it had before",
-            undo_action="kubernetes.rollback" if back else "",
-            undo_params={"kind": workload.kind, "name": workload.name, "revision": revision} if back else {},
-            refusal=refusal,
-            verify_seconds=float(min(seconds, 600) + 5),
-            made_at=time.time(),
-        )
+    async def _scaled(self, workload: Workload, manifest: Object) -> tuple[bool, tuple[str, ...]]:
+        """Whether an autoscaler owns the number of replicas, which the file then leaves alone."""
+        asked = manifest["spec"].get("replicas")
+        if asked is None or asked == wanted(workload.raw):
+            return False, ()
+        scaled, warnings = await autoscalers_of(self.link, workload, int(asked))
+        if scaled:
+            return True, (f"the file's {asked} replicas are left out: an autoscaler sets them",)
+        return False, (f"replicas go from {wanted(workload.raw)} to {asked}", *warnings)
+
+
+def _operations(workload: Workload, manifest: Object, *, leave_replicas: bool) -> list[Mapping[str, Any]]:
+    """The file as a patch of the object that is there."""
+    spec, metadata = manifest["spec"], manifest["metadata"]
+    operations: list[Mapping[str, Any]] = [
+        {"op": "replace", "path": "/spec/template", "value": spec.get("template", workload.template)}
+    ]
+    for name, value in spec.items():
+        if name in FIXED or (name == "replicas" and leave_replicas) or workload.raw["spec"].get(name) == value:
+            continue
+        operations.append({"op": "add", "path": f"/spec/{name}", "value": value})
+    notes = {
+        str(key): str(value)
+        for key, value in (metadata.get("annotations") or {}).items()
+        if key not in (LAST_APPLIED, REVISION)
+    }
+    if notes:
+        operations += annotate(workload.raw, "", notes)
+    return operations
+
+
+def _shell(workload: Workload, file: Path) -> str:
+    """The template alone, which is what rolls out; ``kubectl apply`` would merge."""
+    template = f"$(kubectl create --dry-run=client -f {shlex.quote(str(file))} -o jsonpath='{{.spec.template}}')"
+    patch = r"[{\"op\":\"replace\",\"path\":\"/spec/template\",\"value\":" + template + "}]"
+    return (
+        f'kubectl -n {workload.namespace} patch {workload.short} --type=json -p "{patch}" && {status_command(workload)}'
+    )
 
 
 def read_manifest(path: str, namespace: str) -> tuple[Path, Object, str]:
@@ -208,7 +197,3 @@ def _check(manifest: Mapping[str, Any], shown: str, namespace: str) -> None:
         raise ActionProblem(
             f"{shown} is for namespace {clean(metadata['namespace'], 64)}, this profile is for {namespace}"
         )
-
-
-def _right(workload: Workload) -> str:
-    return f"apps {workload.resource} [patch]"

@@ -36,9 +36,6 @@ WRITE_SECONDS = 8.0
 BODY_LIMIT = 4 * 1024 * 1024
 """Bytes of an answer; etcd takes objects up to 1.5 MiB."""
 
-APPLY = "application/apply-patch+yaml"
-"""Server-side apply; JSON is YAML."""
-
 OVERTAKEN = "somebody changed it meanwhile: nothing was done, plan again"
 
 
@@ -94,6 +91,7 @@ class WriteLink(Link):
             raise
         return _object(body)
 
+<<<<<<< HEAD
     async def evict(self, pod: str, uid: str) -> None:
         """Ask for this very pod to be ended: unlike a delete, a disruption budget may refuse it.
 
@@ -122,6 +120,8 @@ class WriteLink(Link):
             raise
         return _object(body)
 
+=======
+>>>>>>> 03704fc (Apply a manifest as it stands, not merged into what a bad release wrote)
     async def create(self, path: str, body: Object, right: str, *, dry_run: bool) -> None:
         """POST ``body``; raises as :meth:`patch`."""
         params = {"dryRun": "All"} if dry_run else {}

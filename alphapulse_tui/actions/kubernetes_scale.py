@@ -16,7 +16,7 @@ from typing import Any
 
 from alphapulse_tui.actions.api_budget import budget_of, verdict_on
 from alphapulse_tui.actions.contract import ActionProblem, Parameter
-from alphapulse_tui.actions.kubernetes_link import NotThere, Object, Operations
+from alphapulse_tui.actions.kubernetes_link import NotThere, Object, Operations, WriteLink
 from alphapulse_tui.actions.kubernetes_rollout import figures, standing, wanted
 from alphapulse_tui.actions.kubernetes_workload import (
     KIND,
@@ -49,7 +49,7 @@ class Scale(WorkloadAction):
     async def change(self, workload: Workload, params: Mapping[str, str]) -> Change:
         """From the number that is to the number that was asked for."""
         old, new = wanted(workload.raw), _replicas(params.get("replicas", ""))
-        hpa = await self._autoscalers(workload, new)
+        _, hpa = await autoscalers_of(self.link, workload, new)
         over, unknown = verdict_on(await budget_of(self.profile, workload.name), new) if new > old else ("", "")
         return Change(
             title=f"scale {workload.name} {old} -> {new}",
@@ -139,17 +139,18 @@ class Scale(WorkloadAction):
             )
         return Verification(verdict, f"{workload.short}: {sentence}", reading)
 
-    async def _autoscalers(self, workload: Workload, new: int) -> tuple[str, ...]:
-        """What the HPAs that scale this workload will make of the number."""
-        path = f"/apis/autoscaling/v2/namespaces/{workload.namespace}/horizontalpodautoscalers"
-        right = "autoscaling horizontalpodautoscalers [list]"
-        try:
-            listed = await self.link.read(path, right)
-        except NotThere:
-            return ()
-        except ActionProblem as problem:
-            return (f"whether an HPA will put the number back is not known: {problem}",)
-        return tuple(_hpa_warning(one, new) for one in listed.get("items") or [] if _scales(one, workload))
+
+async def autoscalers_of(link: WriteLink, workload: Workload, new: int) -> tuple[bool, tuple[str, ...]]:
+    """Whether an HPA scales the workload, and what it (or our not knowing) will make of the number."""
+    path = f"/apis/autoscaling/v2/namespaces/{workload.namespace}/horizontalpodautoscalers"
+    try:
+        listed = await link.read(path, "autoscaling horizontalpodautoscalers [list]")
+    except NotThere:
+        return False, ()
+    except ActionProblem as problem:
+        return False, (f"whether an HPA will put the number back is not known: {problem}",)
+    told = tuple(_hpa_warning(one, new) for one in listed.get("items") or [] if _scales(one, workload))
+    return bool(told), told
 
 
 def _scales(hpa: Object, workload: Workload) -> bool:

@@ -145,7 +145,7 @@ class Link:
         except AlphaPulseError as error:
             raise Denied(error.sentence) from None
         self.context = chosen.name
-        library = await asyncio.to_thread(_import_library)
+        library = await asyncio.to_thread(import_library)
         config = library.client.Configuration()
         try:
             async with asyncio.timeout(LOGIN):
@@ -178,7 +178,7 @@ class Link:
             await client.close()
 
 
-def _import_library() -> Any:
+def import_library() -> Any:
     """kubernetes-asyncio: half a second of imports, paid in a thread by who needs it."""
     import kubernetes_asyncio
     import kubernetes_asyncio.client

@@ -91,7 +91,9 @@ def vault_token(profile: Profile) -> str:
 
 def _kubernetes(profile: Profile) -> Source[Any]:
     from alphapulse_tui.sources import kubernetes
+    from alphapulse_tui.sources.kubernetes_link import import_library
 
+    import_library()
     target = profile.kubernetes
     assert target is not None
     return kubernetes.KubernetesSource(target.kubeconfig, target.context, target.namespace, profile.thresholds)

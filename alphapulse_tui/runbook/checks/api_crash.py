@@ -116,9 +116,10 @@ def outside(scene: Scene) -> CheckResult:
     snapshot: CrashSnapshot | None = scene.snapshot(SURVEY)
     if snapshot is None:
         return scene.silence(SURVEY)
+    silent_first = sorted(snapshot.probes, key=lambda one: one.answers is True)
     rows = tuple(
         (f"{one.dependency} {one.place or one.variable}", f"{one.said}  ({one.variable}, {one.origin})")
-        for one in snapshot.probes
+        for one in silent_first
     )
     if not snapshot.probes:
         return CheckResult(Passed.UNKNOWN, "its environment names no database, Redis or Vault", rows, "unknown")

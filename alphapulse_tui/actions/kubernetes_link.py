@@ -91,7 +91,6 @@ class WriteLink(Link):
             raise
         return _object(body)
 
-<<<<<<< HEAD
     async def evict(self, pod: str, uid: str) -> None:
         """Ask for this very pod to be ended: unlike a delete, a disruption budget may refuse it.
 
@@ -109,19 +108,6 @@ class WriteLink(Link):
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/eviction"
         await self._ask("POST", path, "pods/eviction [create]", None, WRITE_SECONDS, body, "application/json")
 
-    async def apply(self, path: str, manifest: Object, right: str, *, dry_run: bool) -> Object:
-        """The object after a server-side apply of ``manifest``, conflicts of ownership overridden; raises as :meth:`patch`."""
-        params = {"fieldManager": FIELD_MANAGER, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
-        try:
-            _, body = await self._ask("PATCH", path, right, params, WRITE_SECONDS, manifest, APPLY)
-        except SentWithoutAnswer as silence:
-            if dry_run:
-                raise ActionProblem(f"trying it without storing failed: {silence}") from None
-            raise
-        return _object(body)
-
-=======
->>>>>>> 03704fc (Apply a manifest as it stands, not merged into what a bad release wrote)
     async def create(self, path: str, body: Object, right: str, *, dry_run: bool) -> None:
         """POST ``body``; raises as :meth:`patch`."""
         params = {"dryRun": "All"} if dry_run else {}

@@ -18,7 +18,10 @@ def _has_prometheus(profile: Profile) -> bool:
 
 
 def _cluster(profile: Profile) -> tuple[str, str, str]:
-    """Kubeconfig, context and namespace."""
+    """Kubeconfig, context and namespace; the library is imported here, off the loop, because its seconds are no silence of the server's."""
+    from alphapulse_tui.sources.kubernetes_link import import_library
+
+    import_library()
     target = profile.kubernetes
     assert target is not None
     return target.kubeconfig, target.context, target.namespace

@@ -178,7 +178,7 @@ def differences(sample: Mapping[Key, Counters], base: Mapping[Key, Counters]) ->
     """What each statement took since ``base``; without one, since the last reset. What was not called is left out."""
     nothing = Counters(0, 0.0, 0, 0, 0, 0)
     took = {
-        key: Counters(*(now - then for now, then in zip(one, base.get(key, nothing), strict=True)))
+        key: Counters._make(now - then for now, then in zip(one, base.get(key, nothing), strict=True))
         for key, one in sample.items()
     }
     return {key: one for key, one in took.items() if one.calls > 0}

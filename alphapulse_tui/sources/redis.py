@@ -227,8 +227,8 @@ class _NodeLink:
 
     def _rates(self, info: dict[str, str]) -> _Rates:
         """Since the last reading, the hit rate over the last minute; a restarted server starts anew."""
-        keys = ("evicted_keys", "keyspace_hits", "keyspace_misses")
-        now = _Counters(self._clock(), info.get("run_id", ""), *(number(info, key) for key in keys), refusals(info))
+        evicted, hits, misses = (number(info, key) for key in ("evicted_keys", "keyspace_hits", "keyspace_misses"))
+        now = _Counters(self._clock(), info.get("run_id", ""), evicted, hits, misses, refusals(info))
         past = self._past
         if past and (past[-1].run_id != now.run_id or now.hits < past[-1].hits or now.evicted < past[-1].evicted):
             past.clear()  # Restarted, or CONFIG RESETSTAT.

@@ -11,7 +11,7 @@ from alphapulse_tui.screens.detail import DetailScreen
 from alphapulse_tui.screens.help import HelpScreen
 from alphapulse_tui.screens.runbook import RunbookScreen
 from alphapulse_tui.screens.tables.all import TITLES, VIEWS
-from alphapulse_tui.widgets.table import LiveTable
+from alphapulse_tui.widgets.table import WIDE, LiveTable
 from tests.screens.stage import post, quiet, snapshots, text_of
 from tests.waiting import until
 
@@ -33,6 +33,24 @@ async def test_every_table_fits_80_columns_and_names_its_keys(target: str) -> No
         assert isinstance(app.screen, HelpScreen)
         await pilot.pause()
         assert "Write the rows" in text_of(app)
+
+
+@pytest.mark.parametrize(("target", "view"), [(target, view.title) for target in VIEWS for view in VIEWS[target]])
+@pytest.mark.parametrize("columns", [80, 160])
+async def test_every_view_fits_and_is_reached_by_its_digit(target: str, view: str, columns: int) -> None:
+    app, _ = quiet()
+    titles = [each.title for each in VIEWS[target]]
+    wanted = VIEWS[target][titles.index(view)]
+    async with app.run_test(size=(columns, 24)) as pilot:
+        app.push_screen(DetailScreen(target))
+        await until(lambda: TITLES[target] in text_of(app), 10, "the screen")
+        await pilot.press(str(titles.index(view) + 1))
+        await until(lambda: wanted.columns[0].title in text_of(app), 10, "the view's head")
+        rows = text_of(app).split("\n")
+        heads = [column.title for column in wanted.columns if columns >= WIDE or not column.wide_only]
+        assert any(all(title in row for title in heads) for row in rows), f"no row has all of {heads}"
+        if len(titles) > 1:
+            assert f"[{view}]" in text_of(app)
 
 
 def files(folder: Path) -> list[Path]:
@@ -80,7 +98,7 @@ async def test_the_runbook_is_a_list_like_any_other() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("r")
         await until(lambda: "pg-connections" in text_of(app) and "vault-sealed" in text_of(app), 10, "the procedures")
-        await pilot.press("slash", *"vault", "enter")
+        await pilot.press("slash", *"vault-sealed", "enter")
         assert isinstance(app.screen, RunbookScreen)
         assert app.screen.query_one(LiveTable).shown == 1
         await pilot.press("s", "escape")

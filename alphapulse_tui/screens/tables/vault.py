@@ -61,7 +61,7 @@ LOGS: tuple[Column[NodeLog], ...] = (
     Column("UP", 5, lambda row: since(row.started_at), right=True),
     Column("RST", 4, lambda row: str(row.restarts), right=True, sort=lambda row: -row.restarts),
     Column("COMPLAINS", 9, lambda row: str(len(row.complaints)), right=True, sort=lambda row: -len(row.complaints)),
-    Column("SEAL", 40, lambda row: row.problem or row.seal.sentence, lambda row: _cause_style(row)),
+    Column("SEAL", 34, lambda row: row.problem or row.seal.sentence, lambda row: _cause_style(row)),
     Column("LAST WORDS", 0, lambda row: row.complaints[-1] if row.complaints else "", lambda row: "dim"),  # noqa: ARG005
 )
 

@@ -62,6 +62,7 @@ def test_the_screen_dies_and_the_action_is_finished(platform: LabHandle, state: 
         assert "Outcome not known" not in cockpit.screen
 
 
+@pytest.mark.long
 def test_screen_and_executor_die_before_anything_was_sent(platform: LabHandle, state: Path) -> None:
     platform.break_("idle-in-transaction")
     wait_until(lambda: len(forgotten(platform)) == 3, 40, "three transactions that are old enough")

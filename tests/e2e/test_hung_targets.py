@@ -36,9 +36,9 @@ def cockpit(lab: LabHandle, kubectl: Kubectl) -> Iterator[CockpitTerminal]:
         ("vault", ("Vault",), 5.0, ("STALE", "NO ANSWER")),
         ("kubernetes", ("Pods",), 5.0, ("STALE", "NO ANSWER")),
         # Half of these panels' sources still answers: the panel is live, and says which half is not verified.
-        ("api", ("Platform",), 10.0, ("STALE", "CRIT")),
-        ("prometheus", ("Alerts", "Platform"), 15.0, ("STALE", "not verified")),
-        ("alertmanager", ("Alerts",), 15.0, ("STALE", "not verified")),
+        pytest.param("api", ("Platform",), 10.0, ("STALE", "CRIT"), marks=pytest.mark.long),
+        pytest.param("prometheus", ("Alerts", "Platform"), 15.0, ("STALE", "not verified"), marks=pytest.mark.long),
+        pytest.param("alertmanager", ("Alerts",), 15.0, ("STALE", "not verified"), marks=pytest.mark.long),
     ],
 )
 def test_a_hung_target(

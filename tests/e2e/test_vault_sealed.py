@@ -32,6 +32,7 @@ def assert_journaled(cockpit: CockpitTerminal, nodes: set[str]) -> None:
             assert after == (f"sealed {given + 1}/{THRESHOLD}" if given + 1 < THRESHOLD else "unsealed")
 
 
+@pytest.mark.long
 def test_one_node_is_sealed_and_opened_on_a_wide_screen(platform: LabHandle, state: Path) -> None:
     platform.break_("vault-sealed-one")
     (sealed,) = sealed_nodes(platform)

@@ -194,7 +194,7 @@ def journals(draw: st.DrawFn) -> list[Event]:
     return events
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(journals())
 def test_no_order_of_several_writers_and_no_payload_breaks_what_is_derived(events: list[Event]) -> None:
     known = project(events)

@@ -146,6 +146,7 @@ def test_it_is_filled_before_the_replica_starts_and_everything_goes_in_the_end(
 
 
 @pytest.mark.lab
+@pytest.mark.long
 async def test_the_filling_fills_real_servers_that_are_empty(place: LabDirectory) -> None:
     """The same servers, started bare instead of in containers."""
     place.prepare()

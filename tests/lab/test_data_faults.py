@@ -169,7 +169,18 @@ CASES = (
 )
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.fault} {case.parameter}".strip())
+QUICK = ("slow-query", "lock-chain", "replica-lag", "dropped-table", "failed-migration")
+"""Cases of every run; the others are the long part of the table."""
+
+
+def named(case: Case) -> str:
+    return f"{case.fault} {case.parameter}".strip()
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=named(case), marks=[] if named(case) in QUICK else [pytest.mark.long]) for case in CASES],
+)
 def test_a_fault_shows_and_is_mended(whole_lab: LabHandle, case: Case) -> None:
     whole_lab.wait("s3")
     whole_lab.break_(case.fault, case.parameter)

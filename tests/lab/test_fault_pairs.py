@@ -44,8 +44,8 @@ SHOWS: dict[str, Callable[[LabHandle], bool]] = {
     ("one", "other"),
     [
         ("vault-sealed-one", "connection-storm"),
-        ("api-crashloop-database", "replica-lag"),
-        ("lock-chain", "bad-release-errors"),
+        pytest.param("api-crashloop-database", "replica-lag", marks=pytest.mark.long),
+        pytest.param("lock-chain", "bad-release-errors", marks=pytest.mark.long),
     ],
 )
 def test_two_faults_show_and_are_mended_side_by_side(

@@ -35,6 +35,7 @@ def value(lab: LabHandle, promql: str) -> Any:
     return httpx.get(url, params={"query": promql}, timeout=5).json()["data"]["result"]
 
 
+@pytest.mark.long
 def test_a_sealed_node_and_its_alert_are_found_afterwards(whole_lab: LabHandle) -> None:
     whole_lab.wait("api", "prometheus", "alertmanager", "kubernetes", timeout=500.0)
     wait_until(lambda: not value(whole_lab, 'ALERTS{alertname="VaultSealed"}'), 90, "no alert of an earlier test")

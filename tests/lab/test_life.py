@@ -100,6 +100,7 @@ def test_down_leaves_nothing_and_takes_under_five_seconds(place: LabDirectory) -
     assert not place.control_socket.exists()
 
 
+@pytest.mark.long
 def test_the_daemon_killed_leaves_nothing_not_even_frozen_backends(place: LabDirectory) -> None:
     handle, warden = start(place)
     left = everything(handle)
@@ -113,6 +114,7 @@ def test_the_daemon_killed_leaves_nothing_not_even_frozen_backends(place: LabDir
     assert not place.is_locked()
 
 
+@pytest.mark.long
 def test_the_warden_killed_leaves_nothing(place: LabDirectory) -> None:
     handle, warden = start(place)
     left = everything(handle)
@@ -141,6 +143,7 @@ def test_a_tied_lab_dies_with_its_parent_killed_and_its_directory_goes(place: La
     wait_until(lambda: not place.root.exists(), 5, "the directory to be removed")
 
 
+@pytest.mark.long
 def test_an_interrupted_lab_starts_again_on_its_ports(place: LabDirectory) -> None:
     handle, warden = start(place)
     ports = handle.ports
@@ -186,6 +189,7 @@ def test_two_that_start_in_one_directory_at_one_moment_are_one_lab(place: LabDir
         one.wait(5)
 
 
+@pytest.mark.long
 def test_a_port_that_was_taken_meanwhile_is_renewed_and_the_others_stay(place: LabDirectory) -> None:
     warden = launch(place, only=["standins"])
     handle = LabHandle(place)
@@ -265,6 +269,7 @@ def test_a_crashed_server_is_started_again(place: LabDirectory) -> None:
     assert warden.wait(5) == 0
 
 
+@pytest.mark.long
 def test_a_closed_directory_above_sends_postgres_beside_it(place: LabDirectory) -> None:
     """Below a 0700 folder of root the account ``postgres`` could not reach its data; as an ordinary user there is nothing to evade."""
     closed = Path(place.root, "closed")

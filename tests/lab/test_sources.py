@@ -120,7 +120,7 @@ def whole(board: Board, target: str) -> bool:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("frozen", quick(FROZEN, {"postgres", "redis", "vault", "kubernetes"}))
+@pytest.mark.parametrize("frozen", quick(FROZEN, {"postgres"}))
 async def test_a_frozen_target_is_noticed_in_two_intervals_and_delays_nobody(
     whole_lab: LabHandle, kubectl: Kubectl, frozen: str
 ) -> None:

@@ -61,6 +61,7 @@ def limited(kubectl: Kubectl) -> str:
     )
 
 
+@pytest.mark.long
 def test_the_autoscaler_follows_a_surge_to_its_maximum_and_beyond_it_when_a_person_raises_it(
     kubectl: Kubectl, whole_lab: LabHandle
 ) -> None:

@@ -78,6 +78,7 @@ def test_a_connection_storm(monitored: LabHandle) -> None:
     ends(monitored, "DBConnectionPool")
 
 
+@pytest.mark.long
 def test_no_api_pod_is_ready(monitored: LabHandle, kubectl: Kubectl) -> None:
     health = f"http://127.0.0.1:{monitored.ports['api']}/health"
     try:
@@ -101,6 +102,7 @@ def test_a_hung_database_is_slow_and_fails_requests(monitored: LabHandle) -> Non
     ends(monitored, "HighLatency")
 
 
+@pytest.mark.long
 def test_a_full_redis(monitored: LabHandle) -> None:
     monitored.break_("redis-memory-pressure")
     alert = fires(monitored, f"RedisMemory redis-cluster-{_full_master(monitored)}")
@@ -116,6 +118,7 @@ def _full_master(lab: LabHandle) -> int:
     return next(ordinal for ordinal in range(6) if lab.redis_cli(ordinal, "role").startswith("master"))
 
 
+@pytest.mark.long
 def test_with_a_dead_pipeline_alerts_reach_nobody_until_it_lives(monitored: LabHandle) -> None:
     node = monitored.break_("vault-sealed-one").split()[1]
     fires(monitored, f"VaultSealed {node}")

@@ -112,6 +112,7 @@ def test_metrics_bear_the_runbooks_names_and_move(whole_lab: LabHandle, kubectl:
 
 
 @pytest.mark.lab
+@pytest.mark.long
 def test_a_pod_that_starts_while_vault_is_sealed_crashes_and_says_why(whole_lab: LabHandle, kubectl: Kubectl) -> None:
     name = kubectl.ready("api")[0]
     pid = next(one.pid for one in whole_lab.status().processes if one.name == name)
@@ -128,6 +129,7 @@ def test_a_pod_that_starts_while_vault_is_sealed_crashes_and_says_why(whole_lab:
 
 
 @pytest.mark.lab
+@pytest.mark.long
 def test_without_go_the_rest_of_the_lab_lives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No Go, no cache: Kubernetes and the monitoring say what is missing, and the API runs as bare processes."""
     monkeypatch.setenv("PATH", "/usr/bin:/bin")

@@ -139,13 +139,16 @@ def new_directory() -> LabDirectory:
 
 
 @contextmanager
-def running_lab() -> Iterator[LabHandle]:
-    """A lab tied to this process whose core (PostgreSQL, Redis, Vault) is ready; it is gone without a trace at the end."""
+def running_lab(*only: str) -> Iterator[LabHandle]:
+    """A lab tied to this process whose core (PostgreSQL, Redis, Vault) is ready; it is gone without a trace at the end.
+
+    With ``only`` it has these targets and no others, and they are what is waited for.
+    """
     directory = new_directory()
-    warden = launch(directory, tied=True, ephemeral=True)
+    warden = launch(directory, tied=True, ephemeral=True, only=only)
     try:
         handle = LabHandle(directory)
-        handle.wait(*CORE)
+        handle.wait(*(only or CORE))
         yield handle
     finally:
         end(directory)
@@ -164,6 +167,21 @@ def lab() -> Iterator[LabHandle]:
         return
     with running_lab() as handle:
         yield handle
+
+
+@pytest.fixture(scope="session")
+def small_postgres_lab() -> Iterator[LabHandle]:
+    """A lab of PostgreSQL alone: primary, replica, pooler; up in three seconds."""
+    with running_lab("postgres") as handle:
+        yield handle
+
+
+@pytest.fixture
+def postgres_lab(small_postgres_lab: LabHandle) -> Iterator[LabHandle]:
+    """That lab with nothing broken, before and after the test."""
+    small_postgres_lab.mend()
+    yield small_postgres_lab
+    small_postgres_lab.mend()
 
 
 @pytest.fixture

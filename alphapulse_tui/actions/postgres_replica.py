@@ -211,7 +211,9 @@ class CancelConflicting(OnReplica):
             checks=(Check("replaying", "the replaying process waits for no query"),),
             warnings=(
                 *left,
-                "by itself the server would do the same after max_standby_streaming_delay" if victims else "",
+                "by itself the server does it only after max_standby_streaming_delay, and never where that is -1"
+                if victims
+                else "",
             ),
             refusal=refusal,
             verify_seconds=20.0,
@@ -263,11 +265,12 @@ class CancelConflicting(OnReplica):
         left = [one["pid"] for one in rows if (one["pid"], one["backend_start"], one["xact_start"]) in shown]
         if left:
             return Verification(Verdict.PENDING, f"pid {listed(left)} is still in its transaction", reading)
+        if in_the_way(rows, wait):
+            said = f"what was in the way has ended; the replay waits for another one now ({wait})"
+            return Verification(Verdict.VERIFIED, said, reading)
         if "RecoveryConflict" in wait or wait.startswith("Lock:"):
             return Verification(
-                Verdict.VERIFIED,
-                f"what was in the way has ended; the replay waits for another one now ({wait})",
-                reading,
+                Verdict.PENDING, "what was in the way has ended; the replay has not gone on yet", reading
             )
         return Verification(Verdict.VERIFIED, f"the replay of {replica} goes on, {size(waiting)} to go", reading)
 

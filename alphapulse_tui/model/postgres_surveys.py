@@ -261,7 +261,7 @@ class InTheWay:
     xact_start: float | None
     query: str
     blocks_replay: bool = False
-    """Named by ``pg_blocking_pids`` of the replaying process, or the oldest snapshot during a snapshot conflict."""
+    """Holds the lock that the replaying process waits for, or is the oldest snapshot during a snapshot conflict."""
 
     @property
     def key(self) -> str:

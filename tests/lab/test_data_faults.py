@@ -74,6 +74,11 @@ def receiver_dead(lab: LabHandle) -> bool:
     return (receivers, senders, slot) == ("0", "0", "f")
 
 
+def conflict(lab: LabHandle) -> bool:
+    wait = "SELECT wait_event_type || ':' || wait_event FROM pg_stat_activity WHERE backend_type = 'startup'"
+    return lab.psql(wait, server=REPLICA) in ("IPC:RecoveryConflictSnapshot", "Lock:relation")
+
+
 def half_way(lab: LabHandle) -> bool:
     left = lab.psql("SELECT to_regclass('settlement_batches') IS NOT NULL, (SELECT version_num FROM alembic_version)")
     return left == "t|b7e24c9d0f13"
@@ -159,6 +164,8 @@ CASES = (
     Case("missing-index", missing_index, lambda lab: "idx_trades_tenant_symbol" in lab.psql(EXPLAIN, "alphapulse_app")),
     Case("replica-lag", lagging, caught_up),
     Case("replica-stopped", receiver_dead, streaming),
+    Case("replica-conflict", conflict, caught_up),
+    Case("replica-conflict", conflict, caught_up, "lock"),
     Case("failed-migration", half_way, migrated),
     Case("failed-migration", unknown_revision, migrated, "unknown"),
     Case("dropped-table", dropped, trades_whole),

@@ -1,9 +1,12 @@
--- Sessions of a replica that may keep its replay waiting: those that hold the lock it waits for; during a snapshot conflict, whose blockers
+-- Sessions of a replica that may keep its replay waiting: those that hold the lock it waits for
+-- (pg_blocking_pids knows no startup process); during a snapshot conflict, whose blockers
 -- the server does not name, the oldest snapshot. $1 pids, empty for all in a transaction.
 WITH startup AS (
     SELECT pid, coalesce(wait_event_type || ':' || wait_event, '') AS wait,
-           CASE WHEN wait_event_type = 'Lock' THEN pg_blocking_pids(pid) ELSE '{}' END AS blocked_by
-      FROM pg_stat_activity WHERE backend_type = 'startup')
+           ARRAY(SELECT DISTINCT h.pid FROM pg_locks w JOIN pg_locks h ON h.granted AND h.pid <> w.pid AND h.locktype = w.locktype
+                   AND (h.database, h.relation, h.classid, h.objid) IS NOT DISTINCT FROM (w.database, w.relation, w.classid, w.objid)
+              WHERE w.pid = a.pid AND NOT w.granted) AS blocked_by
+      FROM pg_stat_activity a WHERE backend_type = 'startup')
 SELECT a.pid, a.backend_start, a.xact_start, coalesce(a.usename, '')::text AS usename, coalesce(a.datname, '')::text AS datname,
        coalesce(a.application_name, '') AS application, coalesce(host(a.client_addr), 'local') AS client, coalesce(a.state, '') AS state,
        extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds, left(a.query, 300) AS query,

@@ -1,6 +1,7 @@
 """Starting and ending the misbehaving PostgreSQL clients (:mod:`~alphapulse_tui.lab.faults.sessions`) under the supervisor.
 
-Shared by the faults that are sessions: ``connection-storm``, ``idle-in-transaction``, ``slow-query``, ``lock-chain``, ``missing-index``.
+Shared by the faults that are sessions: ``connection-storm``, ``idle-in-transaction``, ``slow-query``, ``lock-chain``, ``missing-index``,
+``replica-conflict``.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ def _name(kind: str) -> str:
     return f"fault-{kind}"
 
 
-async def hold(lab: Lab, kind: str) -> str:
-    """Start the client and wait until it says that it holds everything; returns its words.
+async def hold(lab: Lab, kind: str, server: str = postgres.PRIMARY) -> str:
+    """Start the client of ``server`` and wait until it says that it holds everything; returns its words.
 
     Raises:
         LabError: It ended instead, or took longer than 30 s.
     """
     environment = {
         "PGHOST": "127.0.0.1",
-        "PGPORT": str(lab.ports[postgres.PRIMARY]),
+        "PGPORT": str(lab.ports[server]),
         "PGDATABASE": postgres.DATABASE,
         "LAB_SOCKETS": str(postgres.sockets(lab)),
         "LAB_SECRETS": str(lab.credentials.path("")),

@@ -56,6 +56,7 @@ MODULES = (
     "missing_index",
     "replica_lag",
     "replica_stopped",
+    "replica_conflict",
     "failed_migration",
     "dropped_table",
     "corrupted_database",

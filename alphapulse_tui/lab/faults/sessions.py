@@ -169,6 +169,17 @@ async def missing_index() -> None:
     await asyncio.Event().wait()
 
 
+async def monthly_report() -> None:
+    """A report that reads the audit row by row, half a second each, for most of an hour: with the snapshot of its beginning."""
+    session, watcher = await _connect("backup", "monthly-report"), await _connect("backup", "monthly-report-ui")
+    query = asyncio.create_task(session.execute("SELECT count(*) FROM trade_audit WHERE pg_sleep(0.5) IS NOT NULL"))
+    while not await watcher.fetchval(_RUNS_LONGER, session.get_server_pid()):  # noqa: ASYNC110 - the server's state: no event
+        await asyncio.sleep(0.1)
+    _say("holding one report that reads the audit for most of an hour")
+    await asyncio.wait([query])
+    await asyncio.Event().wait()
+
+
 async def _show_positions(session: asyncpg.Connection) -> None:
     while True:
         await session.fetchrow(_POSITION, random.randint(1, 120), random.choice(("BTC-USD", "AAPL", "EUR-USD")))
@@ -187,6 +198,7 @@ KINDS: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
     "lock-chain": functools.partial(lock_chain, prepared=False),
     "lock-chain-prepared": functools.partial(lock_chain, prepared=True),
     "missing-index": missing_index,
+    "monthly-report": monthly_report,
 }
 
 

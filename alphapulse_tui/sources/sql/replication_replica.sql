@@ -1,4 +1,5 @@
 -- A replica as it sees itself, PostgreSQL 13. Of primary_conninfo host and port only: it may hold a password.
+-- pg_blocking_pids knows no startup process, so whom it waits for is read from the locks.
 SELECT pg_is_in_recovery() AS in_recovery,
        CASE WHEN pg_is_in_recovery() THEN CASE WHEN pg_is_wal_replay_paused() THEN 'paused' ELSE 'not paused' END ELSE '' END AS pause_state,
        coalesce(w.status, '') AS receiver, coalesce(w.slot_name, '')::text AS slot,
@@ -9,7 +10,9 @@ SELECT pg_is_in_recovery() AS in_recovery,
        pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::int8 AS replayed,
        extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8 AS last_transaction_age,
        s.pid AS startup, coalesce(s.wait_event_type || ':' || s.wait_event, '') AS replay_wait,
-       CASE WHEN s.wait_event_type = 'Lock' THEN pg_blocking_pids(s.pid) ELSE '{}' END AS blocked_by,
+       ARRAY(SELECT DISTINCT h.pid FROM pg_locks w JOIN pg_locks h ON h.granted AND h.pid <> w.pid AND h.locktype = w.locktype
+                   AND (h.database, h.relation, h.classid, h.objid) IS NOT DISTINCT FROM (w.database, w.relation, w.classid, w.objid)
+              WHERE w.pid = s.pid AND NOT w.granted) AS blocked_by,
        (SELECT coalesce(sum(confl_tablespace + confl_lock + confl_snapshot + confl_bufferpin + confl_deadlock), 0)
           FROM pg_stat_database_conflicts)::int8 AS conflicts,
        current_setting('max_standby_streaming_delay') AS max_delay, current_setting('hot_standby_feedback')::bool AS feedback,

@@ -49,6 +49,11 @@ class SessionGroup:
     state: str
     count: int
 
+    @property
+    def key(self) -> str:
+        """Identity, for the cursor."""
+        return "/".join((self.application, self.user, self.database, self.state))
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimit:

@@ -60,7 +60,7 @@ def test_a_query_that_stands_in_the_way_is_cancelled(postgres_lab: LabHandle, st
     reader = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'monthly-report' AND state = 'active'"
     assert on_replica(postgres_lab, reader) == "1"
     with CockpitTerminal(postgres_lab.profile, state) as cockpit:
-        diagnose(cockpit, "postgres-replica-0", "for pid")
+        diagnose(cockpit, "postgres-replica-0", "IN THE WAY")
         cockpit.run_step("What to mend first", "suggests: End the conflicting query")
         cockpit.run_step("End the conflicting query")
         cockpit.press(cockpit.confirmation())
@@ -77,7 +77,7 @@ def test_a_query_that_stands_in_the_way_is_cancelled(postgres_lab: LabHandle, st
 def test_a_dead_receiver_is_no_green_lag_of_nothing(postgres_lab: LabHandle, state: Path) -> None:
     postgres_lab.break_("replica-stopped")
     with CockpitTerminal(postgres_lab.profile, state) as cockpit:
-        diagnose(cockpit, "receives nothing", "looks for its primary at 127.0.0.1:1")
+        diagnose(cockpit, "receives nothing", "NOT RUNNING from 127.0.0.1:1")
         cockpit.run_step("What to mend first", "suggests: Mend the receiver")
         cockpit.wait_step("Mend the receiver")
         postgres_lab.mend("replica-stopped")

@@ -18,14 +18,14 @@ _REPORT = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'quart
 _VALID = "SELECT indisvalid AND indisready FROM pg_index WHERE indexrelid = to_regclass('idx_trades_tenant_symbol')"
 
 
-def diagnose(cockpit: CockpitTerminal, lock: str, active: str = "") -> None:
+def diagnose(cockpit: CockpitTerminal, lock: str, active: str = "ok: no query") -> None:
     """From the list of procedures through the four looks, to the branch."""
     cockpit.wait_live("PostgreSQL")
     cockpit.choose_procedure("pg-slow-queries")
-    cockpit.run_step("What runs for long", *([active] if active else []))
+    cockpit.run_step("What runs for long", active)
     cockpit.run_step("Who blocks whom", lock)
-    cockpit.run_step("What takes the time")
-    cockpit.run_step("Which index is missing")
+    cockpit.run_step("What takes the time", "ok: ")
+    cockpit.run_step("Which index is missing", "ok: ")
 
 
 def confirm(cockpit: CockpitTerminal, *said: str) -> None:
@@ -96,8 +96,8 @@ def test_the_missing_index_is_found_and_built(postgres_lab: LabHandle, state: Pa
     with CockpitTerminal(postgres_lab.profile, state) as cockpit:
         cockpit.wait_live("PostgreSQL")
         cockpit.choose_procedure("pg-slow-queries")
-        cockpit.run_step("What runs for long")
-        cockpit.run_step("Who blocks whom")
+        cockpit.run_step("What runs for long", "ok: no query")
+        cockpit.run_step("Who blocks whom", "ok: nobody waits")
         cockpit.run_step("What takes the time", "one statement took")
         cockpit.run_step("Which index is missing", "bad: public.trades is read whole", "index on (tenant_id, symbol)")
         cockpit.run_step("What to do first", "suggests: Build the missing index")

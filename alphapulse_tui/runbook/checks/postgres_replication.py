@@ -219,21 +219,20 @@ def _said(one: ReplicaFigures, cause: str) -> str:
 def _own_view(one: ReplicaFigures) -> list[tuple[str, str]]:
     if one.problem:
         return [(one.name, one.problem)]
-    heard = "" if one.last_message_age is None else f", heard of its primary {age(one.last_message_age)} ago"
+    heard = "" if one.last_message_age is None else f", heard of it {age(one.last_message_age)} ago"
     rows = [
-        (
-            one.name,
-            f"{one.pause_state or 'pause state unknown'}, receiver {one.receiver or 'NOT RUNNING'} from {one.sender}{heard}",
-        ),
+        (one.name, f"replay {one.pause_state or 'in an unknown state'}"),
+        ("receiver", f"{one.receiver or 'NOT RUNNING'} from {one.sender}{heard}"),
         ("behind", _distance(one)),
     ]
     if one.naive_seconds is not None:
-        rows.append(("the runbook's formula says", f"{age(one.naive_seconds)} (it grows while nobody writes)"))
+        rows.append(("runbook's formula", f"{age(one.naive_seconds)}; grows while nobody writes"))
     if one.too_small:
-        rows.append(("lower than the primary's", ", ".join(one.too_small)))
+        rows.append(("lower settings", ", ".join(one.too_small)))
     if not one.compared:
         rows.append(("settings", "could not be compared with the primary's"))
-    rows.append(("replay waits for", f"{one.replay_wait or 'nothing'} (a query is cancelled after {one.max_delay})"))
+    rows.append(("replay waits for", one.replay_wait or "nothing"))
+    rows.append(("cancels readers", "never" if one.max_delay == "-1" else f"after {one.max_delay}"))
     rows += [
         (
             f"pid {session.pid} {session.application}",

@@ -87,8 +87,8 @@ TOLD = (
 KINDS: tuple[tuple[type[ResponseError], str], ...] = (
     (MovedError, "the key's slot belongs to another node by now: plan again"),
     (AskError, "the key's slot is being moved: finish or close the move first"),
+    (MasterDownError, "it is a replica without its master, and may not serve stale data"),  # Before its parent.
     (ClusterDownError, "the cluster is down in its eyes: mend the slots first"),
-    (MasterDownError, "it is a replica without its master, and may not serve stale data"),
 )
 """Errors whose code redis-py takes out of the message, and what they mean here."""
 

@@ -35,6 +35,7 @@ cluster slots
 cluster myid
 cluster links
 cluster countkeysinslot 0
+cluster getkeysinslot 0 1
 slowlog get 16
 slowlog len
 latency latest
@@ -52,6 +53,7 @@ config set maxmemory-policy allkeys-lru
 config rewrite
 unlink no-such-key
 cluster setslot 0 stable
+cluster bumpepoch
 """
 ALLOWED_BUT_ANSWERED_NO = """
 cluster failover

@@ -82,26 +82,24 @@ async def proven(action: Action, plan: Plan, timeout: float = 20.0) -> Verificat
 @contextlib.asynccontextmanager
 async def swallowing(port: int, word: bytes) -> AsyncIterator[int]:
     """A relay to ``port`` that passes everything on until ``word`` was sent; from then on no answer comes back."""
-    tasks: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        writers.extend((writer, far_writer))
         silent = False
 
         async def back() -> None:
             while data := await far_reader.read(65536):
                 if not silent:
                     writer.write(data)
-                    await writer.drain()
 
-        task = asyncio.get_running_loop().create_task(back())
-        tasks.add(task)
+        answers = asyncio.ensure_future(back())
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65536):
                 silent = silent or word in data
                 far_writer.write(data)
-                await far_writer.drain()
-        task.cancel()
+        answers.cancel()
         far_writer.close()
         writer.close()
 
@@ -110,5 +108,8 @@ async def swallowing(port: int, word: bytes) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for task in tasks:
-            task.cancel()
+        for writer in writers:
+            writer.close()
+        for writer in writers:
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()

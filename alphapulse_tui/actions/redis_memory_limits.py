@@ -9,7 +9,7 @@ from typing import Any
 
 from alphapulse_tui.actions.contract import ActionProblem
 from alphapulse_tui.config.settings import Profile
-from alphapulse_tui.model.bytesize import bytes_of_quantity
+from alphapulse_tui.model.quantities import quantity
 from alphapulse_tui.model.redis import RedisNode
 from alphapulse_tui.model.words import size
 
@@ -62,4 +62,4 @@ def _limit(pod: dict[str, Any]) -> Limit:
         containers[0],
     )
     text = str(((chosen.get("resources") or {}).get("limits") or {}).get("memory") or "")
-    return Limit(bytes_of_quantity(text) if text else 0)
+    return Limit(int(quantity(text) or 0))

@@ -21,26 +21,3 @@ def bytes_of(text: str) -> int:
     if found is None:
         raise ValueError(f"{text!r} is no size")
     return int(found[1]) * _UNITS[found[2]]
-
-
-_QUANTITIES = {
-    "": 1,
-    "k": 1000,
-    "M": 1000**2,
-    "G": 1000**3,
-    "T": 1000**4,
-    "Ki": 1024,
-    "Mi": 1024**2,
-    "Gi": 1024**3,
-    "Ti": 1024**4,
-}
-
-
-def bytes_of_quantity(text: str) -> int:
-    """Bytes of a Kubernetes quantity of memory; 0 for one that makes no sense.
-
-    >>> bytes_of_quantity("96Mi"), bytes_of_quantity("1G"), bytes_of_quantity("odd")
-    (100663296, 1000000000, 0)
-    """
-    found = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)([kMGT]i?|Ki)?", text.strip())
-    return int(float(found[1]) * _QUANTITIES[found[2] or ""]) if found and (found[2] or "") in _QUANTITIES else 0

@@ -13,23 +13,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import NoPermissionError
 
-from alphapulse_tui.errors import AlphaPulseError
 from alphapulse_tui.model.health import Finding
 from alphapulse_tui.model.redis import RedisNode, RedisSnapshot
 from alphapulse_tui.model.rules import redis as rules
 from alphapulse_tui.model.thresholds import Thresholds
-from alphapulse_tui.sources.causes import refused
 from alphapulse_tui.sources.contract import Denied, Source, SourceProblem, Unreachable
 from alphapulse_tui.sources.node import Node
 from alphapulse_tui.sources.redis_decode import fields, members, node, number, per_second, refusals
+from alphapulse_tui.sources.redis_link import Address, ReadLink
 from alphapulse_tui.text import clean
 
-QUESTIONS = (("INFO", ()), ("CLUSTER", ("INFO",)), ("CLUSTER", ("NODES",)))
+QUESTIONS = (("INFO",), ("CLUSTER", "INFO"), ("CLUSTER", "NODES"))
 """What a node is asked, in one round trip; all of it is O(1) for the server (facts 8.3)."""
 
 HIT_WINDOW = 60.0
@@ -37,15 +33,6 @@ HIT_WINDOW = 60.0
 
 HIT_LOOKUPS = 20
 """Lookups that the window must hold for a hit rate to mean anything."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A node: what it is called and where it listens."""
-
-    name: str
-    host: str
-    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,77 +122,29 @@ class RedisSource(Source[RedisSnapshot]):
 
 
 class _NodeLink:
-    """One node's client, and its counters of the last minute."""
+    """One node's connection, and its counters of the last minute."""
 
     def __init__(
         self, node: Address, username: str, password: Callable[[], str] | None, clock: Callable[[], float]
     ) -> None:
-        self.name = node.name
-        self.address = f"{node.host}:{node.port}"
-        self._node = node
-        self._username = username
-        self._password = password
+        self._link = ReadLink(node, username, password)
+        self.name, self.address = self._link.name, self._link.address
         self._clock = clock
-        self._client: Redis | None = None
         self._past: deque[_Counters] = deque()
-
-    def _connected(self) -> Redis:
-        if self._client is None:
-            self._client = Redis(
-                host=self._node.host,
-                port=self._node.port,
-                username=self._username or None,
-                password=(self._password() if self._password else "") or None,
-                decode_responses=True,
-                encoding_errors="replace",
-                socket_timeout=4.0,
-                socket_connect_timeout=3.0,
-                retry=Retry(NoBackoff(), 0),
-                max_connections=1,
-                client_name="alphapulse-tui",
-            )
-            for question in ("INFO", "CLUSTER INFO", "CLUSTER NODES"):
-                self._client.response_callbacks.pop(question, None)
-        return self._client
 
     async def read(self) -> _Answer:
         """Ask the node; every known way to fail becomes a sentence."""
-        try:
-            pipeline = self._connected().pipeline(transaction=False)
-            for command, arguments in QUESTIONS:
-                pipeline.execute_command(command, *arguments)
-            answers = await pipeline.execute(raise_on_error=False)
-        except AuthenticationError as refusal:
-            await self.drop()
-            raise Denied(
-                f"{self.name} does not let us in: {clean(refusal, 200)}; check user and password of the profile"
-            ) from None
-        except BusyLoadingError:
-            raise Unreachable(f"{self.name} is loading its data set into memory") from None
-        except (RedisError, OSError) as error:
-            await self.drop()
-            why = clean(error, 200) or type(error).__name__
-            said = "refuses connections: is it running?" if refused(error) else f"cannot be reached: {why}"
-            raise Unreachable(f"{self.name} {said}") from None
-        except AlphaPulseError as error:
-            raise Denied(error.sentence) from None
-        return self._decoded(answers)
+        return self._decoded(await self._link.ask(*QUESTIONS))
+
+    async def drop(self) -> None:
+        """Cut the connection; the next question opens another."""
+        await self._link.drop()
 
     def _decoded(self, answers: list[object]) -> _Answer:
         texts, denied = [], []
         for answer, grant in zip(answers, ("+info", "+cluster|info", "+cluster|nodes"), strict=True):
             if isinstance(answer, NoPermissionError):
                 denied.append(grant)
-            elif isinstance(answer, BusyLoadingError):
-                raise Unreachable(f"{self.name} is loading its data set into memory")
-            elif isinstance(answer, AuthenticationError) or (
-                isinstance(answer, ResponseError) and "NOAUTH" in str(answer)
-            ):
-                raise Denied(
-                    f"{self.name} wants a password: give it in the profile's password_file or in REDISCLI_AUTH"
-                )
-            elif isinstance(answer, Exception) and not isinstance(answer, ResponseError):
-                raise Unreachable(f"{self.name} cannot be read: {clean(answer, 200)}")
             texts.append(answer if isinstance(answer, str) else "")
         try:
             view = members(texts[2])
@@ -242,12 +181,6 @@ class _NodeLink:
             per_second(now.refused - before.refused, now.at - before.at),
             round(100.0 * hits / (hits + misses), 1) if hits + misses >= HIT_LOOKUPS else None,
         )
-
-    async def drop(self) -> None:
-        """Cut the connection; the next question opens another."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.connection_pool.disconnect()
 
 
 def _with_lag(answer: _Answer, answers: Sequence[_Answer]) -> RedisNode:

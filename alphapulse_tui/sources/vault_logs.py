@@ -67,7 +67,9 @@ class VaultLogsSource(Source[VaultLogs]):
                 f"{path}/log", f"pods/log: get in namespace {self._namespace}", {k: v for k, v in query.items() if v}
             )
         except Denied as refusal:
-            return NodeLog(name, problem=f"our login may not read it: it needs {clean(refusal)}")
+            said = clean(refusal)  # Either the right that is missing, or that our login itself cannot be used.
+            grant = said.endswith(f": get in namespace {self._namespace}")
+            return NodeLog(name, problem=f"our login may not read it: it needs {said}" if grant else said)
         except Unreachable as problem:
             return NodeLog(name, problem=clean(problem))
         lines = [redact(line) for line in clean_lines(body)]

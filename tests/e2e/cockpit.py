@@ -144,6 +144,14 @@ class CockpitTerminal(Terminal):
         self._let_it_hear()
         self.press("enter")
 
+    def confirm_name(self, name: str) -> None:
+        """Type a name where a destructive plan asks for its own, and Enter."""
+        self.wait_text(" type ", "and Enter to do it")
+        self._let_it_hear()
+        self.send(name)
+        self.wait_text(name)
+        self.press("enter")
+
     def type_share(self, share: str) -> None:
         """Confirm the plan and type a share at the helper's own prompt, without Enter."""
         self.confirm_safe()

@@ -135,10 +135,11 @@ class DetailScreen(ListScreen):
         table = self.list
         table.show(rows)
         silent = reading.problem if reading is not None and reading.link_at(now) is not Link.LIVE else ""
-        self.query_one("#head", HeadLine).show(
-            Line((*self._names(), (silent, "unknown"))),
-            Line((*self._badge(reading, now).spans, (f"  {table.shown}/{len(rows)} rows ", "dim"))),
-        )
+        right = Line((*self._badge(reading, now).spans, (f"  {table.shown}/{len(rows)} rows ", "dim")))
+        left = self._names()
+        if left.cells + right.cells >= self.size.width:
+            left = self._names(short=True)
+        self.query_one("#head", HeadLine).show(Line((*left.spans, (silent, "unknown"))), right)
         summary = self.query_one("#summary", HeadLine)
         said = self.view.head(snapshot) if self.view.head is not None and snapshot is not None else Line()
         summary.set_class(bool(said.spans), "-shown")
@@ -150,19 +151,15 @@ class DetailScreen(ListScreen):
             return line(("live", "dim"))
         return badge(reading, now)
 
-    def _names(self) -> tuple[tuple[str, str], ...]:
-        """The target, and its views by number where there are several."""
-        title = (f" {TITLES[self.target]}  ", "title")
-        if len(self.views) == 1:
-            return (title,)
-        names: list[tuple[str, str]] = [title]
-        for number, view in enumerate(self.views, 1):
-            names += [
-                (f"{number} ", "dim"),
-                (f"[{view.title}]" if view is self.view else view.title, "focus" if view is self.view else "plain"),
-                ("  ", "plain"),
-            ]
-        return tuple(names)
+    def _names(self, *, short: bool = False) -> Line:
+        """The target, and its views by number where there are several; ``short``: of the others the number alone."""
+        names: list[tuple[str, str]] = [(f" {TITLES[self.target]}  ", "title")]
+        for number, view in enumerate(self.views if len(self.views) > 1 else (), 1):
+            if view is self.view:
+                names.append((f"{number} [{view.title}]  ", "focus"))
+            else:
+                names.append((f"{number} " if short else f"{number} {view.title}  ", "dim" if short else "plain"))
+        return Line(tuple(names))
 
     def action_choose_view(self, number: int) -> None:
         """Show the view of that number, if there is one."""
@@ -227,7 +224,8 @@ class DetailScreen(ListScreen):
             last[0] = found
             return text(found, board.readings)
 
-        self.app.push_screen(RowTextScreen(key, lines))
+        name = view.columns[0].text(last[0]).strip(" +-")
+        self.app.push_screen(RowTextScreen(f"{TITLES[self.target]} {view.title}: {name}", lines))
 
 
 def _id(view: View) -> str:

@@ -39,7 +39,7 @@ SESSIONS: tuple[Column[Session], ...] = (
 LOCKS: tuple[Column[LockNode], ...] = (
     Column(
         "WHO BLOCKS WHOM",
-        26,
+        22,
         lambda row: f"{'  ' * row.depth}{'+ ' if row.depth == 0 else '- '}{row.name}",
         lambda row: _lock_style(row),
     ),

@@ -78,3 +78,12 @@ def bar(percent: float, width: int) -> str:
     """
     filled = max(0, min(width, round(percent / 100 * width)))
     return "#" * filled + "-" * (width - filled)
+
+
+def many(count: int, thing: str) -> str:
+    """A number of things.
+
+    >>> many(1, "lock"), many(3, "lock")
+    ('1 lock', '3 locks')
+    """
+    return f"{count} {thing}" if count == 1 else f"{count:,} {thing}s"

@@ -75,7 +75,8 @@ def _blocking(sessions: tuple[Session, ...]) -> Line | None:
     if not blockers:
         return None
     pid, count = blockers.most_common(1)[0]
-    return line((f"blocked {count} by pid {pid}", "critical"))
+    # pg_blocking_pids calls a prepared transaction 0.
+    return line((f"blocked {count} by {f'pid {pid}' if pid else 'a prepared transaction'}", "critical"))
 
 
 def _slowest(sessions: tuple[Session, ...]) -> Session | None:

@@ -12,7 +12,7 @@ from alphapulse_tui.model.postgres_surveys import (
     SlotFigures,
     StandbyFigures,
 )
-from alphapulse_tui.model.words import age, size
+from alphapulse_tui.model.words import age, many, size
 from alphapulse_tui.screens.tables.view import Readings, View, since
 from alphapulse_tui.widgets.lines import Line, line
 from alphapulse_tui.widgets.table import Column
@@ -158,7 +158,10 @@ def _head(survey: ReplicationSurvey) -> Line:
         return line((f"hidden from us: {survey.missing_grants[0]}", "unknown"))
     late = [one for one in survey.replicas if (one.behind_bytes or 0) > 0]
     return line(
-        (f"{len(survey.replicas)} replicas, {len(late)} with something to replay; an idle primary is no lag", "dim")
+        (
+            f"{many(len(survey.replicas), 'replica')}, {len(late)} with something to replay; an idle primary is no lag",
+            "dim",
+        )
     )
 
 

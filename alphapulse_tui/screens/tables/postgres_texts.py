@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from alphapulse_tui.model.postgres import PostgresSnapshot, Session, SessionGroup
 from alphapulse_tui.model.postgres_surveys import IndexFigures, LockNode, Statement, TableFigures
-from alphapulse_tui.model.words import age, size
+from alphapulse_tui.model.words import age, many, size
 from alphapulse_tui.screens.tables.view import Readings
 from alphapulse_tui.widgets.lines import Line, line
 
@@ -58,14 +58,22 @@ def lock(row: LockNode, readings: Readings) -> Sequence[Line]:
             ("is", row.kind or row.backend_type or "a client"),
             ("state", f"{row.state} for {_ago(row.state_change)}"),
             ("transaction", f"open for {_ago(row.xact_start)}; ended now, {cost}"),
-            ("holds", f"{row.locks} locks{', on ' + ', '.join(row.tables) if row.tables else ''}"),
+            ("holds", f"{many(row.locks, 'lock')}{', on ' + ', '.join(row.tables) if row.tables else ''}"),
             ("waits for", row.waits_for or "nothing"),
             (
                 "blocked by",
                 ", ".join(f"pid {pid}" if pid else "a prepared transaction" for pid in row.blocked_by) or "nobody",
             ),
-            ("behind it", f"{row.behind} sessions wait, directly or through others"),
-            ("to end it", ended or "terminate it; cancelling does nothing to a session that idles"),
+            ("behind it", f"{many(row.behind, 'session')}, directly or through others"),
+            (
+                "to end it",
+                ended
+                or (
+                    "its root blocker; it only waits"
+                    if row.depth
+                    else "terminate it; cancelling does nothing to a session that idles"
+                ),
+            ),
         ),
         Line(),
         line((row.query or "(no query)", "plain")),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from alphapulse_tui.model.alerts import AlertsSnapshot
-from alphapulse_tui.model.fixes import kubernetes, postgres, vault
+from alphapulse_tui.model.fixes import kubernetes, postgres, redis, vault
 from alphapulse_tui.model.fixes.contract import Fix, Maker, Readings, first
 from alphapulse_tui.model.fixes.kubernetes import API
 from alphapulse_tui.model.kubernetes import KubernetesSnapshot
@@ -26,6 +26,7 @@ ALERT_TARGETS = {
     "api-latency": "platform",
     "pg-connections": "postgres",
     "redis-memory": "redis",
+    "redis-split-brain": "redis",
     "vault-sealed": "vault",
 }
 """An alert's procedure to the panel whose fixes are offered for it."""
@@ -81,5 +82,5 @@ def _row_of(labels: Mapping[str, str], target: str, readings: Readings) -> str:
     return name
 
 
-MAKERS: dict[str, Maker] = {**postgres.MAKERS, **vault.MAKERS, **kubernetes.MAKERS, "alerts": _alerts}
+MAKERS: dict[str, Maker] = {**postgres.MAKERS, **redis.MAKERS, **vault.MAKERS, **kubernetes.MAKERS, "alerts": _alerts}
 """Every menu by its id: a panel's target, or a view's ``fixes``."""

@@ -239,6 +239,11 @@ def _memory(node: RedisNode, thresholds: Thresholds) -> list[Finding]:
             f"{node.name} evicts {node.evicted_per_second:.0f} keys a second under {node.policy or 'an unknown policy'}"
         )
         found.append(finding(Health.WARNING if cache else Health.CRITICAL, sentence, "facts 2.2.2"))
+    if node.refused_per_second > 0 and node.role == "master":
+        sentence = (
+            f"{node.name} refuses {node.refused_per_second:.0f} commands a second for lack of memory ({node.policy})"
+        )
+        found.append(finding(Health.CRITICAL, sentence, "facts 2.2.2", Severity.P2))
     if node.hit_percent is not None and node.hit_percent < thresholds.redis_hit_rate_warning and node.role == "master":
         found.append(
             finding(

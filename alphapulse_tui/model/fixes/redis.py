@@ -1,0 +1,143 @@
+"""The fixes for Redis: the right failover, slots, ghosts; memory limit, policy, one large key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from alphapulse_tui.model.fixes.contract import Fix, Maker, Readings, first, offer, snapshot
+from alphapulse_tui.model.health import Health
+from alphapulse_tui.model.redis import RedisNode, RedisSnapshot
+from alphapulse_tui.model.redis_cluster import (
+    answering,
+    ghosts,
+    joined,
+    leadership,
+    lost_masters,
+    name_of,
+    open_slots,
+    ranges,
+    uncovered,
+)
+from alphapulse_tui.model.redis_keys import KeysSnapshot
+from alphapulse_tui.model.words import size
+
+POLICY = "allkeys-lru"
+"""Runbook 2.2."""
+
+MIB = 1024 * 1024
+
+
+def _redis(key: str, readings: Readings) -> list[Fix]:
+    found: RedisSnapshot | None = snapshot(readings, "redis")
+    if found is None:
+        return []
+    row = first(found.nodes, lambda node: key in (node.name, node.node_id) and bool(key))
+    return _one_suggested(
+        [*_leading(found, row), *_slots(found), *_members(found), *_memory(readings, found), *_largest(readings)]
+    )
+
+
+def _one_suggested(fixes: list[Fix]) -> list[Fix]:
+    """Availability before capacity: the first that is suggested stays so."""
+    best = first(fixes, lambda fix: fix.suggested)
+    return [replace(fix, suggested=fix is best) for fix in fixes]
+
+
+def _leading(found: RedisSnapshot, row: RedisNode | None) -> list[Fix]:
+    """A failover: by force where a master is dead, gracefully at the row's shard."""
+    kind = leadership(found.nodes)
+    fixes = []
+    for lost in lost_masters(found.nodes):
+        for replica in lost.replicas[:1]:
+            action = "redis.failover-takeover" if kind == "no-majority" else "redis.failover-force"
+            words = "take over without votes" if kind == "no-majority" else "force a failover"
+            fix = offer(action, f"{words}: {replica.name} for {lost.name}, which failed", replica=replica.name)
+            # Without a majority a person has to fence the other side first: the procedure leads there, no menu suggests it.
+            fixes.append(replace(fix, suggested=kind == "master-down"))
+    if row is not None:
+        fixes.append(_graceful(found, row))
+    return fixes
+
+
+def _graceful(found: RedisSnapshot, row: RedisNode) -> Fix:
+    """The row's shard changes hands: at the replica that it is, or at the best one that it has."""
+    if row.role == "slave":
+        master = name_of(found.nodes, row.master_id)
+        fix = offer("redis.failover", f"fail over gracefully: {row.name} instead of {master}", replica=row.name)
+        return fix if row.master_link == "up" else replace(fix, why_not="it has lost the link to its master")
+    mates = [node for node in answering(found.nodes) if node.role == "slave" and node.master_id == row.node_id]
+    if row.problem or not mates:
+        fix = offer("redis.failover", f"fail over {row.name} gracefully")
+        return replace(fix, why_not=row.problem or "it has no replica that answers")
+    best = max(mates, key=lambda node: node.offset)
+    return offer("redis.failover", f"fail over gracefully: {best.name} instead of {row.name}", replica=best.name)
+
+
+def _slots(found: RedisSnapshot) -> list[Fix]:
+    opened, missing = open_slots(found.nodes), uncovered(found.nodes)
+    fixes = []
+    if opened:
+        numbers = ranges(joined(one.slot for one in opened))
+        fixes.append(replace(offer("redis.close-slots", f"close open slots: {numbers}"), suggested=True))
+    if missing:
+        numbers = ranges(joined(missing)[:3])
+        fixes.append(replace(offer("redis.cover-slots", f"cover slots without an owner: {numbers}"), suggested=True))
+    return fixes
+
+
+def _members(found: RedisSnapshot) -> list[Fix]:
+    gone = ghosts(found.nodes)
+    if not gone:
+        return []
+    names = ", ".join(name_of(found.nodes, member.node_id) for member in gone)
+    return [offer("redis.forget", f"forget {names} on every node")]
+
+
+def _memory(readings: Readings, found: RedisSnapshot) -> list[Fix]:
+    """The limit and the policy; the rules have judged against the profile's own thresholds."""
+    short = any(
+        finding.procedure == "redis-memory" and finding.health is not Health.OK
+        for finding in readings["redis"].findings
+    )
+    most = max((node.max_memory for node in found.masters), default=0)
+    other = [node for node in found.answering if node.policy != POLICY]
+    refused = any(node.refused_per_second for node in found.masters)
+    wrong = replace(
+        offer("redis.set-policy", f"set {POLICY} on every node", policy=POLICY),
+        suggested=bool(other) and (short or refused),
+        why_not="" if other else f"it is {POLICY} on every node that answers",
+    )
+    raised = (most + most // 2) // MIB if most else 2048
+    title = (
+        f"raise maxmemory {size(most)} -> {size(raised * MIB)} on every node"
+        if most
+        else "set maxmemory 2.0 GiB on every node"
+    )
+    limit = offer("redis.set-maxmemory", title, bytes=f"{raised}mb")
+    return [wrong, replace(limit, suggested=short and not wrong.suggested)]
+
+
+def _largest(readings: Readings) -> list[Fix]:
+    """The largest key, where somebody has looked for it."""
+    keys: KeysSnapshot | None = snapshot(readings, "redis-keys")
+    largest = first(keys.keys, lambda key: key.exact) if keys is not None else None
+    if largest is None:
+        return []
+    return [offer("redis.unlink", f"unlink {largest.name[:40]} ({size(largest.bytes)})", key=largest.name)]
+
+
+def _of_key(key: str, readings: Readings) -> list[Fix]:
+    """The row's key, or the largest."""
+    keys: KeysSnapshot | None = snapshot(readings, "redis-keys")
+    if keys is None:
+        return []
+    row = first(keys.keys, lambda one: f"{one.node} {one.name}" == key)
+    if row is None:
+        return _largest(readings)
+    fix = offer("redis.unlink", f"unlink {row.name[:40]}: {row.kind} of {size(row.bytes)} on {row.node}", key=row.name)
+    return [
+        fix if row.exact else replace(fix, why_not="its name has bytes that cannot be shown, so it cannot be confirmed")
+    ]
+
+
+MAKERS: dict[str, Maker] = {"redis": _redis, "redis-views": _redis, "redis-memory": _redis, "redis-keys": _of_key}

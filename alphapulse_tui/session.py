@@ -164,6 +164,23 @@ class Session:
             await loop.run()
         self.board.publish(Reading(key, 60.0, Link.UNCONFIGURED, self.now))
 
+    def read_log(self, pod: str, container: str, *, previous: bool) -> Callable[[], None]:
+        """Have one container's log on the board as ``pod-log`` until the returned function is called. One at a time."""
+        task = self.spawn(self._take_log(pod, container, previous), f"log of {pod}")
+
+        def leave() -> None:
+            task.cancel()
+
+        return leave
+
+    async def _take_log(self, pod: str, container: str, previous: bool) -> None:
+        build = await off_the_loop(_import_sources)
+        source = await off_the_loop(partial(_make_log, self.profile, pod, container, previous))
+        if source is None:
+            self.board.publish(Reading("pod-log", 60.0, Link.UNCONFIGURED, self.now))
+            return
+        await build.SourceLoop(source, self.board).run()
+
     def _leave_surveys(self, keys: tuple[str, ...]) -> None:
         for key in keys:
             survey = self._surveys[key]
@@ -219,6 +236,16 @@ def _import_sources() -> Any:
     from alphapulse_tui.sources import build
 
     return build
+
+
+def _make_log(profile: Profile, pod: str, container: str, previous: bool) -> Any:
+    """A source for one container's log; none where the profile has no cluster."""
+    from alphapulse_tui.sources.pod_log import PodLogSource
+
+    target = profile.kubernetes
+    if target is None:
+        return None
+    return PodLogSource(target.kubeconfig, target.context, target.namespace, pod, container, previous=previous)
 
 
 def _import_desk() -> Any:

@@ -35,6 +35,9 @@ CHANGE_CAUSE = "kubernetes.io/change-cause"
 LEAST = 4 * 1024 * 1024
 """Bytes; the kubelet refuses to start a container with less than its runtime needs."""
 
+TWICE = "2x"
+"""Value of ``memory``: twice the present limit."""
+
 KEEP = "keep"
 """Value of ``request``: leave it as it is."""
 
@@ -49,16 +52,16 @@ class SetMemory(WorkloadAction):
         KIND,
         NAME,
         Parameter("container", "one container; without it the only one"),
-        Parameter("memory", "the new limit", default="8Gi", required=True),
+        Parameter("memory", "the new limit, or 2x for twice the present one", default="8Gi", required=True),
         Parameter("request", "the new request; without it the old one, or the limit where that is less"),
     )
 
     async def change(self, workload: Workload, params: Mapping[str, str]) -> Change:
         """The limit of the named container, and its request where it must follow."""
         place, container = _container(workload, params.get("container", ""))
-        new = _amount(params.get("memory", ""), "memory")
         resources = container.get("resources") or {}
         old, request = (str((resources.get(one) or {}).get("memory", "")) for one in ("limits", "requests"))
+        new = _new_limit(params.get("memory", ""), old)
         asked = params.get("request", "")
         follows = quantity(request) is not None and (quantity(request) or 0.0) > new
         new_request = memory(_amount(asked, "request")) if asked not in ("", KEEP) else memory(new) if follows else ""
@@ -75,7 +78,7 @@ class SetMemory(WorkloadAction):
             operations=_operations(workload, place, container, memory(new), new_request),
             what=f"test that containers[{place}] is {name} with limit {old or 'none'}, set {memory(new)}",
             shell=_shell(workload, name, memory(new), new_request),
-            preconditions={"container": name, "limit": old, "request": request},
+            preconditions={"container": name, "limit": old, "request": request, "new": memory(new)},
             facts=rooms,
             warnings=(*warnings, *owner_warnings(workload)),
             undo=f"set it back to {old}"
@@ -102,7 +105,7 @@ class SetMemory(WorkloadAction):
         limit = quantity(str(((found.get("resources") or {}).get("limits") or {}).get("memory", "")))
         return (
             ""
-            if limit == quantity(plan.params["memory"])
+            if limit == quantity(plan.preconditions["new"])
             else f"{workload.short} does not have the limit that was planned"
         )
 
@@ -151,6 +154,14 @@ def _container(workload: Workload, name: str) -> tuple[int, Object]:
     if place is None:
         raise ActionProblem(f'{workload.short} has no container "{clean(name, 64)}"; there are: {names}')
     return place, found[place]
+
+
+def _new_limit(text: str, old: str) -> float:
+    """The limit asked for; :data:`TWICE` is twice the old one."""
+    now = quantity(old)
+    if text == TWICE and now is None:
+        raise ActionProblem("it has no limit that could be doubled: name an amount such as 8Gi")
+    return 2 * now if text == TWICE and now is not None else _amount(text, "memory")
 
 
 def _amount(text: str, name: str) -> float:

@@ -22,6 +22,8 @@ INCIDENT = "incident"
 DETAIL = "detail"
 TEXT = "text"
 """All that is known of one row."""
+LOG = "log"
+"""A container's log: a list of its lines."""
 LIST = "list"
 """What every list has, also those of targets (``DETAIL``)."""
 ACTION = "action"
@@ -99,6 +101,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("list.copy", "c", "copy", "copy", "Copy the row to the clipboard.", LIST),
     Command("list.file", "C", "file", "to file", "Write the rows that are shown into a file.", LIST, footer=False),
     Command("back", "escape", "back", "back", "Back to where you came from.", LIST, shown_key="Esc"),
+    Command("detail.logs", "l", "logs", "logs", "Follow the log of the row's pod.", DETAIL),
+    Command("log.previous", "h", "previous", "run before", "The log of the run before, or of the present one.", LOG),
+    Command("log.container", "m", "container", "container", "The log of the pod's next container.", LOG),
+    Command("log.follow", "g", "follow", "follow", "To the newest line, and stay with it.", LOG),
     Command("text.copy", "c", "copy", "copy", "Copy the whole text to the clipboard.", TEXT),
     Command("text.back", "escape", "back", "back", "Back to the list.", TEXT, shown_key="Esc"),
     Command("procedure.run", "enter", "", "run step", "Do what the step says.", PROCEDURE, shown_key="Enter"),
@@ -212,7 +218,10 @@ def check_keymap(keymap: Mapping[str, str], commands: tuple[Command, ...] = COMM
                     f"keys.{name}: {key!r} is no key; write a letter, a digit, f1 to f12, or a name such as 'slash'"
                 )
     taken: dict[tuple[str, str], str] = {}
-    together = {EVERYWHERE: (EVERYWHERE, COCKPIT, LIST, DETAIL, TEXT, PROCEDURE, INCIDENT), LIST: (LIST, DETAIL)}
+    together = {
+        EVERYWHERE: (EVERYWHERE, COCKPIT, LIST, LOG, DETAIL, TEXT, PROCEDURE, INCIDENT),
+        LIST: (LIST, DETAIL, LOG),
+    }
     # Dialogs (ACTION, UNRESOLVED) cover the screen below and hear only their own keys.
     for command in commands:
         for key in keymap.get(command.id, command.keys).split(","):

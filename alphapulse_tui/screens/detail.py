@@ -225,7 +225,19 @@ class DetailScreen(ListScreen):
             return text(found, board.readings)
 
         name = view.columns[0].text(last[0]).strip(" +-")
-        self.app.push_screen(RowTextScreen(f"{TITLES[self.target]} {view.title}: {name}", lines))
+        leave = self.session.survey(*view.text_reads)
+        self.app.push_screen(RowTextScreen(f"{TITLES[self.target]} {view.title}: {name}", lines), lambda _: leave())
+
+    def action_logs(self) -> None:
+        """The log of the row's pod."""
+        from alphapulse_tui.screens.logs import LogScreen
+
+        row = self.list.row
+        pod, containers = self.view.log(row) if self.view.log is not None and row is not None else ("", ())
+        if not pod:
+            self.app.notify("This row has no log; those of pods have.", title="No log", markup=False)
+            return
+        self.app.push_screen(LogScreen(pod, tuple(containers)))
 
 
 def _id(view: View) -> str:

@@ -1,9 +1,10 @@
-"""The fixes for pods, their workloads and the platform: logs, restart, roll back, scale."""
+"""The fixes for pods, their workloads, their autoscalers and the platform: logs, restart, roll back, scale, memory."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from alphapulse_tui.model.cluster import CapacitySnapshot
 from alphapulse_tui.model.fixes.contract import Fix, Maker, Readings, first, offer
 from alphapulse_tui.model.kubernetes import Container, KubernetesSnapshot, Pod, Workload
 
@@ -16,6 +17,9 @@ OWN_PROCEDURES = {
 
 NO_LOG = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError")
 """Waiting reasons of a container that never ran: it has no log, and what is wrong stands in its revision."""
+
+TWICE = "2x"
+"""Value of the memory action's ``memory``: twice the present limit."""
 
 API = "api"
 """The Deployment that the platform's panel and the API's alerts mean (runbook 1.2)."""
@@ -35,7 +39,11 @@ def _pods(key: str, readings: Readings) -> list[Fix]:
         workload = first(snapshot.workloads, lambda w: (w.kind, w.name) == (pod.owner_kind, pod.owner))
     if pod is None and workload is None:
         workload = _named(snapshot, API)
-    return [*(_of_pod(pod) if pod is not None else ()), *(_of_workload(workload, pod) if workload is not None else ())]
+    return [
+        *(_of_pod(pod) if pod is not None else ()),
+        *(_of_workload(workload, pod) if workload is not None else ()),
+        *(_last_resort(pod) if pod is not None else ()),
+    ]
 
 
 def _of_pod(pod: Pod) -> list[Fix]:
@@ -45,7 +53,7 @@ def _of_pod(pod: Pod) -> list[Fix]:
     if failed is None:
         return [replace(fix, why_not="none of its containers has run before: there is no previous log")]
     named = replace(fix, params=(*fix.params, ("container", failed.name)))
-    return [replace(named, suggested=not pod.healthy and failed.waiting not in NO_LOG)]
+    return [replace(named, suggested=not pod.healthy and failed.waiting not in NO_LOG and _killed(pod) is None)]
 
 
 def _crashed(pod: Pod) -> Container | None:
@@ -60,7 +68,29 @@ def _of_workload(workload: Workload, pod: Pod | None) -> list[Fix]:
     if workload.kind == "Deployment":
         fixes.append(_roll_back(workload, pod, named))
     fixes.append(offer("kubernetes.restart", f"restart {workload.name}, pod after pod", **named))
-    return fixes + _scale(workload, named)
+    killed = _killed(pod) if pod is not None else None
+    if killed is not None:
+        title = f"twice the memory for {killed.name} of {workload.name}, which was killed for want of it"
+        more = offer("kubernetes.set-memory", title, **named, container=killed.name, memory=TWICE)
+        fixes.insert(0, replace(more, suggested=True))
+    inside = offer(
+        "kubernetes.test-inside", f"test database, Redis and Vault from a pod of {workload.name}", name=workload.name
+    )
+    needs = [inside] if workload.kind == "Deployment" and pod is not None and not pod.healthy else []
+    return fixes + _scale(workload, named) + needs
+
+
+def _killed(pod: Pod) -> Container | None:
+    """The container that was killed for want of memory."""
+    return first(pod.containers, lambda container: container.last_reason == "OOMKilled" and not container.ready)
+
+
+def _last_resort(pod: Pod) -> list[Fix]:
+    """End the pod, so that its workload makes another."""
+    fix = offer("kubernetes.delete-pod", f"delete {pod.name}, so that another one comes", pod=pod.name)
+    if pod.status == "Terminating":
+        return [replace(fix, why_not="it is ending already")]
+    return [fix if pod.owner else replace(fix, why_not="it belongs to no workload: nobody would start it again")]
 
 
 def _roll_back(workload: Workload, pod: Pod | None, named: dict[str, str]) -> Fix:
@@ -105,9 +135,33 @@ def _platform(key: str, readings: Readings) -> list[Fix]:  # noqa: ARG001 - the 
     ]
 
 
+def _autoscalers(key: str, readings: Readings) -> list[Fix]:
+    """Half as many again, and twice as many."""
+    snapshot: CapacitySnapshot | None = readings["kubernetes-capacity"].snapshot
+    found = first(snapshot.autoscalers, lambda one: one.uid == key) if snapshot is not None else None
+    if found is None:
+        return []
+    fixes = []
+    for most in dict.fromkeys((found.most + max(1, found.most // 2), found.most * 2)):
+        fixes.append(
+            offer(
+                "kubernetes.hpa-maximum",
+                f"let {found.name} have up to {most} (now {found.most})",
+                name=found.name,
+                most=str(most),
+            )
+        )
+    return [replace(fixes[0], suggested=found.at_maximum), *fixes[1:]]
+
+
 def _named(snapshot: KubernetesSnapshot, name: str) -> Workload | None:
     return first(snapshot.workloads, lambda workload: workload.name == name and workload.kind == "Deployment")
 
 
-MAKERS: dict[str, Maker] = {"kubernetes": _pods, "pods": _pods, "platform": _platform}
+MAKERS: dict[str, Maker] = {
+    "kubernetes": _pods,
+    "pods": _pods,
+    "platform": _platform,
+    "kubernetes-autoscalers": _autoscalers,
+}
 """By menu."""

@@ -68,7 +68,8 @@ def _alerts(key: str, readings: Readings) -> list[Fix]:
 
 def _behind(target: str) -> str:
     """The reading that a panel's fixes are made of."""
-    return "kubernetes" if target in ("pods", "platform") else postgres.BEHIND.get(target, target)
+    behind = {"pods": "kubernetes", "platform": "kubernetes", "kubernetes-autoscalers": "kubernetes-capacity", **postgres.BEHIND}
+    return behind.get(target, target)
 
 
 def _row_of(labels: Mapping[str, str], target: str, readings: Readings) -> str:

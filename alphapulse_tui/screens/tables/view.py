@@ -36,6 +36,10 @@ class View:
     """The procedure that mends a row, and the values that it is opened with; an empty id where the row is well."""
     text: Callable[[Any, Readings], Sequence[Line]] | None = None
     """All that is known of a row, for a screen of its own."""
+    text_reads: tuple[str, ...] = ()
+    """Surveys that ``text`` needs, taken while that screen is open."""
+    log: Callable[[Any], tuple[str, Sequence[str]]] | None = None
+    """A row's pod and its containers, whose log `l` opens; an empty pod where there is none."""
 
 
 def since(moment: float | None) -> str:

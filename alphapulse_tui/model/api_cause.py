@@ -21,6 +21,9 @@ BEFORE_ONSET = 900.0
 RECENT = 7200.0
 """Seconds for which a release counts as recent when nobody knows since when the trouble is there."""
 
+JUST = 5.0
+"""Seconds below which release and trouble came at the same time."""
+
 SHARE = 0.5
 """Part of an endpoint's time from which on it is where the time goes."""
 
@@ -171,7 +174,7 @@ def told_suspect(suspect: Suspect, now: float) -> str:
     when = f"{age(now - revision.created_at)} ago"
     if suspect.lead is None:
         return f"revision {revision.number} ({revision.image}{cause}) came {when}"
-    gap = f"{age(suspect.lead)} before" if suspect.lead >= 0 else "just when"
+    gap = f"{age(suspect.lead)} before" if suspect.lead >= JUST else "just when"
     return f"revision {revision.number} ({revision.image}{cause}) came {when}, {gap} it began"
 
 

@@ -278,6 +278,9 @@ class ActionScreen(Dialog[bool]):
         if progress.result is not None:
             style = OUTCOME_STYLES[progress.result.outcome]
             read_only = progress.result.outcome is Outcome.DONE and self._plan is not None and not self._plan.changes
+            self._verified = (
+                self._verified or read_only
+            )  # What was only read has nothing to be proven: a step that asked for it is done.
             word = "read" if read_only else OUTCOME_WORDS[progress.result.outcome]
             said = wrap(f"{word}: {progress.result.sentence}", width, style)
             self._sent = progress.result.outcome in (Outcome.DONE, Outcome.UNKNOWN)

@@ -7,6 +7,7 @@ from alphapulse_tui.runbook.checks import CheckResult, Passed
 from alphapulse_tui.runbook.engine import Engine, StepState
 from alphapulse_tui.runbook.schema import ActionStep, BranchStep, LinkStep, ManualStep, MessageStep, Step, WaitStep
 from alphapulse_tui.widgets.lines import Line, line, wrap
+from alphapulse_tui.widgets.panel import middle_cut
 
 MARKS = {
     StepState.OPEN: (" ", "dim"),
@@ -22,6 +23,9 @@ PASSED_STYLES = {Passed.YES: "ok", Passed.NO: "critical", Passed.UNKNOWN: "unkno
 
 ROWS_SHOWN = 12
 """Rows of evidence shown; all of them are in the journal."""
+
+VALUE_LINES = 3
+"""Lines of one value."""
 
 
 def step_list(engine: Engine, chosen: str) -> list[Line]:
@@ -71,7 +75,7 @@ def step_view(engine: Engine, step: Step, width: int, *, waiting: bool, written:
         values = ", ".join(f"{name} {value}" for name, value in engine.action_params(step).items())
         lines.append(line(("with ", "dim"), values))
     if result is not None:
-        lines += _evidence(result)
+        lines += _evidence(result, width)
     if written:
         lines += _written(engine, step, width)
     return lines
@@ -100,12 +104,18 @@ def _next_key(engine: Engine, step: Step, waiting: bool, leave_out: str) -> list
     )
 
 
-def _evidence(result: CheckResult) -> list[Line]:
+def _evidence(result: CheckResult, width: int) -> list[Line]:
+    """Name and value, line by line; a value that is too long goes on below itself, because its end is often the news."""
     rows = result.rows
     if not rows:
         return []
-    wide = min(34, max(len(name) for name, _ in rows))
-    lines = [Line(), *(line((f"{name[:wide]:<{wide}}  ", "dim"), value) for name, value in rows[:ROWS_SHOWN])]
+    wide = min(34, max(len(name) for name, _ in rows), max(12, 2 * width // 5))
+    lines = [Line()]
+    for name, value in rows[:ROWS_SHOWN]:
+        head = middle_cut(name, wide)
+        for part in wrap(value, max(20, width - wide - 2))[:VALUE_LINES] or [Line()]:
+            lines.append(Line(((f"{head:<{wide}}  ", "dim"), *part.spans)))
+            head = ""
     if len(rows) > ROWS_SHOWN:
         lines.append(line((f"and {len(rows) - ROWS_SHOWN} more", "dim")))
     return lines

@@ -68,7 +68,12 @@ def _alerts(key: str, readings: Readings) -> list[Fix]:
 
 def _behind(target: str) -> str:
     """The reading that a panel's fixes are made of."""
-    behind = {"pods": "kubernetes", "platform": "kubernetes", "kubernetes-autoscalers": "kubernetes-capacity", **postgres.BEHIND}
+    behind = {
+        "pods": "kubernetes",
+        "platform": "kubernetes",
+        "kubernetes-autoscalers": "kubernetes-capacity",
+        **postgres.BEHIND,
+    }
     return behind.get(target, target)
 
 

@@ -57,10 +57,11 @@ def postgres_arguments(server: PostgresServer) -> dict[str, Any]:
 
 def _redis(profile: Profile) -> Source[Any]:
     from alphapulse_tui.sources import redis
+    from alphapulse_tui.sources.redis_link import Address
 
     target = profile.redis
     assert target is not None
-    nodes = [redis.Address(node.name, node.host, node.port) for node in target.nodes]
+    nodes = [Address(node.name, node.host, node.port) for node in target.nodes]
     return redis.RedisSource(nodes, target.username, partial(redis_password, profile), profile.thresholds)
 
 

@@ -67,7 +67,7 @@ def pg_finding(subject: str, health: Health = Health.CRITICAL) -> Finding:
 )
 def test_postgres_suggests_what_the_verdict_says(findings, first, suggested):
     found = fixes("postgres", postgres=reading("postgres", postgres(), *findings))
-    assert sorted(ids(found)) == ["pg.terminate-idle", "pg.terminate-idle-in-transaction"]
+    assert {"pg.terminate-idle", "pg.terminate-idle-in-transaction"} <= set(ids(found))
     assert (found[0].action_id, found[0].suggested) == (first, suggested)
 
 

@@ -19,6 +19,9 @@ CREATE ROLE oncall LOGIN; GRANT pg_monitor, pg_signal_backend, pg_use_reserved_c
 CREATE ROLE watcher LOGIN; GRANT pg_monitor TO watcher;
 CREATE ROLE blind LOGIN; GRANT pg_signal_backend TO blind;
 CREATE ROLE app LOGIN; CREATE ROLE worker LOGIN; CREATE ROLE pgbouncer LOGIN; CREATE ROLE dba LOGIN SUPERUSER; CREATE ROLE copier LOGIN REPLICATION;
+CREATE ROLE owner; GRANT owner TO oncall WITH INHERIT FALSE, SET TRUE; GRANT CREATE, USAGE ON SCHEMA public TO owner;
+GRANT USAGE ON SCHEMA public TO PUBLIC; GRANT ALTER SYSTEM ON PARAMETER max_connections TO oncall;
+GRANT EXECUTE ON FUNCTION pg_reload_conf() TO oncall; GRANT owner TO app;
 CREATE ROLE of_app LOGIN; GRANT pg_monitor, app TO of_app; CREATE ROLE of_worker LOGIN; GRANT pg_monitor, worker TO of_worker
 """
 
@@ -68,6 +71,10 @@ class Postgres:
         for connection in self._sessions:
             connection.terminate()
         self._sessions.clear()
+        # A backend at work does not notice that nobody waits for its answer any more.
+        self.psql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
         wait_until(lambda: not self.alive(), 10, "an empty server")
 
 
@@ -88,6 +95,7 @@ def postgres_server() -> Iterator[Postgres]:
             "max_connections": "20",
             "superuser_reserved_connections": "3",
             "reserved_connections": "3",
+            "max_prepared_transactions": "3",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         postgres = tool_path("postgres")

@@ -51,6 +51,7 @@ def lock(row: LockNode, readings: Readings) -> Sequence[Line]:
     """A line of the lock tree, and what ending it would cost."""
     del readings
     ended = "it is no session: ROLLBACK PREPARED as its owner" if row.gid else row.protected or row.kind
+    how = "end its root blocker: it only waits" if row.depth else "terminate it; cancelling does nothing where it idles"
     cost = "what it wrote is rolled back" if row.wrote else "it has written nothing"
     return (
         *facts(
@@ -65,15 +66,7 @@ def lock(row: LockNode, readings: Readings) -> Sequence[Line]:
                 ", ".join(f"pid {pid}" if pid else "a prepared transaction" for pid in row.blocked_by) or "nobody",
             ),
             ("behind it", f"{many(row.behind, 'session')}, directly or through others"),
-            (
-                "to end it",
-                ended
-                or (
-                    "its root blocker; it only waits"
-                    if row.depth
-                    else "terminate it; cancelling does nothing to a session that idles"
-                ),
-            ),
+            ("to end it", ended or how),
         ),
         Line(),
         line((row.query or "(no query)", "plain")),

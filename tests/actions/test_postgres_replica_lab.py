@@ -1,0 +1,127 @@
+"""What is done on a replica, on the lab's real primary and replica; psql on the replica is the witness."""
+
+from __future__ import annotations
+
+import signal
+
+import psutil
+import pytest
+
+from alphapulse_tui.actions.contract import ActionProblem, SentWithoutAnswer
+from alphapulse_tui.actions.registry import make_action
+from alphapulse_tui.config.load import load_profile
+from alphapulse_tui.model.plan import Outcome, Verdict
+from tests.actions.postgres_actions import proof
+from tests.lab_handle import LabHandle
+from tests.waiting import until
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+
+REPLICA = "postgres-replica-0"
+STATE = "SELECT pg_get_wal_replay_pause_state()"
+PENDING = "SELECT setting || ' ' || pending_restart FROM pg_settings WHERE name = 'max_connections'"
+
+
+@pytest.fixture
+async def action(postgres_lab: LabHandle):
+    """A maker of actions with the lab's own profile."""
+    profile = load_profile("lab", str(postgres_lab.profile)).profile
+    made = []
+
+    def make(action_id: str):
+        made.append(make_action(action_id, profile))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()
+
+
+async def test_a_pause_is_resumed_once_and_only_where_it_was(postgres_lab: LabHandle, action) -> None:
+    resume = action("pg.resume-replay")
+    assert (await resume.plan({})).refusal == f"{REPLICA} is not paused"
+    postgres_lab.break_("replica-lag")
+    plan = await resume.plan({})
+    assert plan.refusal == "" and plan.title.endswith(REPLICA)
+    await resume.execute(plan)
+    await proof(resume, plan)
+    assert postgres_lab.psql(STATE, server=REPLICA) == "not paused"
+    again = await resume.execute(plan)
+    assert again.outcome is Outcome.REFUSED and "no longer paused there" in again.sentence
+
+
+async def test_lower_settings_and_a_silent_primary_are_refused(postgres_lab: LabHandle, action, monkeypatch) -> None:
+    postgres_lab.break_("replica-lag")
+    monkeypatch.setattr("alphapulse_tui.actions.postgres_replica.smaller", lambda *_: ("max_connections 60 < 100",))
+    assert "resuming would shut it down" in (await action("pg.resume-replay").plan({})).refusal
+    monkeypatch.undo()
+    resume = action("pg.resume-replay")
+
+    async def silent(*_):
+        raise ActionProblem("primary gave no answer in time")
+
+    monkeypatch.setattr(resume.on(), "rows", silent)
+    assert "is not known (primary gave no answer in time)" in (await resume.plan({})).refusal
+
+
+async def test_a_replica_that_hangs_after_sending_leaves_it_open(postgres_lab: LabHandle, action, monkeypatch) -> None:
+    monkeypatch.setattr("alphapulse_tui.actions.postgres_connection.COMMAND_SECONDS", 0.5)
+    postgres_lab.break_("replica-lag")
+    resume = action("pg.resume-replay")
+    plan = await resume.plan({})
+    ours = "SELECT pid FROM pg_stat_activity WHERE application_name = 'alphapulse-tui'"
+    backend = psutil.Process(int(postgres_lab.psql(ours, server=REPLICA)))
+    backend.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(SentWithoutAnswer, match="no answer in time"):
+            await resume.execute(plan)
+    finally:
+        backend.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("kind", ["snapshot", "lock"])
+async def test_the_report_in_the_way_is_cancelled(postgres_lab: LabHandle, action, kind: str) -> None:
+    cancel = action("pg.cancel-conflicting")
+    assert "waits for nobody" in (await cancel.plan({})).refusal
+    postgres_lab.break_("replica-conflict", kind)
+    plan = await cancel.plan({"replica": REPLICA})
+    assert [victim.facts["application"] for victim in plan.victims] == ["monthly-report"]
+    assert (await cancel.execute(plan)).sentence == "1 of 1 signalled"
+    await proof(cancel, plan)
+    caught_up = "SELECT pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()"
+    await until(lambda: postgres_lab.psql(caught_up, server=REPLICA) == "t", 20, "the replica to have caught up")
+    assert (await cancel.execute(plan)).outcome is Outcome.REFUSED
+
+
+async def test_max_connections_goes_to_the_standby_first(postgres_lab: LabHandle, action) -> None:
+    write = action("pg.set-max-connections")
+    assert f"{REPLICA} has 60" in (await write.plan({"value": "80"})).refusal
+    lower = await write.plan({"value": "50", "server": REPLICA})
+    assert "lower the primary first" in lower.refusal
+    standby = await write.plan({"value": "80", "server": REPLICA})
+    await write.execute(standby)
+    await proof(write, standby)
+    assert postgres_lab.psql(PENDING, server=REPLICA) == "60 true"
+    primary = await write.plan({"value": "80"})
+    assert primary.refusal == "" and any("must be restarted before the primary" in one for one in primary.warnings)
+    await write.execute(primary)
+    await proof(write, primary)
+    assert postgres_lab.psql(PENDING) == "60 true"
+    for done in (primary, standby):
+        back = await write.plan(done.undo_params)
+        await write.execute(back)
+        assert "nothing waits for a restart" in (await proof(write, back)).sentence
+    assert (postgres_lab.psql(PENDING), postgres_lab.psql(PENDING, server=REPLICA)) == ("60 false", "60 false")
+
+
+async def test_a_replica_that_is_not_there(action) -> None:
+    with pytest.raises(ActionProblem, match=f'no replica "other"; it has: {REPLICA}'):
+        await action("pg.resume-replay").plan({"replica": "other"})
+
+
+async def test_verdicts_while_it_is_still_paused(postgres_lab: LabHandle, action) -> None:
+    postgres_lab.break_("replica-lag")
+    resume = action("pg.resume-replay")
+    plan = await resume.plan({})
+    found = await resume.verify(plan)
+    assert found.verdict is Verdict.PENDING and found.sentence == f"{REPLICA} is still paused"

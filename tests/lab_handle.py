@@ -192,6 +192,21 @@ def whole_lab(lab: LabHandle) -> Iterator[LabHandle]:
     lab.mend()
 
 
+@pytest.fixture(scope="session")
+def small_redis_lab() -> Iterator[LabHandle]:
+    """A lab of Redis alone: six nodes; up in three seconds."""
+    with running_lab("redis") as handle:
+        yield handle
+
+
+@pytest.fixture
+def redis_lab(small_redis_lab: LabHandle) -> Iterator[LabHandle]:
+    """That lab with nothing broken, before and after the test."""
+    small_redis_lab.mend()
+    yield small_redis_lab
+    small_redis_lab.mend()
+
+
 def processes_below(pid: int) -> list[Any]:
     """Every living process below ``pid``, and it itself."""
     import psutil

@@ -135,19 +135,19 @@ class CockpitTerminal(Terminal):
         """Wait until a plan asks for its letter and hears it; returns the letter."""
         found = _LETTER.search(self.wait_until(_LETTER.search, STEP_SECONDS, "the letter that confirms"))
         assert found is not None
-        self._let_it_hear()
+        self.let_it_hear()
         return found[1]
 
     def confirm_safe(self) -> None:
         """Wait until a safe plan asks for Enter, and press it."""
         self.wait_text("Enter does it")
-        self._let_it_hear()
+        self.let_it_hear()
         self.press("enter")
 
     def confirm_name(self, name: str) -> None:
         """Type a name where a destructive plan asks for its own, and Enter."""
         self.wait_text(" type ", "and Enter to do it")
-        self._let_it_hear()
+        self.let_it_hear()
         self.send(name)
         self.wait_text(name)
         self.press("enter")
@@ -163,7 +163,7 @@ class CockpitTerminal(Terminal):
         self.send(share)
 
     @staticmethod
-    def _let_it_hear() -> None:
+    def let_it_hear() -> None:
         """Let the 300 ms pass in which a new dialog is deaf: on a busy machine they begin before its words are here."""
         hears_from = time.monotonic() + 0.5
         wait_until(lambda: time.monotonic() > hears_from, 5, "the dialog to hear")

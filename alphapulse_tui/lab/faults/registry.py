@@ -44,6 +44,7 @@ MODULES = (
     "bad_release_never_ready",
     "hpa_at_maximum",
     "redis_master_killed",
+    "redis_no_successor",
     "redis_memory_pressure",
     "redis_wrong_policy",
     "redis_giant_key",

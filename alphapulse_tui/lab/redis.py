@@ -204,9 +204,10 @@ async def setting(lab: Lab, ordinal: int, name: str) -> str:
 
 
 async def configure(lab: Lab, name: str, value: str) -> None:
-    """Set a ``CONFIG`` value on every node, for as long as the node lives."""
+    """Set a ``CONFIG`` value on every node, and in its file: a person may have written another one there."""
     for ordinal in range(NODES):
         await command(lab, ordinal, "CONFIG", "SET", name, value)
+        await command(lab, ordinal, "CONFIG", "REWRITE")
 
 
 async def wait_answer(lab: Lab, ordinal: int) -> None:

@@ -14,15 +14,22 @@ def _configured(profile: Profile) -> bool:
     return profile.redis is not None
 
 
-def _keys(profile: Profile) -> Source[Any]:
+def _make(kind: str, profile: Profile) -> Source[Any]:
     from alphapulse_tui.sources.redis_keys import RedisKeysSource
     from alphapulse_tui.sources.redis_link import Address
+    from alphapulse_tui.sources.redis_memory import RedisMemorySource
+    from alphapulse_tui.sources.redis_views import RedisViewsSource
 
     target = profile.redis
     assert target is not None
+    made = {"keys": RedisKeysSource, "memory": RedisMemorySource, "views": RedisViewsSource}[kind]
     nodes = [Address(node.name, node.host, node.port) for node in target.nodes]
-    return RedisKeysSource(nodes, target.username, partial(redis_password, profile))
+    return made(nodes, target.username, partial(redis_password, profile))
 
 
-SURVEYS = (Recipe("redis-keys", 300.0, 40.0, _configured, _keys),)
-"""The largest keys."""
+SURVEYS = (
+    Recipe("redis-views", 5.0, 8.0, _configured, partial(_make, "views")),
+    Recipe("redis-memory", 5.0, 5.0, _configured, partial(_make, "memory")),
+    Recipe("redis-keys", 300.0, 40.0, _configured, partial(_make, "keys")),
+)
+"""Every node's view side by side; memory and what was slow; the largest keys."""

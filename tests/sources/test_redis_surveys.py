@@ -17,6 +17,7 @@ from alphapulse_tui.sources.redis_keys import RedisKeysSource
 from alphapulse_tui.sources.redis_link import Address
 from alphapulse_tui.sources.redis_memory import RedisMemorySource, slow_commands
 from alphapulse_tui.sources.redis_views import RedisViewsSource
+from alphapulse_tui.sources.surveys import SURVEYS
 from tests.sources.servers import RedisCluster, free_port
 from tests.waiting import until
 
@@ -147,3 +148,9 @@ async def test_nobody_answers(kind: Any) -> None:
     async with closing(kind(addresses([free_port(), free_port()]))) as source:
         with pytest.raises(Unreachable, match="refuses connections"):
             await source.read()
+
+
+def test_the_recipes_tell_the_sources_own_figures() -> None:
+    figures = {recipe.target: (recipe.interval, recipe.deadline) for recipe in SURVEYS}
+    for kind in (RedisKeysSource, RedisViewsSource, RedisMemorySource):
+        assert figures[kind.target] == (kind.interval, kind.deadline)

@@ -141,6 +141,8 @@ def candidates(scene: Scene) -> CheckResult:
         for lost in lost_masters(known)
         for replica in lost.replicas
     ]
+    if not answering(known):
+        return CheckResult(Passed.UNKNOWN, "no node tells its members", (), "unknown")
     if not found:
         return CheckResult(Passed.YES, "no failed master has a replica that waits", (), "none")
     return CheckResult(Passed.NO, f"{found[0][0]} {found[0][1]}", tuple(found), found[0][0], tuple(found))
@@ -186,6 +188,8 @@ def members_gone(scene: Scene) -> CheckResult:
         return CheckResult(
             Passed.NO, f"{len(found)} members are ghosts: {found[0][0]}", tuple(found), "ghosts", tuple(found)
         )
+    if not answering(known):
+        return CheckResult(Passed.UNKNOWN, "no node tells its members", (), "unknown")
     return CheckResult(Passed.YES, "no member is a ghost", (), "none")
 
 

@@ -109,7 +109,11 @@ def policy(scene: Scene) -> CheckResult:
     if other:
         said = f"{len(other)} of {len(snapshot.answering)} nodes have another policy than {wanted}"
         return CheckResult(Passed.NO, said, rows, "other", choices)
-    return CheckResult(Passed.YES, f"{wanted} on every node that answers", rows, "ok", choices)
+    silent = [node.name for node in snapshot.nodes if node.problem]
+    if silent:
+        said = f"{wanted} on every node that answers; {', '.join(silent)} does not"
+        return CheckResult(Passed.UNKNOWN, said, rows, "silent", choices)
+    return CheckResult(Passed.YES, f"{wanted} on all {len(snapshot.nodes)} nodes", rows, "ok", choices)
 
 
 def big_keys(scene: Scene) -> CheckResult:

@@ -1,0 +1,110 @@
+"""The checks of Redis' two procedures, over readings that were not taken but made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from alphapulse_tui.model.reading import Link, Reading
+from alphapulse_tui.model.redis import RedisNode, RedisSnapshot
+from alphapulse_tui.model.redis_keys import BigKey, KeysSnapshot, NodeScan
+from alphapulse_tui.model.thresholds import Thresholds
+from alphapulse_tui.runbook.checks import CHECKS, CheckResult, Passed, Scene
+from tests.model.rules.test_redis import WELL
+from tests.model.test_redis_cluster import flagged, silent
+
+KEY = BigKey("positions:all", True, "hash", 300, -1, "n0")
+
+
+def keys(*found: BigKey, state: str = "done") -> KeysSnapshot:
+    return KeysSnapshot(found, (NodeScan("n0", "n3", 10, 10, state),), 0.0, 1.0)
+
+
+def result(
+    check: str, nodes: tuple[RedisNode, ...] | None, scan: KeysSnapshot | None = None, **params: str
+) -> CheckResult:
+    snapshots: dict[str, Any] = {"redis": RedisSnapshot(nodes) if nodes is not None else None, "redis-keys": scan}
+    readings = {
+        target: Reading(target, 5.0, Link.LIVE, 0.0, snapshot, 0.0)
+        for target, snapshot in snapshots.items()
+        if snapshot
+    }
+    scene = Scene(readings, 0.0, 0.0, Thresholds(), {name.replace("_", "-"): value for name, value in params.items()})
+    return CHECKS[check](scene)
+
+
+def each(**more: Any) -> tuple[RedisNode, ...]:
+    return tuple(replace(node, **more) for node in WELL.nodes)
+
+
+DEAD = flagged(silent(WELL.nodes, 0), 0, "fail", (1, 2, 3, 4, 5))
+FULL = each(used_memory=950)
+NAMES = [name for name in CHECKS if name.startswith("redis.")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_not_read_never_passes(name):
+    assert result(name, None).passed is Passed.UNKNOWN
+    assert result(name, silent(WELL.nodes, *range(6))).passed is not Passed.YES
+
+
+@pytest.mark.parametrize(
+    ("check", "nodes", "passed", "value"),
+    [
+        ("redis.nodes", WELL.nodes, Passed.YES, "ok"),
+        ("redis.nodes", silent(WELL.nodes, 4), Passed.UNKNOWN, "silent"),
+        ("redis.nodes", each(cluster_state="fail"), Passed.NO, "fail"),
+        ("redis.views", WELL.nodes, Passed.YES, "agree"),
+        ("redis.views", DEAD, Passed.NO, "differ"),
+        ("redis.leaders", WELL.nodes, Passed.YES, "ok"),
+        ("redis.leaders", DEAD, Passed.NO, "master-down"),
+        ("redis.leaders", silent(WELL.nodes, 4), Passed.UNKNOWN, "unreachable"),
+        ("redis.candidates", DEAD, Passed.NO, "n3"),
+        ("redis.slots", WELL.nodes, Passed.YES, "ok"),
+        ("redis.slots", flagged(silent(WELL.nodes, 0, 3), 0, "fail", (1, 2, 4, 5)), Passed.NO, "gone"),
+        ("redis.ghosts", WELL.nodes, Passed.YES, "none"),
+        ("redis.agreement", WELL.nodes, Passed.YES, "ok"),
+        ("redis.agreement", DEAD, Passed.NO, "differ"),
+        ("redis.agreement", (*WELL.nodes[:5], replace(WELL.nodes[5], master_link="down")), Passed.NO, "syncing"),
+        ("redis.memory", WELL.nodes, Passed.YES, "ok"),
+        ("redis.memory", FULL, Passed.NO, "full"),
+        ("redis.memory", each(max_memory=0), Passed.NO, "unlimited"),
+        ("redis.memory", silent(WELL.nodes, 4), Passed.UNKNOWN, "silent"),
+        ("redis.evictions", WELL.nodes, Passed.YES, "ok"),
+        ("redis.evictions", each(evicted_per_second=3.0), Passed.NO, "evicting"),
+        ("redis.evictions", each(refused_per_second=3.0, evicted_per_second=1.0), Passed.NO, "refusing"),
+        ("redis.evictions", each(hit_percent=40.0), Passed.NO, "missing"),
+        ("redis.policy", WELL.nodes, Passed.NO, "other"),
+        ("redis.policy", each(policy="allkeys-lru"), Passed.YES, "ok"),
+        ("redis.memory-next", FULL, Passed.NO, "policy"),
+        ("redis.memory-next", each(used_memory=950, policy="allkeys-lru"), Passed.NO, "memory"),
+        ("redis.memory-next", WELL.nodes, Passed.YES, "ok"),
+        ("redis.room", WELL.nodes, Passed.YES, "ok"),
+        ("redis.room", each(evicted_per_second=2.0), Passed.NO, "evicting"),
+        ("redis.room", FULL, Passed.NO, "full"),
+    ],
+)
+def test_what_is_found(check, nodes, passed, value):
+    found = result(check, nodes)
+    assert (found.passed, found.value) == (passed, value)
+    assert found.sentence
+
+
+def test_the_large_keys_are_offered_and_a_giant_goes_first():
+    assert result("redis.big-keys", WELL.nodes, keys(KEY, state="scanning")).passed is Passed.UNKNOWN
+    found = result("redis.big-keys", WELL.nodes, keys(KEY, replace(KEY, name="odd\\x1b", exact=False)))
+    assert (found.value, found.choices) == ("giant", (("positions:all", "300 B hash on n0"),))
+    assert result("redis.big-keys", WELL.nodes, keys(replace(KEY, bytes=10))).value == "spread"
+    assert result("redis.big-keys", WELL.nodes, keys(replace(KEY, bytes=10), state="time")).value == "part"
+    assert result("redis.big-keys", WELL.nodes, keys(state="n0 refuses")).passed is Passed.UNKNOWN
+    assert result("redis.memory-first", FULL, keys(KEY)).value == "giant"
+    assert result("redis.memory-first", FULL, keys(KEY), giant_percent="50").value == "policy"
+    assert result("redis.memory-first", FULL).value == "policy", "without a scan the rest is judged all the same"
+
+
+def test_sizes_are_offered_with_what_they_would_bring():
+    found = result("redis.sizes", each(max_memory=64 * 1024**2, used_memory=60 * 1024**2))
+    assert found.choices[0] == ("96mb", "the fullest master would be at 62 %")
+    assert result("redis.sizes", each(max_memory=0)).passed is Passed.UNKNOWN

@@ -58,8 +58,8 @@ def test_a_wrong_address_is_found_and_rolled_back(
     assert container(kubectl) != before
     with CockpitTerminal(platform.profile, state) as cockpit:
         cockpit.wait_live("Pods")
-        cockpit.wait_verdict("CrashLoopBackOff")
-        cockpit.choose_procedure("api-crashloop")
+        cockpit.wait_verdict("p: api-crashloop")
+        cockpit.press("p")
         diagnose(cockpit, "exit code 1", words)
         cockpit.run_step("Do database, Redis and Vault answer", f"bad: {variable} names")
         cockpit.run_step("The same from inside a pod")
@@ -90,7 +90,7 @@ def test_a_container_without_memory_is_given_some(platform: LabHandle, kubectl: 
         cockpit.wait_live("Pods")
         cockpit.choose_procedure("api-crashloop")
         cockpit.run_step("Which pods crash", "are not well")
-        cockpit.run_step("How it ended, and its last words", "OOMKilled")
+        cockpit.run_step("How it ended, and its last words", "OOMKilled (exit code 137)")
         cockpit.wait_step("The whole previous log")
         cockpit.press(*["right"] * 6)
         cockpit.run_step("Is it the memory", "killed for want of memory", "limit 36Mi")
@@ -103,8 +103,10 @@ def test_a_container_without_memory_is_given_some(platform: LabHandle, kubectl: 
         cockpit.press(letter)
         cockpit.wait_text("sent and answered", "verified:", "Esc back", timeout=120)
         cockpit.press("escape")
+        cockpit.wait_step("The whole previous log")
+        cockpit.press(*["right"] * 9)
         cockpit.run_step("Did that mend it", "suggests: Watch the rollout")
-        cockpit.wait_step("Watch the rollout")
+        cockpit.wait_step("The whole previous log")
 
         found = container(kubectl)["resources"]
         assert found == {

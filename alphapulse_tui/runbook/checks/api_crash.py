@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alphapulse_tui.model.api import DEPENDENCIES, CrashSnapshot, Probe
+from alphapulse_tui.model.api import DEPENDENCIES, CrashSnapshot, LastEnd, Probe
 from alphapulse_tui.model.api_cause import (
     EXIT_CODES,
     Cause,
@@ -76,12 +76,19 @@ def last_end(scene: Scene) -> CheckResult:
             rows.append(("  previous log", end.log_problem))
         rows += [("  previous log", words) for words in end.words[-3:]]
     worst = snapshot.ends[0]
-    said = worst.words[-1] if worst.words else worst.message or worst.log_problem
+    said = worst.words[-1] if worst.words else worst.log_problem or worst.message
     ended = worst.reason or worst.waiting
     code = f" (exit code {worst.exit_code})" if worst.exit_code is not None else ""
     return CheckResult(
         Passed.NO, f"{ended}{code}, {worst.restarts} restarts; its last words: {said or 'none'}", tuple(rows), "ended"
     )
+
+
+def _meaning(end: LastEnd) -> str:
+    """Of an exit code; what the reason has already said is not said again."""
+    if end.reason == "OOMKilled":
+        return "killed for want of memory"
+    return EXIT_CODES.get(end.exit_code, "its own") if end.exit_code is not None else ""
 
 
 def events(scene: Scene) -> CheckResult:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from alphapulse_tui.model.reading import Reading
+from alphapulse_tui.model.reading import Link, Reading
 from alphapulse_tui.model.thresholds import Thresholds
 
 
@@ -42,6 +42,8 @@ class Scene:
         """The answer when the target could not be read."""
         reading = self.readings.get(target)
         why = reading.problem if reading is not None and reading.problem else f"no fresh reading of {target}"
+        if reading is not None and reading.link is Link.CONNECTING and not reading.problem:
+            why = f"{target} is being read for the first time: a moment"
         return CheckResult(Passed.UNKNOWN, why, value="unknown")
 
 

@@ -190,11 +190,19 @@ class Engine:
         return step.otherwise, "none of the cases fits what was found"
 
     async def follow_branch(self, step: BranchStep, result: CheckResult) -> tuple[str, str]:
-        """Go where ``result`` suggests: steps that are leapt over are skipped with its reason. Answers the step's id, and why."""
+        """Go where ``result`` suggests. Answers the step's id, and why.
+
+        Steps that are leapt over are skipped with its reason; a leap back opens what lies between again, and the branch with it.
+        """
         goto, why = self.suggestion(step, result)
+        steps, ids = self.procedure.steps, [each.id for each in self.procedure.steps]
+        here, there = ids.index(step.id), ids.index(goto)
+        if there <= here:
+            for again in steps[there : here + 1]:
+                await self.settle(again, StepState.OPEN, f"again: {why}")
+            return goto, why
         await self.settle(step, StepState.PASSED, f"{result.sentence}: {why}")
-        ids = [each.id for each in self.procedure.steps]
-        for leapt in self.procedure.steps[ids.index(step.id) + 1 : ids.index(goto)]:
+        for leapt in steps[here + 1 : there]:
             if not self.step_record(leapt).state.settled:
                 await self.skip(leapt, why)
         return goto, why

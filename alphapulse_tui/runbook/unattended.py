@@ -36,6 +36,9 @@ from alphapulse_tui.session import Session
 LOOK_SECONDS = 15.0
 """How long a check may stay without an answer of its target before it counts as not verified."""
 
+MOST_STEPS = 100
+"""Steps of one walk: a procedure may go back, but not for ever."""
+
 LOOK_INTERVAL = 0.25
 """Seconds between two looks at the board."""
 
@@ -77,17 +80,23 @@ class Walker:
 
     async def walk(self, only: Step | None) -> AsyncIterator[Report]:
         """Do ``only`` that step, or every one that is not settled; ends after the first that did not come out well."""
-        for step in self._engine.procedure.steps:
-            if only is not None and step.id != only.id:
-                continue
-            if only is None and self._engine.step_record(step).state.settled:
-                record = self._engine.step_record(step)
+        if only is not None:
+            yield await self._do(only)
+            return
+        engine = self._engine
+        for step in engine.procedure.steps:
+            record = engine.step_record(step)
+            if record.state.settled:
                 yield self._report(step, "settled before", record.sentence or record.state.value)
-                continue
-            report = await self._do(step)
+        for _ in range(MOST_STEPS):
+            if engine.complete:
+                return
+            report = await self._do(engine.current)
             yield report
             if report.exit_code is not ExitCode.OK:
                 return
+        said = f"{MOST_STEPS} steps did not come to an end: it goes round in circles, and needs a person"
+        yield self._report(engine.current, "not verified", said, exit_code=ExitCode.UNKNOWN)
 
     async def _do(self, step: Step) -> Report:
         blocking = self._engine.blocked_by(step)

@@ -126,7 +126,7 @@ async def test_what_cannot_be_built_says_why(deals, action):
     deals.psql("DROP TABLE IF EXISTS admins; CREATE TABLE admins (a int PRIMARY KEY, b int)")
     assert "GRANT admin TO oncall" in (await create.plan({"table": "admins", "columns": "b"})).refusal
     assert "keeps rows unique" in (await action("pg.drop-index").plan({"index": "public.admins_pkey"})).refusal
-    with pytest.raises(ActionProblem, match='no index "public.nothing"'):
+    with pytest.raises(ActionProblem, match=r'no index "public\.nothing"'):
         await action("pg.drop-index").plan({"index": "public.nothing"})
 
 

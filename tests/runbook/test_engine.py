@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from alphapulse_tui.incident.events import Event, Kind
@@ -14,7 +15,16 @@ from alphapulse_tui.model.vault import VaultNode, VaultSnapshot
 from alphapulse_tui.runbook.checks import CHECKS, CheckResult, Passed, Scene
 from alphapulse_tui.runbook.engine import Engine, StepState, unfinished
 from alphapulse_tui.runbook.load import load_procedures
-from alphapulse_tui.runbook.schema import ActionStep, BranchStep, CheckStep, Parameter, Procedure, WaitStep
+from alphapulse_tui.runbook.schema import (
+    ActionStep,
+    BranchStep,
+    Case,
+    CheckStep,
+    ManualStep,
+    Parameter,
+    Procedure,
+    WaitStep,
+)
 
 OPEN = VaultNode(
     "vault-0", "http://x", health_code=200, initialized=True, seal_type="shamir", threshold=3, shares=5, is_leader=True
@@ -164,3 +174,31 @@ async def test_an_empty_value_takes_the_first_choice_of_now_and_a_chosen_one_sta
     assert resumed.action_params(step) == {"node": "vault-0"}
     choices.clear()
     assert Engine(procedure, stage.scene, stage.record).action_params(step) == {"node": ""}
+
+
+async def test_a_branch_back_opens_the_steps_between_again_and_the_journal_knows_it() -> None:
+    look = CheckStep(id="look", title="look", why="because", check="vault.seal")
+    mend = ManualStep(id="mend", title="mend", why="because", ask="mend it")
+    again = BranchStep(
+        id="again", title="again", why="because", check="vault.seal", otherwise="end",
+        cases=(Case(when="sealed", goto="mend", say="still sealed"),),
+    )  # fmt: skip
+    end = CheckStep(id="end", title="end", why="because", check="vault.seal")
+    procedure = msgspec.structs.replace(picking(), steps=(look, mend, again, end), parameters=())
+    stage = Stage(OPEN, SEALED)
+    engine = Engine(procedure, stage.scene, stage.record)
+    await engine.start()
+    await engine.run_check(look)
+    await engine.settle(mend, StepState.DONE, "mended")
+    result = engine.look(again)
+    assert result is not None
+    assert await engine.follow_branch(again, result) == ("mend", "still sealed")
+    assert engine.current is mend and not engine.complete
+    resumed = Engine(procedure, stage.scene, stage.record, unfinished(stage.events, "picked"))
+    assert resumed.current is mend and resumed.step_record(look).state is StepState.PASSED
+    stage.nodes = (OPEN,)
+    await engine.settle(mend, StepState.DONE, "really mended")
+    result = engine.look(again)
+    assert result is not None
+    assert (await engine.follow_branch(again, result))[0] == "end"
+    assert engine.current is end

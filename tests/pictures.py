@@ -14,9 +14,12 @@ from alphapulse_tui.app import Cockpit
 from alphapulse_tui.config.load import load_profile
 from alphapulse_tui.model.reading import Link
 from alphapulse_tui.screens.alarm import FLASH_SECONDS
+from alphapulse_tui.screens.base import CockpitScreen
+from alphapulse_tui.screens.procedure import ProcedureScreen
 from alphapulse_tui.session import BOARD_TARGETS, Session
-from tests import lab_picture
+from tests import lab_picture, procedures_page
 from tests.lab_handle import LabHandle, running_lab
+from tests.screens.stage import text_of
 from tests.waiting import until
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "pictures"
@@ -88,6 +91,36 @@ async def victims(pilot: Pilot[None], app: Cockpit) -> None:
     await until(lambda: "press" in _prompt(app), 30, "the plan")
 
 
+MENDED_BY = {
+    "pg-connections": "connection-storm",
+    "pg-slow-queries": "lock-chain",
+    "pg-replication-lag": "replica-lag",
+    "redis-split-brain": "redis-master-killed",
+    "redis-memory": "redis-memory-pressure",
+    "vault-sealed": "vault-sealed-one",
+    "vault-latency": "vault-slow",
+    "api-crashloop": "api-crashloop-database",
+    "api-latency": "bad-release-latency",
+    "api-errors": "bad-release-errors",
+    "rollback-deployment": "bad-release-never-ready",
+}
+"""The fault that each procedure is shown with."""
+
+
+def opened(procedure: str) -> Scene:
+    """A procedure's screen at its first step, once what it reads has found the fault."""
+
+    async def scene(pilot: Pilot[None], app: Cockpit) -> None:
+        screen = app.screen
+        assert isinstance(screen, CockpitScreen)
+        screen.open_procedure(procedure)
+        await until(lambda: isinstance(app.screen, ProcedureScreen), 10, "the procedure's screen")
+        await until(lambda: "bad: " in text_of(app), 90, f"{procedure} to find what is wrong")
+        await pilot.pause(1.0)
+
+    return scene
+
+
 def _prompt(app: Cockpit) -> str:
     lines = list(app.screen.query("PromptLine"))
     return str(getattr(lines[0], "text", "").text) if lines else ""
@@ -107,6 +140,12 @@ async def main() -> None:
         lab.mend()
         lab.break_("connection-storm")
         await picture(lab, "plan", (120, 40), victims)
+        lab.mend()
+        for name, fault in MENDED_BY.items():
+            lab.break_(fault)
+            await picture(lab, f"procedure-{name}", (120, 34), opened(name))
+            lab.mend()
+    procedures_page.PAGE.write_text(procedures_page.page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

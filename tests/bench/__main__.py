@@ -44,15 +44,18 @@ def cockpit(
     state: str,
     keys: tuple[str, ...] = ("down", "up"),
     cursor: Callable[[pyte.Screen], Hashable] = cursor_rows,
+    before: tuple[str, ...] = ("2",),
 ) -> Program:
-    """The whole cockpit on a profile file. ``keys`` must paint: where no target answers there is no row to walk, only panels."""
+    """The whole cockpit on a profile file, after the keys ``before``. ``keys`` must paint: where no target answers there is no row to walk, only
+    panels.
+    """
     silent = ("connecting", "opening the journal", "starting", "asked yet")
     return Program(
         name,
         [str(Path(sys.executable).with_name("alphapulse")), "--config", str(profile_file)],
         painted=lambda screen: "7 Incident" in screen,
         loaded=lambda screen: "7 Incident" in screen and not any(word in screen for word in silent),
-        before=("2",),
+        before=before,
         keys=keys,
         cursor=cursor,
         env={"ALPHAPULSE_STATE": state},
@@ -98,9 +101,13 @@ def main() -> None:
             cockpit(
                 dead_profile(Path(folder)), "cockpit, every target down", f"{folder}/down", ("3", "2"), focused_panel
             ),
+            cockpit(lab.profile, "sessions of PostgreSQL", f"{folder}/sessions", before=("3", "enter")),
+            cockpit(lab.profile, "lock tree", f"{folder}/locks", before=("3", "enter", "2")),
             *peers(lab.directory / "kubernetes" / "admin.kubeconfig"),
         ]
         for program in programs:
+            if program.name == "lock tree":
+                lab.break_("lock-chain")  # A tree to walk.
             for run in range(RUNS):
                 cost = measure(program)
                 table.setdefault(program.name, []).append(cost)

@@ -128,6 +128,7 @@ def _role(lab: LabHandle, ordinal: int) -> str:
 )
 def test_a_hung_target_accepts_and_never_answers(whole_lab: LabHandle, target: str, port: str) -> None:
     whole_lab.wait(target)
+    whole_lab.wait_healthy(target)  # A pod that the test before has killed may still be on its way.
     whole_lab.break_("target-hung", target)
     status = whole_lab.status()
     alive = [one for one in status.processes if one.state in ("running", "frozen")]

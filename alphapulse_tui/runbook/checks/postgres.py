@@ -41,6 +41,8 @@ def who(scene: Scene) -> CheckResult:
     rows = tuple(
         (f"{group.application or '(no name)'} of {group.user}", f"{group.count} {group.state}") for group in groups
     )
+    if not groups and snapshot.clients <= 1:
+        return CheckResult(Passed.YES, "nobody is connected but this cockpit", rows, "nobody")
     if not groups:
         return CheckResult(Passed.UNKNOWN, "no client backend is visible: pg_monitor may be missing", rows, "unknown")
     most = groups[0]

@@ -91,6 +91,7 @@ def test_a_storm_is_mended_and_who_must_live_lives(
         cockpit.wait_text("sent and answered", "verified:", "Esc back")
         cockpit.press("escape")
         cockpit.run_step("Usage fell", "ok: ")
+        cockpit.run_step("Is there room enough", "suggests: It stays down")
         cockpit.wait_step("It stays down")
         if to_the_end:
             cockpit.press("enter")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alphapulse_tui.model.postgres import PostgresSnapshot, Session
+from alphapulse_tui.model.postgres_surveys import SettingSurvey
 from alphapulse_tui.model.words import age
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
 
@@ -106,6 +107,37 @@ def victims(scene: Scene) -> CheckResult:
     return CheckResult(Passed.YES, "nobody idles for too long: what is connected is at work", rows, "none")
 
 
+def room(scene: Scene) -> CheckResult:
+    """What to do when nobody idles any more: the server is full of work, or one role or database is at a limit of its own."""
+    full, limited = slots(scene), limits(scene)
+    if full.passed is Passed.UNKNOWN:
+        return full
+    if full.passed is Passed.NO and victims(scene).value == "none":
+        return CheckResult(Passed.NO, f"{full.sentence}, and nobody idles for too long", full.rows, "full")
+    if limited.passed is Passed.NO:
+        return CheckResult(Passed.NO, limited.sentence, limited.rows, "limit")
+    return CheckResult(full.passed, full.sentence, full.rows, "enough" if full.passed is Passed.YES else "idle")
+
+
+def pending(scene: Scene) -> CheckResult:
+    """Settings that are written and wait for a restart, on every server; a server that was not asked is not verified."""
+    survey: SettingSurvey | None = scene.snapshot("postgres-settings")
+    if survey is None:
+        return scene.silence("postgres-settings")
+    rows = tuple((f"{setting.server} {setting.name}", f"{setting.value} in force") for setting in survey.waiting)
+    rows += tuple(
+        (f"{setting.server} {setting.name}", setting.value)
+        for setting in survey.settings
+        if setting.name == "max_connections" and not setting.pending_restart
+    )
+    if survey.problems:
+        return CheckResult(Passed.UNKNOWN, survey.problems[0], rows, "unknown")
+    if survey.waiting:
+        names = ", ".join(f"{setting.name} on {setting.server}" for setting in survey.waiting)
+        return CheckResult(Passed.NO, f"waits for a restart: {names}; standbys are restarted first", rows, "pending")
+    return CheckResult(Passed.YES, "nothing waits for a restart", rows, "none")
+
+
 def _older(snapshot: PostgresSnapshot, scene: Scene, state: str, seconds: float) -> list[Session]:
     """Ordinary client sessions in ``state`` for longer than ``seconds``."""
     return [
@@ -125,4 +157,6 @@ CHECKS: dict[str, Check] = {
     "pg.who": who,
     "pg.limits": limits,
     "pg.victims": victims,
+    "pg.room": room,
+    "pg.pending": pending,
 }

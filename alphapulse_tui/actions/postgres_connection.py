@@ -217,6 +217,16 @@ def told(name: str, error: Exception) -> str:
         return f"{name} is not ready: {message}"
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return f"{name} refuses: {message}"
+    if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+        return f"{name} takes no writes ({message}): it is a standby, or read-only; name the primary in the profile"
+    if isinstance(error, asyncpg.ObjectNotInPrerequisiteStateError):
+        return f"{name} is not in the state for it: {message}"
+    if isinstance(error, asyncpg.LockNotAvailableError):
+        return f"{name}: another session holds the lock for longer than we wait ({message})"
+    if isinstance(error, asyncpg.QueryCanceledError):
+        return f"{name}: the statement took too long or was cancelled ({message})"
+    if isinstance(error, asyncpg.ActiveSQLTransactionError):
+        return f"{name}: {message}: it must be sent by itself, not through a pooler's transaction"
     if isinstance(error, ConnectionRefusedError):
         return f"{name} refuses connections: is the server running?"
     if isinstance(error, TimeoutError):

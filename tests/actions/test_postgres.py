@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from alphapulse_tui.actions.contract import Action, ActionProblem, SentWithoutAnswer
+from alphapulse_tui.actions.postgres_connection import told
 from alphapulse_tui.actions.postgres_victims import TOOLS, identities
 from alphapulse_tui.actions.registry import make_action
 from alphapulse_tui.actions.sql import statement
@@ -339,3 +340,25 @@ async def test_the_digest_says_what_a_plan_does_not_when(postgres, action):
     one, two = await terminate.plan(NOW), await terminate.plan({**NOW, "poolers": "yes"})
     assert one.digest() != two.digest()
     assert one.digest() == msgspec.structs.replace(one, id="other", made_at=1.0).digest()
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (asyncpg.ReadOnlySQLTransactionError("cannot execute"), "takes no writes"),
+        (asyncpg.ObjectNotInPrerequisiteStateError("recovery is in progress"), "recovery is in progress"),
+        (asyncpg.LockNotAvailableError("lock timeout"), "another session holds the lock"),
+        (asyncpg.QueryCanceledError("statement timeout"), "took too long or was cancelled"),
+        (asyncpg.ActiveSQLTransactionError("cannot run inside"), "must be sent by itself"),
+        (asyncpg.TooManyConnectionsError('too many connections for role "app"'), "CONNECTION LIMIT of its own"),
+        (asyncpg.TooManyConnectionsError("sorry, too many clients already"), "no connection slot left for us"),
+        (asyncpg.CannotConnectNowError("starting up"), "is not ready"),
+        (asyncpg.ProtocolViolationError("unsupported startup parameter: lock_timeout"), "is a pooler"),
+        (asyncpg.InvalidCatalogNameError("no database"), "check the database"),
+        (asyncpg.InsufficientPrivilegeError("permission denied"), "refuses: permission denied"),
+        (ConnectionRefusedError(), "is the server running?"),
+        (TimeoutError(), "gave no answer in time"),
+    ],
+)
+def test_each_way_to_fail_has_its_sentence(error, says):
+    assert says in told("primary", error)

@@ -24,17 +24,31 @@ pytestmark = pytest.mark.lab
 REPLICA = "postgres-replica-0"
 SOURCES: dict[str, tuple[object, ...]] = {
     "connections": (), "groups": (), "limits": (), "sessions": ([],), "slots": (), "standbys": (), "blockers": (),
+    "lock_edges": (), "lock_sessions": ([],), "lock_prepared": (), "statements_extension": (), "tables": (), "indexes": (),
+    "replication_primary": (), "replication_standbys": (), "replication_slots": (), "settings": (),
 }  # fmt: skip
 """The panels' queries on the primary, with parameters that choose nothing."""
 ACTIONS: dict[str, tuple[object, ...]] = {
     "usage": (), "victims": (["idle"], "nobody", []), "remaining": ([], []), "terminate": ([], [], [], [], [], []),
+    "queries": ([],), "signal_queries": ([], [], [], False, []), "running": ([], [], []), "terminate_blockers": ([], [], [], []),
+    "prepared": ("",), "table": ("trades",), "index": (None, "nothing", "public"), "old_transactions": (60.0,), "builders": ("nobody",),
+    "analyzable": ([], 10.0), "analyzable_17": ([], 10.0), "setting": (True,),
 }  # fmt: skip
 """The actions' statements, likewise."""
+ON_REPLICA: dict[str, tuple[object, ...]] = {
+    "replay": (),
+    "replay_13": (),
+    "conflicting": ([],),
+    "signal_conflicting": ([], [], [], []),
+}
+"""The same for what is asked of a replica."""
 
 ALLOWED = {
     "oncall": (
         "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'nobody'",
         "SELECT version_num FROM alembic_version",
+        "SELECT pg_reload_conf()",
+        "ALTER SYSTEM SET max_connections = 60",
         "SELECT count(query) FROM pg_stat_statements WHERE query = '<insufficient privilege>'",
         "ANALYZE trade_audit",
         "VACUUM (ANALYZE, SKIP_LOCKED) trade_audit",
@@ -69,7 +83,7 @@ DENIED = {
         "CREATE TABLE mine (id int)",
         "CREATE INDEX ON trades (symbol)",
         "SELECT pg_wal_replay_pause()",
-        "SELECT pg_reload_conf()",
+        "ALTER SYSTEM SET shared_buffers = '1GB'",
         "SELECT pg_stat_statements_reset()",
         "SELECT pg_promote()",
         "ALTER SYSTEM SET work_mem = '1GB'",
@@ -85,6 +99,8 @@ DENIED = {
         "SET ROLE alphapulse",
         "SET transaction_read_only = off; CREATE TABLE mine (id int)",
         "SELECT pg_wal_replay_resume()",
+        "SELECT pg_reload_conf()",
+        "ALTER SYSTEM SET max_connections = 60",
     ),
     "admin": (
         "ALTER SYSTEM SET work_mem = '1GB'",
@@ -125,57 +141,61 @@ async def ask(lab: LabHandle, role: str, sql: str, *parameters: object, server: 
 
 
 @pytest.mark.parametrize("role", ["oncall", "viewer"])
-async def test_everything_that_the_panels_ask_is_answered(whole_lab: LabHandle, role: str) -> None:
+async def test_everything_that_the_panels_ask_is_answered(postgres_lab: LabHandle, role: str) -> None:
     for name, parameters in SOURCES.items():
-        await ask(whole_lab, role, query(name, 170000), *parameters)
-    row = (await ask(whole_lab, role, query("replica", 170000), server=REPLICA))[0]
+        await ask(postgres_lab, role, query(name, 170000), *parameters)
+    for name in ("replication_replica", "replication_sessions"):
+        assert (await ask(postgres_lab, role, query(name, 170000), server=REPLICA)) is not None
+    row = (await ask(postgres_lab, role, query("replica", 170000), server=REPLICA))[0]
     assert (row["in_recovery"], row["receiver"], row["sees_all"]) == (True, "streaming", True)
     hidden = "SELECT count(*) FROM pg_stat_activity WHERE query = '<insufficient privilege>'"
-    assert (await ask(whole_lab, role, hidden))[0][0] == 0
+    assert (await ask(postgres_lab, role, hidden))[0][0] == 0
 
 
 async def test_every_statement_of_the_actions_runs_as_oncall_and_viewer_is_told_that_he_may_not(
-    whole_lab: LabHandle,
+    postgres_lab: LabHandle,
 ) -> None:
     for name, parameters in ACTIONS.items():
-        await ask(whole_lab, "oncall", statement(name), *parameters)
-    whole_lab.break_("idle-in-transaction")
+        await ask(postgres_lab, "oncall", statement(name), *parameters)
+    for name, parameters in ON_REPLICA.items():
+        await ask(postgres_lab, "oncall", statement(name), *parameters, server=REPLICA)
+    postgres_lab.break_("idle-in-transaction")
     states = ["idle in transaction", "idle in transaction (aborted)"]
     for role, may in (("oncall", True), ("viewer", False)):
-        victims = await ask(whole_lab, role, statement("victims"), states, "", [])
+        victims = await ask(postgres_lab, role, statement("victims"), states, "", [])
         assert [row["may_signal"] for row in victims] == [may] * 3
     ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'report-exporter'"
     with pytest.raises(subprocess.CalledProcessError, match="psql"):
-        whole_lab.psql(ended, "viewer")
-    assert whole_lab.psql(ended, "oncall") == "t"
+        postgres_lab.psql(ended, "viewer")
+    assert postgres_lab.psql(ended, "oncall") == "t"
 
 
-def test_the_oncall_resumes_replay_that_somebody_paused(whole_lab: LabHandle) -> None:
-    whole_lab.psql("SELECT pg_wal_replay_pause()", "admin", REPLICA)
+def test_the_oncall_resumes_replay_that_somebody_paused(postgres_lab: LabHandle) -> None:
+    postgres_lab.psql("SELECT pg_wal_replay_pause()", "admin", REPLICA)
     with pytest.raises(subprocess.CalledProcessError):
-        whole_lab.psql("SELECT pg_wal_replay_resume()", "viewer", REPLICA)
-    whole_lab.psql("SELECT pg_wal_replay_resume()", "oncall", REPLICA)
-    assert whole_lab.psql("SELECT pg_is_wal_replay_paused()", "oncall", REPLICA) == "f"
+        postgres_lab.psql("SELECT pg_wal_replay_resume()", "viewer", REPLICA)
+    postgres_lab.psql("SELECT pg_wal_replay_resume()", "oncall", REPLICA)
+    assert postgres_lab.psql("SELECT pg_is_wal_replay_paused()", "oncall", REPLICA) == "f"
 
 
-async def test_a_role_that_leaks_is_stopped_at_its_own_limit(whole_lab: LabHandle) -> None:
-    limit = int(whole_lab.psql("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'viewer'"))
+async def test_a_role_that_leaks_is_stopped_at_its_own_limit(postgres_lab: LabHandle) -> None:
+    limit = int(postgres_lab.psql("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'viewer'"))
     unlimited = "SELECT string_agg(rolname, ',') FROM pg_roles WHERE rolcanlogin AND NOT rolsuper AND rolconnlimit < 0"
-    assert whole_lab.psql(unlimited) == ""
+    assert postgres_lab.psql(unlimited) == ""
     async with contextlib.AsyncExitStack() as stack:
-        taken = int(whole_lab.psql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'viewer'"))  # the exporter
+        taken = int(postgres_lab.psql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'viewer'"))  # the exporter
         for _ in range(limit - taken):
-            stack.push_async_callback((await connect(whole_lab, "viewer")).close)
+            stack.push_async_callback((await connect(postgres_lab, "viewer")).close)
         with pytest.raises(asyncpg.TooManyConnectionsError, match='too many connections for role "viewer"'):
-            await connect(whole_lab, "viewer")
+            await connect(postgres_lab, "viewer")
 
 
-def test_the_files_can_be_applied_again(whole_lab: LabHandle) -> None:
+def test_the_files_can_be_applied_again(postgres_lab: LabHandle) -> None:
     roles = "SELECT string_agg(rolname || rolconnlimit || rolcreatedb, ',' ORDER BY rolname) FROM pg_roles"
-    before = whole_lab.psql(roles)
+    before = postgres_lab.psql(roles)
     for file in privilege_files():
-        superuser(whole_lab, file)
-    assert whole_lab.psql(roles) == before
+        superuser(postgres_lab, file)
+    assert postgres_lab.psql(roles) == before
 
 
 def superuser(lab: LabHandle, file: Path) -> None:
@@ -193,12 +213,12 @@ def pairs(table: dict[str, tuple[str, ...]]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("role", "sql"), pairs(ALLOWED))
-def test_enough(whole_lab: LabHandle, role: str, sql: str) -> None:
-    whole_lab.psql(sql, role)
+def test_enough(postgres_lab: LabHandle, role: str, sql: str) -> None:
+    postgres_lab.psql(sql, role)
 
 
 @pytest.mark.parametrize(("role", "sql"), pairs(DENIED))
-def test_and_not_more(whole_lab: LabHandle, role: str, sql: str) -> None:
+def test_and_not_more(postgres_lab: LabHandle, role: str, sql: str) -> None:
     with pytest.raises(subprocess.CalledProcessError) as refused:
-        whole_lab.psql(sql, role)
+        postgres_lab.psql(sql, role)
     assert "permission denied" in refused.value.stderr or "must be" in refused.value.stderr, refused.value.stderr

@@ -1,4 +1,5 @@
-"""The statements of the PostgreSQL actions, a file each. They run on PostgreSQL 13 to 18 unchanged."""
+"""The statements of the PostgreSQL actions, a file each. They run on PostgreSQL 13 to 18 unchanged; ``replay_13`` and
+``analyzable_17`` stand in where a version needs another text."""
 
 from __future__ import annotations
 

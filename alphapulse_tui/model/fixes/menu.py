@@ -25,6 +25,8 @@ ALERT_TARGETS = {
     "api-errors": "kubernetes",
     "api-latency": "platform",
     "pg-connections": "postgres",
+    "pg-replication-lag": "postgres",
+    "pg-slow-queries": "postgres",
     "redis-memory": "redis",
     "redis-split-brain": "redis",
     "vault-sealed": "vault",

@@ -217,20 +217,27 @@ def _replication(key: str, readings: Readings) -> list[Fix]:
     survey: ReplicationSurvey | None = snapshot(readings, "postgres-replication")
     if survey is None:
         return []
-    name = key.partition("/")[0]
+    name, _, session = key.partition("/")
     row = first(survey.replicas, lambda one: one.name == name) or first(
         survey.replicas, lambda one: one.paused or one.conflict
     )
     row = row or first(survey.replicas, lambda _: True)
-    restart = offer(
-        "kubernetes.restart", "restart the replicas, pod after pod (last resort)", kind="StatefulSet", name=REPLICAS
+    every = offer(
+        "kubernetes.restart", "restart every replica, pod after pod (last resort)", kind="StatefulSet", name=REPLICAS
     )
-    return [*_of_replica(row), restart] if row is not None else [restart]
+    if row is None:
+        return [every]
+    alone = offer("kubernetes.delete-pod", f"restart {row.name} alone (last resort)", pod=row.name)
+    return [*_of_replica(row, session), alone, every]
 
 
-def _of_replica(row: ReplicaFigures) -> list[Fix]:
+def _of_replica(row: ReplicaFigures, session: str) -> list[Fix]:
     resume = offer("pg.resume-replay", f"resume replay on {row.name}", replica=row.name)
+    picked = first(row.in_the_way, lambda one: one.key == session)
     cancel = offer("pg.cancel-conflicting", f"cancel the conflicting query on {row.name}", replica=row.name)
+    if picked is not None:
+        title = f"end what pid {picked.pid} does on {row.name}"
+        cancel = offer("pg.cancel-conflicting", title, replica=row.name, pids=picked.key)
     why = "" if row.paused else f"{row.name} is not paused"
     if row.too_small:
         why = f"it would shut down: {', '.join(row.too_small)}"

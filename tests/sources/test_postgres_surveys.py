@@ -91,8 +91,8 @@ SLOT = {
 
 @pytest.mark.parametrize(
     ("version", "has", "lacks"),
-    [(130000, (), ("conflicting,", "inactive_since)")), (160000, ("conflicting, false",), ("inactive_since)",)),
-     (180000, ("conflicting, false", "invalidation_reason, ''"), ())],
+    [(130000, (), ("coalesce(conflicting", "FROM inactive_since)")), (160000, ("coalesce(conflicting, false",), ("FROM inactive_since)",)),
+     (180000, ("coalesce(conflicting, false", "invalidation_reason, ''"), ())],
 )  # fmt: skip
 def test_slots_are_asked_for_what_the_version_has(version: int, has: tuple[str, ...], lacks: tuple[str, ...]) -> None:
     text = query("replication_slots", version)

@@ -48,8 +48,10 @@ def _postgres(key: str, readings: Readings) -> list[Fix]:
     full = any(found.procedure == "pg-connections" and not found.subject.startswith("pid ") for found in critical)
     holds = any(found.procedure == "pg-connections" and found.subject.startswith("pid ") for found in critical)
     slow = [found for found in reading.findings if found.procedure == "pg-slow-queries"]
+    running = {f"pid {session.pid}" for session in sessions if session.state == "active" and not session.blocked_by}
+    runaway = any(found.subject in running for found in slow)
     lagging = any(found.procedure == "pg-replication-lag" for found in reading.findings)
-    best = _best(holds, full, blocked and bool(slow), bool(slow))
+    best = _best(holds, full, blocked and bool(slow), runaway)
     if taken is not None and any(not replica.replaying and not replica.problem for replica in taken.replicas):
         general.append(offer("pg.resume-replay", "resume replay"))
     elif lagging:

@@ -78,6 +78,7 @@ def test_a_giant_key_is_found_and_unlinked(redis_lab: LabHandle, state: Path) ->
 
 
 @pytest.mark.long
+@pytest.mark.timeout(480)
 def test_a_cache_that_grew_gets_more_memory_on_every_node(redis_lab: LabHandle, state: Path) -> None:
     redis_lab.break_("redis-memory-pressure")
     with CockpitTerminal(redis_lab.profile, state) as cockpit:
@@ -93,7 +94,7 @@ def test_a_cache_that_grew_gets_more_memory_on_every_node(redis_lab: LabHandle, 
         cockpit.run_step("There is room", "ok: ")
         cockpit.wait_step("It stays that way")
         cockpit.press("enter")
-        cockpit.wait_journal(Kind.PROCEDURE_FINISHED, timeout=120)
+        cockpit.wait_journal(Kind.PROCEDURE_FINISHED, timeout=280)
         before = {ordinal: info(redis_lab, ordinal, "stats")["evicted_keys"] for ordinal in masters(redis_lab)}
         (outcome,) = cockpit.journal(Kind.OUTCOME)
         assert all("written to its configuration file" in text for text in outcome.payload["details"].values())

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from alphapulse_tui.actions.contract import ActionProblem, Parameter
-from alphapulse_tui.actions.redis_action import RedisAction, epoch, figures, named
+from alphapulse_tui.actions.redis_action import RedisAction, figures, named
 from alphapulse_tui.actions.redis_shell import cli
-from alphapulse_tui.actions.redis_stakes import better, follows, loss, majority, master_of, owns, slots_of
+from alphapulse_tui.actions.redis_stakes import better, config_epoch, follows, loss, majority, master_of, owns, slots_of
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.model.redis import RedisNode
 from alphapulse_tui.model.redis_cluster import answering, counting, lost_masters, name_of, ranges, uncovered, votes
@@ -65,7 +65,7 @@ class _Failover(RedisAction):
             return self._impossible(params, replica)
         refusal = _no_replica(nodes, replica) or self.reason_against(nodes, replica)
         old = name_of(nodes, replica.master_id) if replica.master_id else replica.name
-        slots, now = ranges(slots_of(nodes, replica.master_id)), epoch(nodes)
+        slots, now = ranges(slots_of(nodes, replica.master_id)), config_epoch(nodes, replica.master_id)
         return self.draft(
             {**params, "replica": replica.name},
             title=f"{self.title}: {replica.name}",
@@ -76,11 +76,11 @@ class _Failover(RedisAction):
             call=f"{replica.name}: CLUSTER FAILOVER {self.option}".rstrip(),
             shell=cli(self.cluster.target, replica.address, "cluster failover", self.option.lower()),
             victims=(_victim(replica, old, slots, now),),
-            preconditions={} if refusal else {"epoch": str(now), "slots of the shard": slots},
+            preconditions={} if refusal else {f"epoch of {old}": str(now), "slots of the shard": slots},
             checks=(
                 Check("role", f"{replica.name} itself says that it is a master"),
                 Check("owner", f"every node that answers has it as the owner of {slots}"),
-                Check("epoch", f"newer than {now}"),
+                Check("epoch", f"its own is newer than {old}'s, {now}"),
                 Check("cluster_state", "ok on every node that answers, unless other slots have no owner"),
             ),
             warnings=() if refusal else self.consequences(nodes, replica),
@@ -146,7 +146,7 @@ class _Failover(RedisAction):
         behind = [one.name for one in views if not owns(one, node_id) or owns(one, old)]
         if behind:
             return Verification(Verdict.PENDING, f"{name} is master; {', '.join(behind)} do not know it yet", reading)
-        if node.current_epoch <= int(facts["epoch"]):
+        if node.me is None or node.me.epoch <= int(facts["epoch"]):
             return Verification(Verdict.CONTRADICTED, f"{name} is master without a newer epoch: not by this", reading)
         return _state(nodes, name, facts["slots"], reading)
 

@@ -46,7 +46,7 @@ async def limits(profile: Profile, nodes: Sequence[RedisNode]) -> dict[str, Limi
     try:
         async with asyncio.timeout(ASK_SECONDS):
             path = f"/api/v1/namespaces/{link.namespace}/pods"
-            pods = [await link.read(f"{path}/{node.name}", "pods [get]") for node in nodes]
+            pods = await asyncio.gather(*(link.read(f"{path}/{node.name}", "pods [get]") for node in nodes))
     except (ActionProblem, TimeoutError):
         return {}
     finally:

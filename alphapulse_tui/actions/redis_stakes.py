@@ -29,6 +29,16 @@ def slots_of(nodes: Sequence[RedisNode], node_id: str) -> tuple[tuple[int, int],
     return max(found, key=len, default=())
 
 
+def config_epoch(nodes: Sequence[RedisNode], node_id: str) -> int:
+    """The epoch at which the master of that id owns its slots, in the views that count.
+
+    Not the cluster's current epoch: that grows with every vote that a replica asks for in vain, while nothing has changed.
+    """
+    return max(
+        (member.epoch for node in counting(nodes) for member in node.view if member.node_id == node_id), default=0
+    )
+
+
 def owns(node: RedisNode, node_id: str) -> bool:
     """Whether the node thinks that the other one owns slots."""
     return any(member.node_id == node_id and member.slots for member in node.view)

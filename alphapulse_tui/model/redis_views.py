@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from alphapulse_tui.model.redis import ClusterMember, RedisNode
 from alphapulse_tui.model.redis_cluster import answering, name_of, ranges
 
-LEGEND = "M master  r replica  ! failed  ? suspected  x no link  - not known  . does not answer us"
+LEGEND = "a mark a node: M master  r replica  ! failed  ? suspected  x no link  - not known  . does not answer us"
 """The marks of :attr:`MemberRow.seen`."""
 
 

@@ -45,5 +45,7 @@ PLATFORM_QUERIES = (
     PlatformQuery("hit_percent", "cache hits", "%", f"100 * {_HITS} / (({_HITS} + {_MISSES}) > 0)"),
     PlatformQuery("vault_ms", "Vault p99", "ms", 'max(vault_core_handle_request{quantile="0.99"})'),
     PlatformQuery("vault_contact_ms", "raft contact", "ms", 'max(vault_raft_leader_lastContact{quantile="0.99"})'),
+    PlatformQuery("inserts", "rows inserted", "/s", "sum(rate(pg_stat_database_tup_inserted[WINDOW]))"),
+    PlatformQuery("updates", "rows updated", "/s", "sum(rate(pg_stat_database_tup_updated[WINDOW]))"),
 )
 """In the order of the panel."""

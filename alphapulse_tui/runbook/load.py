@@ -69,19 +69,35 @@ def load_procedure(file: Path) -> Procedure:
     Raises:
         BadDataError: unreadable, no YAML, or not a procedure; one sentence with file, line and field.
     """
-    root = _compose(file)
+    root, plain = read_document(file, "a procedure has id, title, section, severity, target, summary and steps")
     try:
-        procedure = msgspec.convert(_plain(root, file), Procedure)
+        procedure = msgspec.convert(plain, Procedure)
     except msgspec.ValidationError as error:
-        sentence, _, path = str(error).partition(" - at `$")
-        if path.rstrip("`").endswith(".kind"):
-            sentence += f"; it is one of: {', '.join(sorted(step.kind for step in get_args(Step)))}"
-        raise _mistake(file, root, _path(path.rstrip("`")), sentence) from None
+        raise unplaced(file, root, str(error)) from None
     _check_references(file, root, procedure)
     return procedure
 
 
-def _compose(file: Path) -> yaml.Node:
+def read_document(file: Path, what: str) -> tuple[yaml.Node, Any]:
+    """A YAML file as its nodes, which know their lines, and as plain data; ``what`` says what an empty one lacks.
+
+    Raises:
+        BadDataError: unreadable, too big, or no YAML; one sentence with file and line.
+    """
+    root = _compose(file, what)
+    return root, _plain(root, file)
+
+
+def unplaced(file: Path, root: yaml.Node, error: str) -> BadDataError:
+    """msgspec's complaint, which knows the path of the field, with file, line and field."""
+    sentence, _, path = error.partition(" - at `$")
+    path = path.rstrip("`")
+    if path.endswith(".kind") and ".steps[" in path:
+        sentence += f"; it is one of: {', '.join(sorted(step.kind for step in get_args(Step)))}"
+    return mistake(file, root, _path(path), sentence)
+
+
+def _compose(file: Path, what: str) -> yaml.Node:
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -101,9 +117,7 @@ def _compose(file: Path) -> yaml.Node:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadDataError(f"{file}: no valid YAML: {clean(error, 200)}.") from None
     if root is None:
-        raise BadDataError(
-            f"{file}:1: is empty; a procedure has id, title, section, severity, target, summary and steps."
-        )
+        raise BadDataError(f"{file}:1: is empty; {what}.")
     return root
 
 
@@ -137,7 +151,7 @@ def _path(text: str) -> list[str | int]:
     return [int(index) if index else name for name, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", text)]
 
 
-def _mistake(file: Path, root: yaml.Node, path: list[str | int], sentence: str) -> BadDataError:
+def mistake(file: Path, root: yaml.Node, path: list[str | int], sentence: str) -> BadDataError:
     """One sentence that points at the deepest node of ``path`` that exists."""
     node = root
     for part in path:
@@ -165,43 +179,44 @@ def _check_references(file: Path, root: yaml.Node, procedure: Procedure) -> None
     known = [field.name for field in fields(Thresholds)]
     for index, parameter in enumerate(procedure.parameters):
         if parameter.threshold and parameter.threshold not in known:
-            raise _mistake(
-                file, root, ["parameters", index, "threshold"], _unknown("threshold", parameter.threshold, known)
+            raise mistake(
+                file, root, ["parameters", index, "threshold"], unknown("threshold", parameter.threshold, known)
             )
         if parameter.pick and parameter.pick not in CHECKS:
-            raise _mistake(file, root, ["parameters", index, "pick"], _unknown("check", parameter.pick, CHECKS))
+            raise mistake(file, root, ["parameters", index, "pick"], unknown("check", parameter.pick, CHECKS))
     surveys = [survey.target for survey in SURVEYS]
     for index, survey in enumerate(procedure.reads):
         if survey not in surveys:
-            raise _mistake(file, root, ["reads", index], _unknown("survey", survey, surveys))
+            raise mistake(file, root, ["reads", index], unknown("survey", survey, surveys))
     for index, step in enumerate(procedure.steps):
         here: list[str | int] = ["steps", index]
         if ids.index(step.id) != index:
-            raise _mistake(file, root, [*here, "id"], f"the id {step.id!r} is taken by step {ids.index(step.id) + 1}")
+            raise mistake(file, root, [*here, "id"], f"the id {step.id!r} is taken by step {ids.index(step.id) + 1}")
         if step.needs and step.needs not in ids[:index]:
-            raise _mistake(file, root, [*here, "needs"], _unknown("earlier step", step.needs, ids[:index]))
+            raise mistake(file, root, [*here, "needs"], unknown("earlier step", step.needs, ids[:index]))
         if isinstance(step, CheckStep | WaitStep | BranchStep) and step.check not in CHECKS:
-            raise _mistake(file, root, [*here, "check"], _unknown("check", step.check, CHECKS))
+            raise mistake(file, root, [*here, "check"], unknown("check", step.check, CHECKS))
         if isinstance(step, LinkStep) and step.link not in Links.__struct_fields__:
-            raise _mistake(file, root, [*here, "link"], _unknown("link", step.link, Links.__struct_fields__))
+            raise mistake(file, root, [*here, "link"], unknown("link", step.link, Links.__struct_fields__))
         if isinstance(step, BranchStep):
             for number, case in enumerate(step.cases):
                 if case.goto not in ids:
-                    raise _mistake(file, root, [*here, "cases", number, "goto"], _unknown("step", case.goto, ids))
+                    raise mistake(file, root, [*here, "cases", number, "goto"], unknown("step", case.goto, ids))
             if step.otherwise not in ids:
-                raise _mistake(file, root, [*here, "otherwise"], _unknown("step", step.otherwise, ids))
+                raise mistake(file, root, [*here, "otherwise"], unknown("step", step.otherwise, ids))
         if isinstance(step, ActionStep):
             if step.until and step.until not in CHECKS:
-                raise _mistake(file, root, [*here, "until"], _unknown("check", step.until, CHECKS))
+                raise mistake(file, root, [*here, "until"], unknown("check", step.until, CHECKS))
             if step.action not in ACTIONS:
-                raise _mistake(file, root, [*here, "action"], _unknown("action", step.action, ACTIONS))
+                raise mistake(file, root, [*here, "action"], unknown("action", step.action, ACTIONS))
             for name, value in step.params.items():
                 for wanted in _PLACEHOLDER.findall(value):
                     if wanted not in parameters:
-                        raise _mistake(file, root, [*here, "params", name], _unknown("parameter", wanted, parameters))
+                        raise mistake(file, root, [*here, "params", name], unknown("parameter", wanted, parameters))
 
 
-def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """A name that does not exist, and the nearest that does."""
     names = sorted(known)
     near = get_close_matches(name, names, n=1)
     return f"there is no {what} {name!r}; " + (

@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager
-def recorded_nodes() -> Iterator[Callable[[dict[str, object]], str]]:
-    """A maker of nodes: it answers every GET with the given JSON and no PUT at all, and tells its address."""
+def recorded_nodes() -> Iterator[Callable[..., str]]:
+    """A maker of nodes: it answers every GET with the given JSON (``health`` is the code of sys/health) and no PUT at all, and tells its address."""
     servers: list[http.server.ThreadingHTTPServer] = []
     end = threading.Event()
 
-    def serve(status: dict[str, object]) -> str:
+    def serve(status: dict[str, object], health: int = 200) -> str:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 body = json.dumps(status).encode()
-                self.send_response(200)
+                self.send_response(health if self.path.startswith("/v1/sys/health") else 200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

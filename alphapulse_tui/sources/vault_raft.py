@@ -62,7 +62,7 @@ class VaultRaftSource(Source[VaultSurvey]):
 
     target = "vault-raft"
     interval = 5.0
-    deadline = 6.0
+    deadline = 9.0
     patience = 3.0
     """Seconds that one node may delay the others' reading."""
 
@@ -85,8 +85,11 @@ class VaultRaftSource(Source[VaultSurvey]):
     async def read(self) -> VaultSurvey:
         """Every node's answers put together; raises only when none of them answers."""
         if self._client is None:
-            self._client = await http.client(3.0, self._ca_file)
-        self._held, problem = await self._fetch_token()
+            self._client, (self._held, problem) = await asyncio.gather(
+                http.client(3.0, self._ca_file), self._fetch_token()
+            )
+        else:
+            self._held, problem = await self._fetch_token()
         asked = await asyncio.gather(*(node.ask(self.patience) for node in self._nodes), return_exceptions=True)
         nodes: list[SurveyedNode] = []
         told: dict[str, _Raft] = {}

@@ -36,7 +36,7 @@ def _logs(profile: Profile) -> Source[Any]:
 
 
 SURVEYS = (
-    Recipe("vault-raft", 5.0, 6.0, lambda profile: profile.vault is not None, _raft),
+    Recipe("vault-raft", 5.0, 9.0, lambda profile: profile.vault is not None, _raft),
     Recipe(
         "vault-logs", 10.0, 8.0, lambda profile: profile.vault is not None and profile.kubernetes is not None, _logs
     ),

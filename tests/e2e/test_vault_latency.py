@@ -69,12 +69,15 @@ def profile(platform: LabHandle, tmp_path: Path) -> Path:
 
 
 def diagnose(cockpit: CockpitTerminal, answers: str, raft: str, suggests: str) -> None:
-    """From the list of procedures to the branch, whose suggestion is followed."""
+    """From the list of procedures to the branch, whose suggestion is followed. ``raft`` is empty where leaders come and go."""
     cockpit.wait_live("Vault")
     cockpit.choose_procedure("vault-latency")
     cockpit.run_step("Who answers, and how fast", answers)
     run_or_leave_out(cockpit, "How long the leader works on a request")
-    cockpit.run_step("Is raft whole", raft)
+    if raft:
+        cockpit.run_step("Is raft whole", raft)
+    else:
+        run_or_leave_out(cockpit, "Is raft whole")
     run_or_leave_out(cockpit, "Does the audit log hold requests up")
     run_or_leave_out(cockpit, "What the nodes complain of")
     cockpit.run_step("What to mend", f"suggests: {suggests}")
@@ -102,7 +105,7 @@ def to_the_end(cockpit: CockpitTerminal) -> None:
 def test_every_node_is_slow_and_the_hosts_are_mended(platform: LabHandle, profile: Path, state: Path) -> None:
     platform.break_("vault-slow")
     with CockpitTerminal(profile, state, columns=80, lines=24) as cockpit:
-        diagnose(cockpit, "bad: slow: vault-", "followers were not heard of for", "Look at the hosts")
+        diagnose(cockpit, "bad: slow: vault-", "", "Look at the hosts")
         cockpit.wait_step("Look at the hosts")
         platform.mend("vault-slow")
         cockpit.press("enter")
@@ -156,14 +159,12 @@ def test_a_lost_quorum_is_seen_though_the_survivor_answers(platform: LabHandle, 
         )
         cockpit.wait_step("Bring nodes back until there is a quorum")
         # What would only make it worse is refused with what is missing.
-        cockpit.press("down", "down")
-        cockpit.run_step("Is the server gone for good")
-        cockpit.answer("What was done or found?", "not known")
+        cockpit.press("right", "right", "right")
         cockpit.run_step("Take the dead server out of raft")
         cockpit.wait_text("raft needs 2", "not possible now")
         cockpit.press("escape")
         cockpit.wait_step("Take the dead server out of raft")
-        cockpit.press("up", "up", "up")
+        cockpit.press("left", "left", "left")
         cockpit.wait_step("Bring nodes back until there is a quorum")
         platform.mend("vault-quorum-lost")
         wait_whole(platform)

@@ -93,7 +93,7 @@ def test_a_wrong_share_is_told_at_the_threshold_and_the_round_is_begun_anew(plat
         assert outcome.payload["outcome"] == "failed"
         # A round with a share that somebody doubts is thrown away before it costs everybody theirs.
         give(cockpit, third, "sent and answered", "verified:")
-        cockpit.press("up", "up")
+        cockpit.press("left", "left")
         cockpit.wait_step("Is a round of shares under way")
         cockpit.wait_text("a round is under way", "suggests: Throw a spoilt round away")
         cockpit.press("enter")

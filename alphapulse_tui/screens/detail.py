@@ -224,9 +224,10 @@ class DetailScreen(ListScreen):
             last[0] = found
             return text(found, board.readings)
 
-        name = view.columns[0].text(last[0]).strip(" +-")
+        name = view.name(last[0]) if view.name is not None else view.columns[0].text(last[0]).strip(" +-")
         leave = self.session.survey(*view.text_reads)
-        self.app.push_screen(RowTextScreen(f"{TITLES[self.target]} {view.title}: {name}", lines), lambda _: leave())
+        title = f"{TITLES[self.target]} {view.title}: {name}"
+        self.app.push_screen(RowTextScreen(title, lines), lambda _: leave())
 
     def action_logs(self) -> None:
         """The log of the row's pod."""

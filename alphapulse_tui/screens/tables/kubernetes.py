@@ -138,7 +138,8 @@ def _room(snapshot: CapacitySnapshot) -> Line:
         return line(("; ".join(snapshot.missing), "unknown"))
     ill = [node.name for node in snapshot.nodes if not node.ready or node.pressures]
     free = sum(node.memory_free or 0.0 for node in snapshot.nodes)
-    said = f"{len(snapshot.nodes)} nodes, {size(free)} memory free"
+    nodes = f"{len(snapshot.nodes)} node{'s' if len(snapshot.nodes) != 1 else ''}"
+    said = f"{nodes}, {size(free)} memory free"
     return line((f"{said}; not well: {', '.join(ill)}", "critical")) if ill else line((said, "dim"))
 
 
@@ -162,6 +163,7 @@ VIEWS = (
         head=_pods_told,
         procedure=_of_pod,
         text=describe_pod,
+        name=lambda row: row.name,
         text_reads=("kubernetes-events",),
         log=_logs_of,
     ),
@@ -173,10 +175,11 @@ VIEWS = (
         lambda row: row.key,
         procedure=_of_workload,
         text=describe_workload,
+        name=lambda row: row.name,
         text_reads=("kubernetes-events",),
     ),
     View(
-        "autoscalers",
+        "HPAs",
         "kubernetes-capacity",
         AUTOSCALERS,
         lambda snapshot: snapshot.autoscalers,
@@ -200,5 +203,6 @@ VIEWS = (
         lambda row: row.uid,
         head=_told,
         text=describe_event,
+        name=lambda row: f"{row.reason} {row.object}",
     ),
 )

@@ -152,7 +152,7 @@ def _complaint_text(row: LogGroup, readings: Readings) -> Sequence[Line]:  # noq
 
 
 VIEWS = (
-    View("key metrics", "platform", METRICS, lambda snapshot: snapshot.metrics, lambda row: row.id, text=_metric_text),
+    View("metrics", "platform", METRICS, lambda snapshot: snapshot.metrics, lambda row: row.id, text=_metric_text),
     View(
         "latency",
         "api-latency",
@@ -176,7 +176,7 @@ VIEWS = (
         procedure=_failing,
     ),
     View(
-        "complaints",
+        "logs",
         "api-logs",
         COMPLAINTS,
         lambda snapshot: snapshot.groups,

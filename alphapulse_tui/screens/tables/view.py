@@ -38,6 +38,8 @@ class View:
     """All that is known of a row, for a screen of its own."""
     text_reads: tuple[str, ...] = ()
     """Surveys that ``text`` needs, taken while that screen is open."""
+    name: Callable[[Any], str] | None = None
+    """What a row is called, where its key is no name."""
     log: Callable[[Any], tuple[str, Sequence[str]]] | None = None
     """A row's pod and its containers, whose log `l` opens; an empty pod where there is none."""
 

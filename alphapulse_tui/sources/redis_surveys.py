@@ -22,6 +22,7 @@ def _make(kind: str, profile: Profile) -> Source[Any]:
 
     target = profile.redis
     assert target is not None
+    made: type[RedisKeysSource | RedisMemorySource | RedisViewsSource]
     made = {"keys": RedisKeysSource, "memory": RedisMemorySource, "views": RedisViewsSource}[kind]
     nodes = [Address(node.name, node.host, node.port) for node in target.nodes]
     return made(nodes, target.username, partial(redis_password, profile))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -22,10 +23,13 @@ def _make(kind: str, profile: Profile) -> Source[Any]:
 
     target = profile.redis
     assert target is not None
-    made: type[RedisKeysSource | RedisMemorySource | RedisViewsSource]
-    made = {"keys": RedisKeysSource, "memory": RedisMemorySource, "views": RedisViewsSource}[kind]
+    makers: dict[str, Callable[..., Source[Any]]] = {
+        "keys": RedisKeysSource,
+        "memory": RedisMemorySource,
+        "views": RedisViewsSource,
+    }
     nodes = [Address(node.name, node.host, node.port) for node in target.nodes]
-    return made(nodes, target.username, partial(redis_password, profile))
+    return makers[kind](nodes, target.username, partial(redis_password, profile))
 
 
 SURVEYS = (

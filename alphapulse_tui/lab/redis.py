@@ -143,7 +143,7 @@ def _rules(name: str) -> str:
 def connect(lab: Lab, ordinal: int, user: str = "admin") -> Redis:
     """A client of one node; close it with ``aclose``. One try: the caller decides about patience.
 
-    Loopback connects at once or not at all; the 4 s are for our own event loop and for a server that waits for a core, while the other
+    Loopback connects at once or not at all; the 10 s are for our own event loop and for a server that waits for a core, while the other
     targets start on a busy machine.
     """
     from redis.asyncio import Redis
@@ -156,8 +156,8 @@ def connect(lab: Lab, ordinal: int, user: str = "admin") -> Redis:
         username=user,
         password=lab.credentials.password(f"redis-{user}"),
         decode_responses=True,
-        socket_timeout=4.0,
-        socket_connect_timeout=4.0,
+        socket_timeout=10.0,
+        socket_connect_timeout=10.0,
         retry=Retry(NoBackoff(), 0),
     )
 

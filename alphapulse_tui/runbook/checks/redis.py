@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from alphapulse_tui.model.redis import CLUSTER_SLOTS, RedisNode, RedisSnapshot
@@ -42,7 +43,9 @@ def nodes(scene: Scene) -> CheckResult:
         said = f"cluster_state is not ok on {', '.join(failing)}"
         return CheckResult(Passed.NO, f"{said}; silent: {', '.join(silent)}" if silent else said, rows, "fail")
     if silent:
-        return CheckResult(Passed.UNKNOWN, f"{', '.join(silent)} does not answer", rows, "silent")
+        # That it is silent is what was found; only when nobody answers, nothing was.
+        passed = Passed.NO if answering(known) else Passed.UNKNOWN
+        return CheckResult(passed, f"{', '.join(silent)} does not answer", rows, "silent")
     return CheckResult(Passed.YES, f"all {len(known)} nodes answer and say cluster_state ok", rows, "ok")
 
 
@@ -99,12 +102,23 @@ def _differences(known: Sequence[RedisNode]) -> list[tuple[str, str]]:
         rows.append(("epochs", ", ".join(f"{node.name} {node.current_epoch}" for node in views_)))
     if len({frozenset(member.node_id for member in node.view) for node in views_}) > 1:
         rows.append(("members", "the nodes do not know the same ones"))
+    lost_ids = {lost.node_id for lost in lost_masters(known)}
+    rows += [
+        ("failed", f"{name_of(known, node_id)}, for {by} of {len(views_)} nodes; it owns no slots")
+        for node_id, by in _failed(views_).items()
+        if node_id not in lost_ids
+    ]
     rows += [("ghost", f"{name_of(known, one.node_id)} {','.join(one.flags)}") for one in ghosts(known)]
     rows += [
         ("not heard", f"{name_of(known, one.node_id)} lives for the others and does not answer us")
         for one in unheard(known)
     ]
     return rows
+
+
+def _failed(views_: Sequence[RedisNode]) -> dict[str, int]:
+    """Failed members by how many nodes hold them for it."""
+    return Counter(member.node_id for node in views_ for member in node.view if "fail" in member.flags)
 
 
 SAYS = {

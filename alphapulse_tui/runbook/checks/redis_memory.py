@@ -45,7 +45,7 @@ def used(scene: Scene) -> CheckResult:
         return CheckResult(Passed.NO, sentence, rows, "full")
     silent = [node.name for node in snapshot.nodes if node.problem]
     if silent:
-        return CheckResult(Passed.UNKNOWN, f"{sentence}; {', '.join(silent)} does not answer", rows, "silent")
+        return CheckResult(Passed.NO, f"{sentence}; {', '.join(silent)} does not answer", rows, "silent")
     return CheckResult(Passed.YES, sentence, rows, "ok")
 
 
@@ -112,7 +112,7 @@ def policy(scene: Scene) -> CheckResult:
     silent = [node.name for node in snapshot.nodes if node.problem]
     if silent:
         said = f"{wanted} on every node that answers; {', '.join(silent)} does not"
-        return CheckResult(Passed.UNKNOWN, said, rows, "silent", choices)
+        return CheckResult(Passed.NO if snapshot.answering else Passed.UNKNOWN, said, rows, "silent", choices)
     return CheckResult(Passed.YES, f"{wanted} on all {len(snapshot.nodes)} nodes", rows, "ok", choices)
 
 
@@ -138,7 +138,7 @@ def big_keys(scene: Scene) -> CheckResult:
     said = f"the largest is {largest.name[:60]}: {size(largest.bytes)} on {largest.node}; {progress}{problem}"
     if giant is not None:
         return CheckResult(Passed.NO, said, rows, "giant", choices)
-    passed = Passed.YES if not problem else Passed.UNKNOWN
+    passed = Passed.YES if not problem else Passed.NO
     return CheckResult(passed, said, rows, "spread" if snapshot.whole else "part", choices)
 
 

@@ -213,8 +213,8 @@ def agreement(scene: Scene) -> CheckResult:
     if known is None:
         return scene.silence("redis")
     first, second = nodes(scene), views(scene)
-    worst = next((one for one in (first, second) if one.passed is Passed.NO), None)
-    worst = worst or next((one for one in (first, second) if one.passed is Passed.UNKNOWN), None)
+    worst = next((one for one in (second, first) if one.passed is Passed.NO), None)
+    worst = worst or next((one for one in (second, first) if one.passed is Passed.UNKNOWN), None)
     if worst is not None:
         return CheckResult(worst.passed, worst.sentence, worst.rows, worst.value)
     leaving = [node.name for node in counting(known) if node.role == "slave" and node.master_link != "up"]

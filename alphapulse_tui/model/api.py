@@ -70,7 +70,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class CrashSnapshot:
-    """The API's Deployment as one looks at it in a crash loop."""
+    """One Deployment as one looks at it in a crash loop."""
 
     deployment: str
     image: str
@@ -86,6 +86,17 @@ class CrashSnapshot:
         """Probes of a dependency when not one of its addresses answers; empty when one does or nothing could be tried."""
         tried = [one for one in self.probes if one.dependency == dependency and one.answers is not None]
         return tuple(tried) if tried and not any(one.answers for one in tried) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class CrashesSnapshot:
+    """The API and every other Deployment that is not well."""
+
+    deployments: tuple[CrashSnapshot, ...]
+
+    def of(self, name: str) -> CrashSnapshot | None:
+        """The Deployment of that name, or none if it was not looked at."""
+        return next((one for one in self.deployments if one.deployment == name), None)
 
 
 @dataclass(frozen=True, slots=True)

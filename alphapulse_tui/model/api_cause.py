@@ -108,13 +108,12 @@ def _says(ends: Sequence[LastEnd], kind: str) -> str:
 
 
 def _verb(said: str) -> str:
-    return (
-        said
-        if said.startswith(("refuses", "cannot", "answers"))
-        else f"gives {said}"
-        if said.startswith("no ")
-        else said
-    )
+    """What a probe said, as the rest of "which ..."."""
+    if said.startswith(("refuses", "cannot", "answers")):
+        return said
+    if " answers" in said:
+        return f"answers{said.split(' answers', 1)[1]}"
+    return f"gives {said}" if said.startswith("no ") else f"fails: {said}"
 
 
 @dataclass(frozen=True, slots=True)

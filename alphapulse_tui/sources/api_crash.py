@@ -1,7 +1,8 @@
-"""The API in a crash loop: how its containers ended, their last words, what they may use and whom they need (runbook 2.4).
+"""Deployments in a crash loop, the API always among them: how their containers ended, their last words, what they may use and need.
 
-A survey, read while somebody looks. Reads the Deployment's template as it is now (the release that crashes), the pods that are not well with
-their *previous* log, and tries every address of the template from here. Values of variables are never kept. Made by ``surveys``.
+A survey, read while somebody looks (runbook 2.4). Reads each Deployment's template as it is now (the release that crashes), the pods that are
+not well with their *previous* log, and tries every address of the template from here. Values of variables are never kept. Made by
+``api_surveys``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from alphapulse_tui.model.api import Bounds, CrashSnapshot, LastEnd, Probe
+from alphapulse_tui.model.api import Bounds, CrashesSnapshot, CrashSnapshot, LastEnd, Probe
 from alphapulse_tui.model.api_environment import Address, addresses, config_maps, variables
 from alphapulse_tui.model.health import Finding
 from alphapulse_tui.model.quantities import quantity
@@ -21,6 +22,9 @@ from alphapulse_tui.sources.contract import Source, SourceProblem
 from alphapulse_tui.sources.kubernetes_objects import Object, Objects, metadata, named
 from alphapulse_tui.sources.moments import unix
 from alphapulse_tui.text import clean, clean_lines
+
+MOST_DEPLOYMENTS = 4
+"""Deployments that are looked at: an outage of what they share makes all of them unwell for one reason."""
 
 MOST_ENDS = 6
 """Containers whose end is told; in a crash loop they tell the same."""
@@ -32,47 +36,57 @@ WORDS = 20
 """Lines of a previous log; the action ``previous log`` shows 200."""
 
 
-class CrashSource(Source[CrashSnapshot]):
-    """One Deployment."""
+class CrashSource(Source[CrashesSnapshot]):
+    """The API's Deployment and those that are not well."""
 
     target = "api-crash"
     interval = 10.0
     deadline = 9.0
 
-    def __init__(self, kubeconfig: str, context: str, namespace: str, deployment: str = "api") -> None:
+    def __init__(self, kubeconfig: str, context: str, namespace: str, always: str = "api") -> None:
         self._objects = Objects(kubeconfig, context, namespace)
-        self._deployment = deployment
+        self._always = always
 
-    async def read(self) -> CrashSnapshot:
-        """The template, then everything that follows from it at once."""
+    async def read(self) -> CrashesSnapshot:
+        """The templates, then everything that follows from them at once."""
         objects = self._objects
         objects.begin()
-        deployment = await objects.read(
-            objects.path("/apis/apps/v1", "deployments", self._deployment), self._grant("apps deployments: get")
+        listed = await objects.read(
+            objects.path("/apis/apps/v1", "deployments"), self._grant("apps deployments: list"), {"limit": "500"}
         )
+        every = [one for one in listed.get("items") or [] if isinstance(one, dict)]
+        chosen = [one for one in every if named(one) == self._always]
+        chosen += [one for one in every if named(one) != self._always and not _is_well(one)]
+        usage = await objects.items(
+            objects.path("/apis/metrics.k8s.io/v1beta1", "pods"), self._grant("metrics.k8s.io pods: list")
+        )
+        return CrashesSnapshot(
+            tuple(await asyncio.gather(*(self._look(one, usage or ()) for one in chosen[:MOST_DEPLOYMENTS])))
+        )
+
+    async def _look(self, deployment: Object, usage: Sequence[Object]) -> CrashSnapshot:
+        """One Deployment."""
+        objects = self._objects
         containers = _containers(deployment)
         main = containers[0] if containers else {}
         labels = ((deployment.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
         selector = {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())}
-        pods, usage, probes = await asyncio.gather(
-            objects.items(objects.path("/api/v1", "pods"), self._grant("pods: list"), selector),
-            objects.items(
-                objects.path("/apis/metrics.k8s.io/v1beta1", "pods"), self._grant("metrics.k8s.io pods: list"), selector
-            ),
-            self._probes(main),
+        pods, probes = await asyncio.gather(
+            objects.items(objects.path("/api/v1", "pods"), self._grant("pods: list"), selector), self._probes(main)
         )
-        ends = await self._with_words(last_ends(pods or ()))
+        names = {named(pod) for pod in pods or ()}
+        own = [one for one in usage if named(one) in names]
         return CrashSnapshot(
-            deployment=clean(self._deployment, 256),
+            deployment=named(deployment),
             image=clean(main.get("image", ""), 512),
-            ends=ends,
-            bounds=tuple(bounds_of(one, usage or ()) for one in containers),
+            ends=await self._with_words(last_ends(pods or ())),
+            bounds=tuple(bounds_of(one, own) for one in containers),
             variables=variables(main),
             probes=probes,
             missing=tuple(objects.missing),
         )
 
-    def judge(self, snapshot: CrashSnapshot) -> tuple[Finding, ...]:  # noqa: ARG002 - the pods' rules judge
+    def judge(self, snapshot: CrashesSnapshot) -> tuple[Finding, ...]:  # noqa: ARG002 - the pods' rules judge
         """Nothing."""
         return ()
 
@@ -176,6 +190,15 @@ def bounds_of(container: Mapping[str, Any], usage: Sequence[Object]) -> Bounds:
     ]
     request, limit = (quantity(str((resources.get(one) or {}).get("memory", ""))) for one in ("requests", "limits"))
     return Bounds(clean(name, 128), request, limit, max(used, default=None))
+
+
+def _is_well(deployment: Object) -> bool:
+    """As many available as wanted, and none of an old template left."""
+    spec, status = deployment.get("spec") or {}, deployment.get("status") or {}
+    replicas = spec.get("replicas")
+    wanted = 1 if replicas is None else int(replicas)
+    counts = [int(status.get(name) or 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
+    return counts == [wanted] * 3
 
 
 def _containers(deployment: Object) -> list[Mapping[str, Any]]:

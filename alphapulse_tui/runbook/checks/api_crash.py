@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alphapulse_tui.model.api import DEPENDENCIES, CrashSnapshot, LastEnd, Probe
+from alphapulse_tui.model.api import DEPENDENCIES, CrashesSnapshot, CrashSnapshot, LastEnd, Probe
 from alphapulse_tui.model.api_cause import (
     EXIT_CODES,
     Cause,
@@ -28,6 +28,22 @@ PROCEDURES = {
     "vault": "vault-sealed",
 }
 """Where a dependency that is ill itself is mended."""
+
+
+def crash_of(scene: Scene) -> CrashSnapshot | None:
+    """What the survey has of the procedure's Deployment."""
+    snapshot: CrashesSnapshot | None = scene.snapshot(SURVEY)
+    return snapshot.of(scene.params.get("deployment") or "api") if snapshot is not None else None
+
+
+def not_read(scene: Scene) -> CheckResult:
+    """The answer without it."""
+    if scene.snapshot(SURVEY) is None:
+        return scene.silence(SURVEY)
+    name = scene.params.get("deployment") or "api"
+    return CheckResult(
+        Passed.UNKNOWN, f"Deployment {name} is not there, or is well: nothing of it was read", value="unknown"
+    )
 
 
 def pods(scene: Scene) -> CheckResult:
@@ -59,9 +75,9 @@ def pods(scene: Scene) -> CheckResult:
 
 def last_end(scene: Scene) -> CheckResult:
     """How the last run ended, and its last words: reason and exit code before any guess."""
-    snapshot: CrashSnapshot | None = scene.snapshot(SURVEY)
+    snapshot = crash_of(scene)
     if snapshot is None:
-        return scene.silence(SURVEY)
+        return not_read(scene)
     if not snapshot.ends:
         return CheckResult(Passed.YES, "no container has ended and is not back", (), "well")
     rows: list[tuple[str, str]] = []
@@ -120,9 +136,9 @@ def events(scene: Scene) -> CheckResult:
 
 def outside(scene: Scene) -> CheckResult:
     """Every address that the present template gives, tried from here."""
-    snapshot: CrashSnapshot | None = scene.snapshot(SURVEY)
+    snapshot = crash_of(scene)
     if snapshot is None:
-        return scene.silence(SURVEY)
+        return not_read(scene)
     silent_first = sorted(snapshot.probes, key=lambda one: one.answers is True)
     rows = tuple(
         (f"{one.dependency} {one.place or one.variable}", f"{one.said}  ({one.variable}, {one.origin})")
@@ -148,9 +164,9 @@ def outside(scene: Scene) -> CheckResult:
 
 def environment(scene: Scene) -> CheckResult:
     """The names of the variables and where their values come from; values are never read."""
-    snapshot: CrashSnapshot | None = scene.snapshot(SURVEY)
+    snapshot = crash_of(scene)
     if snapshot is None:
-        return scene.silence(SURVEY)
+        return not_read(scene)
     rows = tuple((one.name, one.origin) for one in snapshot.variables)
     written = [one.name for one in snapshot.variables if one.origin == "written in the template"]
     said = f"; written into the template itself: {', '.join(written)}" if written else ""
@@ -159,9 +175,9 @@ def environment(scene: Scene) -> CheckResult:
 
 def memory_bounds(scene: Scene) -> CheckResult:
     """Request, limit and present use of each container; whether one was killed for want of it."""
-    snapshot: CrashSnapshot | None = scene.snapshot(SURVEY)
+    snapshot = crash_of(scene)
     if snapshot is None:
-        return scene.silence(SURVEY)
+        return not_read(scene)
     rows = tuple(
         (
             one.container,
@@ -186,11 +202,11 @@ def memory_bounds(scene: Scene) -> CheckResult:
 def cause(scene: Scene) -> CheckResult:
     """Where to go: what the kubelet, the addresses and the last words prove, and whether a release is to blame for it."""
     snapshot, workload = deployment_of(scene)
-    crash: CrashSnapshot | None = scene.snapshot(SURVEY)
+    crash = crash_of(scene)
     if snapshot is None or workload is None:
         return absent(scene, snapshot)
     if crash is None:
-        return scene.silence(SURVEY)
+        return not_read(scene)
     found = cause_of_crash(crash)
     mine = pods_of(snapshot, workload)
     release = suspect_release(workload, first_crash(mine), scene.wall)
@@ -209,13 +225,10 @@ def cause(scene: Scene) -> CheckResult:
 
 def _ill_itself(scene: Scene, found: Cause, crash: CrashSnapshot) -> str:
     """Whether the dependency is down, not only wrongly addressed: then no rollback helps. By its own reading on the board."""
-    target = UP.get(found.kind, "")
-    reading = scene.readings.get(target)
-    if not target or reading is None:
-        return ""
     probes: tuple[Probe, ...] = crash.failing(found.kind)
-    sealed = any("sealed" in one.said for one in probes)
-    if sealed or (probes and reading.snapshot is not None and not reading.trusted(scene.now) and reading.problem):
+    reading = scene.readings.get(UP.get(found.kind, ""))
+    silent = reading is not None and reading.snapshot is not None and not reading.trusted(scene.now)
+    if any("sealed" in one.said for one in probes) or (probes and silent):
         return f"{found.kind} itself is not well: {PROCEDURES[found.kind]} mends it"
     return ""
 

@@ -1,0 +1,45 @@
+"""Addresses out of a template: host and port, never a login."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alphapulse_tui.model.api_environment import addresses, config_maps, variables
+
+
+def variable(name: str, value: str = "", **source: Any) -> dict[str, Any]:
+    return {"name": name, **({"valueFrom": source} if source else {"value": value})}
+
+
+CONTAINER = {
+    "env": [
+        variable("DATABASE_URL", "postgresql://app:hunter2@db.example:6432/prod?sslmode=require"),
+        variable("REDIS_NODES", configMapKeyRef={"name": "platform", "key": "nodes"}),
+        variable("VAULT_ADDR", secretKeyRef={"name": "vault", "key": "address"}),
+        variable("POD", fieldRef={"fieldPath": "metadata.name"}),
+    ]
+}
+
+
+def test_places_are_found_and_logins_are_not_kept() -> None:
+    found = addresses(CONTAINER, {"platform": {"nodes": "10.0.0.1:7000, 10.0.0.2:7001"}})
+    assert [(one.dependency, one.variable, [str(place) for place in one.places]) for one in found] == [
+        ("database", "DATABASE_URL", ["db.example:6432"]),
+        ("redis", "REDIS_NODES", ["10.0.0.1:7000", "10.0.0.2:7001"]),
+        ("vault", "VAULT_ADDR", []),
+    ]
+    assert "hunter2" not in repr(found) + repr(variables(CONTAINER))
+    assert config_maps(CONTAINER) == ("platform",)
+    assert [one.origin for one in variables(CONTAINER)] == [
+        "written in the template",
+        "ConfigMap platform",
+        "Secret vault (not read)",
+        "field metadata.name",
+    ]
+
+
+def test_what_is_no_address_is_left_out() -> None:
+    odd = {"env": [variable("DATABASE_URL", "postgresql://db:port/x"), variable("VAULT_ADDR", "https://vault.example")]}
+    database, vault = addresses(odd, {})
+    assert database.places == () and vault.places[0].tls and str(vault.places[0]) == "vault.example:8200"
+    assert addresses({}, {}) == ()

@@ -225,10 +225,12 @@ def test_a_crash_loop_suggests_the_previous_log():
         "kubernetes.restart",
         "kubernetes.scale",
         "kubernetes.scale",
+        "kubernetes.test-inside",
+        "kubernetes.delete-pod",
     ]
     assert found[0].suggested and dict(found[0].params) == {"pod": "api-2", "container": "api"}
     assert dict(found[1].params) == {"kind": "Deployment", "name": "api", "revision": "1"}
-    assert [fix.title for fix in found[3:]] == ["scale api 3 -> 4", "scale api 3 -> 2"]
+    assert [fix.title for fix in found[3:5]] == ["scale api 3 -> 4", "scale api 3 -> 2"]
 
 
 def test_an_image_that_cannot_be_pulled_suggests_rolling_back():

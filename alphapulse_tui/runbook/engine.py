@@ -182,30 +182,33 @@ class Engine:
         values = self.values()
         return {name: fill(value, values) for name, value in step.params.items()}
 
-    def suggestion(self, step: BranchStep, result: CheckResult) -> tuple[str, str]:
-        """Where the branch would go by ``result``: step id, and why."""
+    def suggestion(self, step: BranchStep, result: CheckResult) -> tuple[str, str] | None:
+        """Where the branch would go by ``result``: step id, and why; none where it could not look and no case is made for that."""
         for case in step.cases:
             if case.when == result.value:
                 return case.goto, case.say
-        return step.otherwise, "none of the cases fits what was found"
+        return None if result.passed is Passed.UNKNOWN else (step.otherwise, "none of the cases fits what was found")
 
-    async def follow_branch(self, step: BranchStep, result: CheckResult) -> tuple[str, str]:
-        """Go where ``result`` suggests. Answers the step's id, and why.
+    def ways(self, step: BranchStep) -> list[tuple[str, str]]:
+        """Every way out of the branch, once: step id, and when it is taken."""
+        ways = {case.goto: case.say for case in reversed(step.cases)}
+        return [*reversed(ways.items()), *(() if step.otherwise in ways else ((step.otherwise, "otherwise"),))]
 
-        Steps that are leapt over are skipped with its reason; a leap back opens what lies between again, and the branch with it.
+    async def go(self, step: BranchStep, goto: str, found: str, why: str) -> None:
+        """Leave the branch for the step ``goto``, because ``found`` was found and for the reason ``why``.
+
+        Steps that are leapt over are skipped with that reason; a leap back opens what lies between again, and the branch with it.
         """
-        goto, why = self.suggestion(step, result)
         steps, ids = self.procedure.steps, [each.id for each in self.procedure.steps]
         here, there = ids.index(step.id), ids.index(goto)
         if there <= here:
             for again in steps[there : here + 1]:
                 await self.settle(again, StepState.OPEN, f"again: {why}")
-            return goto, why
-        await self.settle(step, StepState.PASSED, f"{result.sentence}: {why}")
+            return
+        await self.settle(step, StepState.PASSED, f"{found}: {why}")
         for leapt in steps[here + 1 : there]:
             if not self.step_record(leapt).state.settled:
                 await self.skip(leapt, why)
-        return goto, why
 
     async def run_check(self, step: CheckStep) -> CheckResult:
         """Judge and record. A diagnosis is done once it has looked; a proof must hold; what could not be read fails both."""

@@ -43,11 +43,23 @@ def load_procedures(*folders: Path) -> dict[str, Procedure]:
         BadDataError: the first mistake, with file, line and field.
     """
     found: dict[str, Procedure] = {}
+    files: dict[str, Path] = {}
     for folder in (shipped_folder(), *folders):
         for file in sorted(folder.glob("*.yaml")):
             procedure = load_procedure(file)
-            found[procedure.id] = procedure
+            found[procedure.id], files[procedure.id] = procedure, file
+    for procedure in found.values():
+        _check_opens(files[procedure.id], procedure, found)
     return found
+
+
+def _check_opens(file: Path, procedure: Procedure, known: dict[str, Procedure]) -> None:
+    """Procedures that a step leads to must be there once every file is read."""
+    for index, step in enumerate(procedure.steps):
+        for place, name in enumerate(step.opens):
+            if name not in known:
+                where: list[str | int] = ["steps", index, "opens", place]
+                raise mistake(file, _compose(file, "a procedure"), where, unknown("procedure", name, known))
 
 
 def find_procedure(procedures: dict[str, Procedure], procedure_id: str) -> Procedure:

@@ -53,6 +53,8 @@ class StepBase(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, ta
     """Why we differ."""
     needs: str = ""
     """Id of an earlier step that must have passed (or been skipped with a reason) first; empty for none."""
+    opens: tuple[Identifier, ...] = ()
+    """Other procedures that the step may lead to, by id."""
     typical_seconds: float = 0.0
     """How long it usually takes, until past runs tell better."""
 

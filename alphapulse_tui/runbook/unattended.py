@@ -141,9 +141,11 @@ class Walker:
 
     async def _branch(self, step: BranchStep) -> Report:
         result = await self._look(step)
-        if result.passed is Passed.UNKNOWN:
+        way = self._engine.suggestion(step, result)
+        if way is None:
             return self._report(step, result.passed.value, result.sentence, result, exit_code=ExitCode.UNKNOWN)
-        goto, why = await self._engine.follow_branch(step, result)
+        goto, why = way
+        await self._engine.go(step, goto, result.sentence, why)
         said = f"{result.sentence}: {why}; goes on at {goto}"
         return self._report(step, result.passed.value, said, result)
 

@@ -110,6 +110,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("procedure.run", "enter", "", "run step", "Do what the step says.", PROCEDURE, shown_key="Enter"),
     Command("procedure.skip", "b", "skip", "leave out", "Leave the step out and say why.", PROCEDURE),
     Command("procedure.values", "t", "values", "values", "Change a value that the steps use.", PROCEDURE),
+    Command("procedure.way", "y", "way", "another way", "Choose the way out of a branch by hand.", PROCEDURE),
+    Command("procedure.open", "p", "procedure", "procedure", "Open the procedure that the step leads to.", PROCEDURE),
     Command("procedure.written", "w", "written", "as written", "Show or hide what the runbook writes.", PROCEDURE),
     Command("procedure.copy", "c", "copy", "copy", "Copy the step's command to the clipboard.", PROCEDURE),
     Command("procedure.next", "right", "step(1)", "next", "Look at the next step.", PROCEDURE, footer=False),

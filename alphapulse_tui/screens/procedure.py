@@ -28,13 +28,13 @@ from alphapulse_tui.runbook.schema import (
     WaitStep,
 )
 from alphapulse_tui.screens.base import CockpitScreen
+from alphapulse_tui.screens.choice import ChoiceScreen
 from alphapulse_tui.screens.commands import EVERYWHERE, PROCEDURE, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.listing import copy
-from alphapulse_tui.screens.procedure_lines import step_list, step_one_line, step_view
+from alphapulse_tui.screens.procedure_lines import StepKeys, step_list, step_one_line, step_view
 from alphapulse_tui.screens.prompt import PromptScreen
 from alphapulse_tui.screens.topline import TopLine
-from alphapulse_tui.screens.values import ValuesScreen
 from alphapulse_tui.widgets.lines import Line, line
 from alphapulse_tui.widgets.panel import Panel
 
@@ -189,7 +189,7 @@ class ProcedureScreen(CockpitScreen):
             panel.inner_width,
             waiting=self._chosen in self._waiting,
             written=self._written,
-            leave_out=self.key("procedure.skip"),
+            keys=StepKeys(self.key("procedure.skip"), self.key("procedure.way"), self.key("procedure.open")),
         )
         panel.show([*head, *body], line((self.engine.step_record(self.step).state.value, "accent")))
 
@@ -266,10 +266,51 @@ class ProcedureScreen(CockpitScreen):
         self._draw()
 
     async def _branch(self, step: BranchStep) -> None:
-        """Follow the suggestion: steps that it leaps over are skipped with its reason."""
+        """Follow the suggestion; where it could not look there is none, and the engineer decides."""
         result = self.engine.look(step)
         assert result is not None
-        self._chosen, _ = await self.engine.follow_branch(step, result)
+        way = self.engine.suggestion(step, result)
+        if way is None:
+            said = f"{result.sentence}. Look again, or choose a way yourself ({self.key('procedure.way')})."
+            self.app.notify(said, title="Not verified", severity="warning", markup=False)
+            return
+        await self.engine.go(step, way[0], result.sentence, way[1])
+        self._chosen = way[0]
+
+    def action_way(self) -> None:
+        """Choose the way out of a branch by hand."""
+        step = self.step
+        if self._engine is None or not isinstance(step, BranchStep):
+            self.app.notify("Only a branch has several ways.", title="One way", markup=False)
+            return
+        ways = self.engine.ways(step)
+        choices = [(goto, self.procedure.step(goto).title, say) for goto, say in ways]
+
+        def chosen(goto: str | None) -> None:
+            if goto:
+                self.run_worker(self._go(step, goto), group="do")
+
+        self.app.push_screen(ChoiceScreen("Which way", choices), chosen)
+
+    async def _go(self, step: BranchStep, goto: str) -> None:
+        result = self.engine.look(step)
+        found = result.sentence if result is not None else "not looked at"
+        await self.engine.go(step, goto, found, "chosen by hand")
+        self._chosen = goto
+        self._draw()
+
+    def action_procedure(self) -> None:
+        """Open another procedure that the step leads to; this one is taken up later where it stood."""
+        opens = [name for name in self.step.opens if self.installed(name)]
+        if not opens:
+            self.app.notify("This step leads to no other procedure.", title="No procedure", markup=False)
+        elif len(opens) == 1:
+            self.open_procedure(opens[0])
+        else:
+            choices = [(name, name, self.cockpit.procedures[name].title) for name in opens]
+            self.app.push_screen(
+                ChoiceScreen("Which procedure", choices), lambda name: self.open_procedure(name) if name else None
+            )
 
     def _ask(self, step: ManualStep, question: str) -> None:
         def answered(text: str | None) -> None:
@@ -311,7 +352,9 @@ class ProcedureScreen(CockpitScreen):
         if not parameters or self._engine is None:
             self.app.notify("This procedure has no values to change.", title="No values")
             return
-        self.app.push_screen(ValuesScreen(self.engine), lambda name: self._ask_value(name) if name else None)
+        values = self.engine.values()
+        choices = [(each.name, values[each.name] or "not set", each.title) for each in parameters]
+        self.app.push_screen(ChoiceScreen("Which value", choices), lambda name: self._ask_value(name) if name else None)
 
     def _ask_value(self, name: str) -> None:
         parameter = next(each for each in self.procedure.parameters if each.name == name)

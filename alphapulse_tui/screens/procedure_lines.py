@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from alphapulse_tui.model.words import clock
 from alphapulse_tui.runbook.checks import CheckResult, Passed
 from alphapulse_tui.runbook.engine import Engine, StepState
@@ -53,16 +55,30 @@ def step_one_line(engine: Engine, step: Step) -> Line:
     return line((f"step {number} of {len(engine.procedure.steps)}  [", "dim"), *marks, ("]", "dim"))
 
 
-def step_view(engine: Engine, step: Step, width: int, *, waiting: bool, written: bool, leave_out: str) -> list[Line]:
-    """The chosen step: what to press (``leave_out`` is the key that skips it), the live result, why, evidence, and the runbook's own words."""
-    lines = _next_key(engine, step, waiting, leave_out)
+@dataclass(frozen=True, slots=True)
+class StepKeys:
+    """The keys that a step's lines name, as the user's keymap has them."""
+
+    leave_out: str
+    way: str
+    procedure: str
+
+
+def step_view(engine: Engine, step: Step, width: int, *, waiting: bool, written: bool, keys: StepKeys) -> list[Line]:
+    """The chosen step: what to press, the live result, why, evidence, and the runbook's own words."""
+    lines = _next_key(engine, step, waiting, keys)
     record = engine.step_record(step)
     result = engine.look(step)
     if result is not None:
         lines += [Line(), *wrap(f"{result.passed.value}: {result.sentence}", width, PASSED_STYLES[result.passed])]
         if isinstance(step, BranchStep):
-            goto, why = engine.suggestion(step, result)
-            lines += wrap(f"suggests: {engine.procedure.step(goto).title} ({why})", width, "accent")
+            way = engine.suggestion(step, result)
+            said = (
+                f"suggests: {engine.procedure.step(way[0]).title} ({way[1]})"
+                if way
+                else "could not look: suggests nothing"
+            )
+            lines += wrap(said, width, "accent" if way else "unknown")
     if isinstance(step, WaitStep) and waiting:
         _, held, _ = engine.wait_progress(step)
         lines.append(line(("held for ", "dim"), (f"{clock(held)} of {clock(step.hold_seconds)}", "strong")))
@@ -71,6 +87,8 @@ def step_view(engine: Engine, step: Step, width: int, *, waiting: bool, written:
     lines += [Line(), *wrap(step.why, width)]
     if isinstance(step, ManualStep):
         lines += [Line(), *wrap(engine.filled(step.ask), width, "strong")]
+    if step.opens:
+        lines.append(line((keys.procedure, "focus"), f" opens {', '.join(step.opens)}"))
     if isinstance(step, ActionStep) and step.params:
         values = ", ".join(f"{name} {value}" for name, value in engine.action_params(step).items())
         lines.append(line(("with ", "dim"), values))
@@ -81,7 +99,7 @@ def step_view(engine: Engine, step: Step, width: int, *, waiting: bool, written:
     return lines
 
 
-def _next_key(engine: Engine, step: Step, waiting: bool, leave_out: str) -> list[Line]:
+def _next_key(engine: Engine, step: Step, waiting: bool, names: StepKeys) -> list[Line]:
     """The next key, in words."""
     blocking = engine.blocked_by(step)
     if blocking is not None:
@@ -97,11 +115,11 @@ def _next_key(engine: Engine, step: Step, waiting: bool, leave_out: str) -> list
         "message": "copies the text",
         "link": "copies the address",
     }[step.kind]
-    return (
-        [line(("under way ", "accent"))]
-        if waiting
-        else [line(("Enter", "focus"), f" {says}   ", (leave_out, "focus"), " leaves it out")]
-    )
+    if waiting:
+        return [line(("under way ", "accent"))]
+    keys = line(("Enter", "focus"), f" {says}   ", (names.leave_out, "focus"), " leaves it out")
+    other = line("   ", (names.way, "focus"), " another way") if isinstance(step, BranchStep) else Line()
+    return [Line((*keys.spans, *other.spans))]
 
 
 def _evidence(result: CheckResult, width: int) -> list[Line]:

@@ -141,8 +141,13 @@ def test_a_branch_goes_where_the_value_says() -> None:
     assert isinstance(step, BranchStep)
     scene = Stage().scene()
     silent = scene.silence("postgres")
-    assert engine.suggestion(step, silent)[0] == "usage-fell"
-    assert engine.suggestion(step, replace(silent, value="idle"))[0] == "end-idle"
+    assert engine.suggestion(step, silent) is None, "what could not look suggests nothing"
+    assert engine.suggestion(step, CheckResult(Passed.YES, "well", value="none")) == (
+        "usage-fell",
+        "none of the cases fits what was found",
+    )
+    assert (engine.suggestion(step, replace(silent, value="idle")) or ("",))[0] == "end-idle"
+    assert [goto for goto, _ in engine.ways(step)] == ["end-idle-in-transaction", "end-idle", "usage-fell"]
 
 
 def picking() -> Procedure:
@@ -191,14 +196,12 @@ async def test_a_branch_back_opens_the_steps_between_again_and_the_journal_knows
     await engine.run_check(look)
     await engine.settle(mend, StepState.DONE, "mended")
     result = engine.look(again)
-    assert result is not None
-    assert await engine.follow_branch(again, result) == ("mend", "still sealed")
+    assert result is not None and engine.suggestion(again, result) == ("mend", "still sealed")
+    await engine.go(again, "mend", result.sentence, "still sealed")
     assert engine.current is mend and not engine.complete
     resumed = Engine(procedure, stage.scene, stage.record, unfinished(stage.events, "picked"))
     assert resumed.current is mend and resumed.step_record(look).state is StepState.PASSED
     stage.nodes = (OPEN,)
     await engine.settle(mend, StepState.DONE, "really mended")
-    result = engine.look(again)
-    assert result is not None
-    assert (await engine.follow_branch(again, result))[0] == "end"
+    await engine.go(again, "end", "all well", "nothing is sealed")
     assert engine.current is end

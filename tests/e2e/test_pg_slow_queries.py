@@ -64,9 +64,7 @@ def test_a_prepared_transaction_is_named_and_rolled_back_by_its_name(postgres_la
         confirm(cockpit, "2 sessions wait for others")
         cockpit.run_step("What is left of the locks", "suggests: Roll back the prepared")
         cockpit.run_step("Roll back the prepared transaction")
-        cockpit.wait_text("settlement-close-2026-11", "type")
-        cockpit.send("settlement-close-2026-11")
-        cockpit.press("enter")
+        cockpit.confirm_name("settlement-close-2026-11")
         cockpit.wait_text("verified:", "Esc back")
     assert postgres_lab.psql("SELECT count(*) FROM pg_prepared_xacts") == "0"
     assert postgres_lab.psql(_WAITING) == "0"
@@ -99,7 +97,7 @@ def test_the_missing_index_is_found_and_built(postgres_lab: LabHandle, state: Pa
         cockpit.run_step("What runs for long", "ok: no query")
         cockpit.run_step("Who blocks whom", "ok: nobody waits")
         cockpit.run_step("What takes the time", "one statement took")
-        cockpit.run_step("Which index is missing", "bad: public.trades is read whole", "index on (tenant_id, symbol)")
+        cockpit.run_step("Which index is missing", "bad: public.trades is read whole", "(tenant_id, symbol)")
         cockpit.run_step("What to do first", "suggests: Build the missing index")
         cockpit.run_step("Build the missing index", "idx_trades_tenant_symbol")
         confirm(cockpit, "is valid and ready")

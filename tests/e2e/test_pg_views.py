@@ -14,13 +14,20 @@ pytestmark = [pytest.mark.lab, pytest.mark.long]
 _WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND backend_type = 'client backend'"
 
 
+def open_sessions(cockpit: CockpitTerminal) -> None:
+    """From the cockpit to PostgreSQL's first view."""
+    cockpit.wait_live("PostgreSQL")
+    cockpit.press("3")
+    cockpit.wait_text("[3 PostgreSQL]")
+    cockpit.press("enter")
+    cockpit.wait_text("[sessions]")
+
+
 @pytest.mark.parametrize(("columns", "lines"), [(80, 24), (160, 45)])
 def test_the_lock_tree_and_its_fix(postgres_lab: LabHandle, state: Path, columns: int, lines: int) -> None:
     postgres_lab.break_("lock-chain")
     with CockpitTerminal(postgres_lab.profile, state, columns=columns, lines=lines) as cockpit:
-        cockpit.wait_live("PostgreSQL")
-        cockpit.press("3", "enter")
-        cockpit.wait_text("[sessions]")
+        open_sessions(cockpit)
         cockpit.press("2")
         cockpit.wait_text("WHO BLOCKS WHOM", "2 wait; at the root: pid", "settlement-worker", "tenant-export")
         cockpit.press("enter")
@@ -40,8 +47,7 @@ def test_every_view_shows_what_is_broken(postgres_lab: LabHandle, state: Path) -
     postgres_lab.break_("missing-index")
     postgres_lab.break_("replica-conflict", "lock")
     with CockpitTerminal(postgres_lab.profile, state, columns=160, lines=45) as cockpit:
-        cockpit.wait_live("PostgreSQL")
-        cockpit.press("3", "enter")
+        open_sessions(cockpit)
         for key, words in (
             ("3", ("usable slots", "portfolio-page")),
             ("4", ("in the last", "WHERE tenant_id = $1 AND symbol = $2")),

@@ -99,6 +99,6 @@ def test_the_missing_index_is_found_and_built(postgres_lab: LabHandle, state: Pa
         cockpit.run_step("What takes the time", "one statement took")
         cockpit.run_step("Which index is missing", "bad: public.trades is read whole", "(tenant_id, symbol)")
         cockpit.run_step("What to do first", "suggests: Build the missing index")
-        cockpit.run_step("Build the missing index", "idx_trades_tenant_symbol")
+        cockpit.run_step("Build the missing index", "name idx_trades_tenant")
         confirm(cockpit, "is valid and ready")
     assert postgres_lab.psql(_VALID) == "t"

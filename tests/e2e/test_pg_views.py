@@ -50,7 +50,7 @@ def test_every_view_shows_what_is_broken(postgres_lab: LabHandle, state: Path) -
         open_sessions(cockpit)
         for key, words in (
             ("3", ("usable slots", "portfolio-page")),
-            ("4", ("in the last", "WHERE tenant_id = $1 AND symbol = $2")),
+            ("4", ("in the last", "sum(quantity * price)")),
             ("5", ("replay waits: Lock:relation", "monthly-report", "slot postgres_replica_0")),
             ("6", ("public.trades", "read whole during the last")),
             ("7", ("public.idx_trades_executed_at", "unused")),

@@ -39,11 +39,11 @@ SESSIONS: tuple[Column[Session], ...] = (
 LOCKS: tuple[Column[LockNode], ...] = (
     Column(
         "WHO BLOCKS WHOM",
-        22,
+        20,
         lambda row: f"{'  ' * row.depth}{'+ ' if row.depth == 0 else '- '}{row.name}",
         lambda row: _lock_style(row),
     ),
-    Column("APPLICATION", 16, lambda row: row.kind or row.application or row.user),
+    Column("APPLICATION", 18, lambda row: row.kind or row.application or row.user),
     Column("STATE", 10, lambda row: {"idle in transaction": "idle in tx"}.get(row.state, row.state)),
     Column("TX", 4, lambda row: since(row.xact_start), right=True, sort=lambda row: row.xact_start),
     Column("BEHIND", 6, lambda row: str(row.behind) if row.behind else "", right=True, sort=lambda row: -row.behind),

@@ -64,7 +64,7 @@ def test_a_full_cache_gets_its_policy_first_then_memory():
     found = redis(WELL.nodes, "", SHORT)
     assert (found[0].action_id, found[0].suggested) == ("redis.set-policy", True)
     found = redis(tuple(replace(node, policy="allkeys-lru", max_memory=64 * 1024**2) for node in WELL.nodes), "", SHORT)
-    assert (found[0].action_id, dict(found[0].params)) == ("redis.set-maxmemory", {"bytes": "96mb"}) and found[
+    assert (found[0].action_id, dict(found[0].params)) == ("redis.set-maxmemory", {"bytes": "128mb"}) and found[
         0
     ].suggested
 

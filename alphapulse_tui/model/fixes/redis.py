@@ -107,7 +107,7 @@ def _memory(readings: Readings, found: RedisSnapshot) -> list[Fix]:
         suggested=bool(other) and (short or refused),
         why_not="" if other else f"it is {POLICY} on every node that answers",
     )
-    raised = (most + most // 2) // MIB if most else 2048
+    raised = 2 * most // MIB if most else 2048  # Half as much again is full again: what was evicted comes back.
     title = (
         f"raise maxmemory {size(most)} -> {size(raised * MIB)} on every node"
         if most

@@ -51,10 +51,10 @@ async def limits(profile: Profile, nodes: Sequence[RedisNode]) -> dict[str, Limi
         return {}
     finally:
         await link.close()
-    return {node.name: _limit(pod) for node, pod in zip(nodes, pods, strict=True)}
+    return {node.name: limit_of(pod) for node, pod in zip(nodes, pods, strict=True)}
 
 
-def _limit(pod: dict[str, Any]) -> Limit:
+def limit_of(pod: dict[str, Any]) -> Limit:
     """The limit of the container that looks like Redis, else of the first."""
     containers = (pod.get("spec") or {}).get("containers") or [{}]
     chosen = next(

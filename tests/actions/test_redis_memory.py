@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from alphapulse_tui.actions.contract import ActionProblem
-from alphapulse_tui.actions.redis_memory_limits import Limit
+from alphapulse_tui.actions.redis_memory_limits import Limit, limit_of
 from alphapulse_tui.actions.redis_settings import SetMaxmemory, SetPolicy
 from alphapulse_tui.actions.redis_unlink import Unlink
 from alphapulse_tui.model.plan import Outcome, Risk, Verdict
@@ -205,3 +205,29 @@ async def test_hostile_and_missing_names(cluster):
     await action.execute(plan)
     wait_until(lambda: cluster.cli(cluster.ports[place], "dbsize") == "0", 5, "an empty node")
     await action.close()
+
+
+async def test_a_node_that_no_profile_names_is_set_too(cluster):
+    action = SetPolicy(profile_of(cluster.ports[:5]))
+    plan = await action.plan({})
+    assert f"127.0.0.1:{cluster.ports[5]}" in [victim.key for victim in plan.victims] and len(plan.victims) == 6
+    assert (await action.execute(plan)).outcome is Outcome.DONE
+    assert set(setting(cluster, "maxmemory-policy")) == {"allkeys-lru"}
+    await action.close()
+
+
+def container(name: str, memory: str) -> dict[str, object]:
+    return {"name": name, "resources": {"limits": {"memory": memory}}}
+
+
+@pytest.mark.parametrize(
+    ("containers", "expected"),
+    [
+        ([container("exporter", "32Mi"), container("redis", "1Gi")], 1024 * MB),
+        ([container("server", "384Mi")], 384 * MB),
+        ([{"name": "redis", "resources": {}}], 0),
+        ([], 0),
+    ],
+)
+def test_the_limit_is_that_of_the_container_that_runs_redis(containers, expected):
+    assert limit_of({"spec": {"containers": containers}}).bytes == expected

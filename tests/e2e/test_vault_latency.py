@@ -198,7 +198,8 @@ def test_the_leader_steps_down_and_is_restarted_and_opened_as_a_standby(
         standby = next(ordinal for ordinal in range(NODES) if ordinal != leader_of(platform))
         uid = kubectl.get("pod", f"vault-{standby}")["metadata"]["uid"]
         cockpit.press("1")
-        cockpit.wait_text("[nodes]", f"vault-{standby}")
+        seen = re.compile(rf"vault-{standby} +standby")
+        cockpit.wait_until(lambda screen: "[nodes]" in screen and seen.search(screen), 30, "the standby's row")
         cockpit.press("home", *["down"] * standby)
         fix(cockpit, f"restart vault-{standby}")
         cockpit.wait_text("Evicts the pod", "3 of 5 key shares")
@@ -207,6 +208,7 @@ def test_the_leader_steps_down_and_is_restarted_and_opened_as_a_standby(
         cockpit.press("escape")
         assert kubectl.get("pod", f"vault-{standby}")["metadata"]["uid"] != uid
         assert bao_status(platform, standby)["sealed"] is True
+        cockpit.wait_text("SEALED", "0/3")
         for given, share in enumerate(platform.shares()[:THRESHOLD], 1):
             fix(cockpit, f"unseal vault-{standby}")
             cockpit.type_share(share)

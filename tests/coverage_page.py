@@ -45,7 +45,8 @@ def _entry(entry: Entry, procedures: dict[str, Procedure]) -> str:
     code = entry.kind in ("command", "metric", "link", "threshold", "time")
     text = f"`{entry.text.replace('`', '')}`" if code else entry.text.strip("| ").replace("**", "")
     places = ", ".join(_place(name, value) for name, value in entry.places)
-    cells = (str(entry.line), f"{entry.kind}: {text}", entry.how, places, " ".join(why(entry, procedures).split()))
+    reason = entry.because if entry.how == "run" else why(entry, procedures)
+    cells = (str(entry.line), f"{entry.kind}: {text}", entry.how, places, " ".join(reason.split()))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

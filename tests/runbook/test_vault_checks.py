@@ -148,7 +148,7 @@ def test_what_may_not_be_read_is_not_verified_and_names_the_grant() -> None:
         found = look(name, BLIND)
         assert found.passed is Passed.UNKNOWN and 'path "sys/metrics"' in found.sentence
     assert "no Vault token" in look("vault.raft", replace(BLIND, problem="no Vault token was found")).sentence
-    assert look("vault.handling", ALONE).value == "no-leader"
+    assert look("vault.handling", ALONE).value == "no-quorum"
 
 
 def test_raft_whole_lost_late_and_leaderless() -> None:
@@ -283,4 +283,7 @@ def test_the_logs_are_told_and_what_is_unread_is_not_verified() -> None:
     found = look("vault.logs", None, vault_logs=quiet)
     assert (found.passed, found.sentence, found.value) == (Passed.YES, "vault-1 has warnings or errors", "loud")
     unread = VaultLogs((NodeLog("vault-0"), NodeLog("vault-1", problem="no such pod")))
-    assert look("vault.logs", None, vault_logs=unread).passed is Passed.UNKNOWN
+    found = look("vault.logs", None, vault_logs=unread)
+    assert (found.passed, found.sentence) == (Passed.NO, "no node complains; the log of vault-1 could not be read")
+    nobody = VaultLogs((NodeLog("vault-0", problem="x"), NodeLog("vault-1", problem="x")))
+    assert look("vault.logs", None, vault_logs=nobody).passed is Passed.UNKNOWN

@@ -38,7 +38,7 @@ def handling(scene: Scene) -> CheckResult:
     leader = survey.leader
     told = leader.telemetry if leader is not None else None
     if leader is None:
-        return CheckResult(Passed.UNKNOWN, "no node leads: nobody handles requests", (), "no-leader")
+        return _leaderless(survey, ())
     if told is None:
         return _untold(survey, "telemetry")
     rows = _figures(told)
@@ -111,7 +111,9 @@ def logs(scene: Scene) -> CheckResult:
     said = f"{', '.join(loud)} has warnings or errors" if loud else "no node complains"
     unread = [node.name for node in found.nodes if node.problem]
     if unread:
-        return CheckResult(Passed.UNKNOWN, f"the log of {', '.join(unread)} could not be read", rows, "unread")
+        # That a dead node has no log is what was found; only when nobody's could be read, nothing was.
+        passed = Passed.NO if len(unread) < len(found.nodes) else Passed.UNKNOWN
+        return CheckResult(passed, f"{said}; the log of {', '.join(unread)} could not be read", rows, "unread")
     return CheckResult(Passed.YES, said, rows, "loud" if loud else "quiet")
 
 

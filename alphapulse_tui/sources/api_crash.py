@@ -2,7 +2,7 @@
 
 A survey, read while somebody looks (runbook 2.4). Reads each Deployment's template as it is now (the release that crashes), the pods that are
 not well with their *previous* log, and tries every address of the template from here. Values of variables are never kept. Made by
-``api_surveys``.
+``kubernetes_surveys``.
 """
 
 from __future__ import annotations

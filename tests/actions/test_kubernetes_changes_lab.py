@@ -94,7 +94,7 @@ async def test_a_manifest_replaces_what_a_bad_release_wrote(action, kubectl, tmp
     apply = action("kubernetes.apply")
     plan = await apply.plan({"file": str(file)})
     assert plan.refusal == "" and plan.victims[0].facts == {
-        "spec.template.spec.containers[worker].env[FEATURE]": "changed (values are not shown)"
+        "spec.template.spec.containers[worker].env[FEATURE]": "removed"
     }
     await apply.execute(plan)
     await proven(apply, plan)

@@ -19,10 +19,10 @@ from alphapulse_tui.sources.api_crash import CrashSource
 from alphapulse_tui.sources.api_logs import LogsSource, grouped
 from alphapulse_tui.sources.api_metrics import ErrorsSource, LatencySource
 from alphapulse_tui.sources.api_probe import probe
-from alphapulse_tui.sources.api_surveys import SURVEYS
 from alphapulse_tui.sources.contract import Denied, Unreachable
 from alphapulse_tui.sources.kubernetes_capacity import CapacitySource
 from alphapulse_tui.sources.kubernetes_events import EventsSource
+from alphapulse_tui.sources.kubernetes_surveys import SURVEYS
 from tests.sources.doors import Behaviour, by_path, door, says, silent
 
 SPACE = "/namespaces/alphapulse"

@@ -41,7 +41,7 @@ class CrashSource(Source[CrashesSnapshot]):
 
     target = "api-crash"
     interval = 10.0
-    deadline = 9.0
+    deadline = 15.0
 
     def __init__(self, kubeconfig: str, context: str, namespace: str, always: str = "api") -> None:
         self._objects = Objects(kubeconfig, context, namespace)
@@ -51,15 +51,17 @@ class CrashSource(Source[CrashesSnapshot]):
         """The templates, then everything that follows from them at once."""
         objects = self._objects
         objects.begin()
-        listed = await objects.read(
-            objects.path("/apis/apps/v1", "deployments"), self._grant("apps deployments: list"), {"limit": "500"}
+        listed, usage = await asyncio.gather(
+            objects.read(
+                objects.path("/apis/apps/v1", "deployments"), self._grant("apps deployments: list"), {"limit": "500"}
+            ),
+            objects.items(
+                objects.path("/apis/metrics.k8s.io/v1beta1", "pods"), self._grant("metrics.k8s.io pods: list")
+            ),
         )
         every = [one for one in listed.get("items") or [] if isinstance(one, dict)]
         chosen = [one for one in every if named(one) == self._always]
         chosen += [one for one in every if named(one) != self._always and not _is_well(one)]
-        usage = await objects.items(
-            objects.path("/apis/metrics.k8s.io/v1beta1", "pods"), self._grant("metrics.k8s.io pods: list")
-        )
         return CrashesSnapshot(
             tuple(await asyncio.gather(*(self._look(one, usage or ()) for one in chosen[:MOST_DEPLOYMENTS])))
         )

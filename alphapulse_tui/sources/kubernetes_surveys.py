@@ -68,7 +68,7 @@ def _errors(profile: Profile) -> Source[Any]:
 SURVEYS: tuple[Recipe, ...] = (
     Recipe("kubernetes-events", 5.0, 5.0, _in_cluster, _events),
     Recipe("kubernetes-capacity", 5.0, 5.0, _in_cluster, _capacity),
-    Recipe("api-crash", 10.0, 9.0, _in_cluster, _crash),
+    Recipe("api-crash", 10.0, 15.0, _in_cluster, _crash),
     Recipe("api-logs", 10.0, 9.0, _in_cluster, _logs),
     Recipe("api-latency", 10.0, 8.0, _has_prometheus, _latency),
     Recipe("api-errors", 10.0, 8.0, _has_prometheus, _errors),

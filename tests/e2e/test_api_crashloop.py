@@ -106,7 +106,7 @@ def test_a_container_without_memory_is_given_some(platform: LabHandle, kubectl: 
         cockpit.wait_step("The whole previous log")
         cockpit.press(*["right"] * 9)
         cockpit.run_step("Did that mend it", "suggests: Watch the rollout")
-        cockpit.wait_step("The whole previous log")
+        cockpit.wait_step("Watch the rollout")
 
         found = container(kubectl)["resources"]
         assert found == {

@@ -125,27 +125,36 @@ class Suspect:
     """What one would go back to."""
     onset: float | None
     """When the trouble began; none when that is not known."""
+    came: float
+    """When it was rolled out."""
 
     @property
     def lead(self) -> float | None:
         """Seconds from the release to the trouble."""
-        return None if self.onset is None else self.onset - self.revision.created_at
+        return None if self.onset is None else self.onset - self.came
 
 
-def suspect_release(workload: Workload, onset: float | None, now: float, slack: float = 60.0) -> Suspect | None:
+def came_at(revision: Revision, pods: Sequence[Pod]) -> float:
+    """When a revision was rolled out. Its ReplicaSet may be much older: a template that ran before gets its old one back."""
+    mine = [pod.created_at for pod in pods if pod.name.startswith(f"{revision.replica_set}-")]
+    return max(revision.created_at, min(mine, default=revision.created_at))
+
+
+def suspect_release(
+    workload: Workload, onset: float | None, now: float, pods: Sequence[Pod] = (), slack: float = 60.0
+) -> Suspect | None:
     """The present revision, if it came shortly before ``onset``; without an onset, if it is recent.
 
-    ``slack``: by how many seconds the onset may be seen too early (a scrape, a rate's window).
+    ``pods`` are the workload's. ``slack``: by how many seconds the onset may be seen too early (a scrape, a rate's window).
     """
     running = [one for one in workload.revisions if one.number]
     if not running:
         return None
-    newest = running[0]
-    previous = running[1] if len(running) > 1 else None
+    newest, previous = running[0], running[1] if len(running) > 1 else None
+    came = came_at(newest, pods)
     if onset is None:
-        return Suspect(newest, previous, None) if now - newest.created_at <= RECENT else None
-    lead = onset - newest.created_at
-    return Suspect(newest, previous, onset) if -slack <= lead <= BEFORE_ONSET else None
+        return Suspect(newest, previous, None, came) if now - came <= RECENT else None
+    return Suspect(newest, previous, onset, came) if -slack <= onset - came <= BEFORE_ONSET else None
 
 
 def first_crash(pods: Sequence[Pod]) -> float | None:
@@ -170,7 +179,7 @@ def told_suspect(suspect: Suspect, now: float) -> str:
     """The suspect in words."""
     revision = suspect.revision
     cause = f", {revision.cause}" if revision.cause else ""
-    when = f"{age(now - revision.created_at)} ago"
+    when = f"{age(now - suspect.came)} ago"
     if suspect.lead is None:
         return f"revision {revision.number} ({revision.image}{cause}) came {when}"
     gap = f"{age(suspect.lead)} before" if suspect.lead >= JUST else "just when"

@@ -102,6 +102,7 @@ def ended(**fields: Any) -> CrashSnapshot:
     return replace(WELL, ends=(replace(END, **fields),))
 
 
+LONG_THERE = (pod("api-new-1", "CrashLoopBackOff", 3, age=400_000.0), pod("api-new-2", age=400_000.0))
 OLD_RELEASE = replace(API, revisions=tuple(replace(one, created_at=WALL - 500_000) for one in API.revisions))
 
 
@@ -125,7 +126,8 @@ OLD_RELEASE = replace(API, revisions=tuple(replace(one, created_at=WALL - 500_00
 def test_each_cause_of_a_crash_has_its_own_way(
     crash: CrashSnapshot, workload: Workload, value: str, words: str
 ) -> None:
-    result = look("api.cause", kubernetes=namespace(*CRASHING, workload=workload), api_crash=crash)
+    pods = CRASHING if workload is API else LONG_THERE
+    result = look("api.cause", kubernetes=namespace(*pods, workload=workload), api_crash=crash)
     assert result.value == value and words in result.sentence, result.sentence
 
 
@@ -365,6 +367,15 @@ def test_a_release_of_long_before_or_after_the_onset_is_no_suspect() -> None:
         assert found.value == value, onset
     alone = replace(API, revisions=API.revisions[:1])
     assert look("rollout.suspect-errors", api_errors=ERRORS, kubernetes=namespace(workload=alone)).value == "first"
+
+
+def test_a_release_that_got_its_old_replica_set_back_came_with_its_pods() -> None:
+    again = replace(API, revisions=(replace(API.revisions[0], created_at=WALL - 90_000), API.revisions[1]))
+    young = pod("api-new-1", age=100.0)
+    found = look("rollout.suspect-errors", api_errors=ERRORS, kubernetes=namespace(young, workload=again))
+    assert found.value == "release" and "came 1m ago" in found.sentence
+    crash = look("api.cause", kubernetes=namespace(*CRASHING, workload=again), api_crash=failing("redis"))
+    assert crash.value == "release"
 
 
 def test_errors_by_endpoint_type_and_words() -> None:

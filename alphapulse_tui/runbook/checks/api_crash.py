@@ -209,7 +209,7 @@ def cause(scene: Scene) -> CheckResult:
         return not_read(scene)
     found = cause_of_crash(crash)
     mine = pods_of(snapshot, workload)
-    release = suspect_release(workload, first_crash(mine), scene.wall)
+    release = suspect_release(workload, first_crash(mine), scene.wall, mine)
     rows = (("cause", found.sentence), ("release", f"revision {release.revision.number}" if release else "none fits"))
     if not crash.ends and all(pod.healthy for pod in mine):
         return CheckResult(Passed.YES, "nothing crashes now", rows, "well")

@@ -7,7 +7,7 @@ from alphapulse_tui.model.api_cause import suspect_release
 from alphapulse_tui.model.platform import PlatformSnapshot
 from alphapulse_tui.model.words import age
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
-from alphapulse_tui.runbook.checks.rollout import deployment_of
+from alphapulse_tui.runbook.checks.rollout import deployment_of, pods_of
 
 SURVEY = "api-errors"
 
@@ -115,8 +115,9 @@ def verdict(scene: Scene) -> CheckResult:
         return CheckResult(Passed.YES, "no endpoint fails now", (), "well")
     kind = snapshot.types[0][0] if snapshot.types else ""
     blamed = TYPES.get(kind, "")
-    _, workload = deployment_of(scene)
-    release = suspect_release(workload, snapshot.onset, scene.wall) if workload is not None else None
+    cluster, workload = deployment_of(scene)
+    mine = pods_of(cluster, workload) if cluster is not None and workload is not None else []
+    release = suspect_release(workload, snapshot.onset, scene.wall, mine) if workload is not None else None
     rows = (("worst endpoint", f"{failing[0].endpoint} {failing[0].status}"), ("type", kind or "not told"))
     if release is not None and release.previous is not None and not blamed:
         return CheckResult(

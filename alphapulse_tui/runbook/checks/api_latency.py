@@ -9,7 +9,7 @@ from alphapulse_tui.model.health import Health
 from alphapulse_tui.model.platform import PlatformSnapshot
 from alphapulse_tui.model.words import age, figure
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
-from alphapulse_tui.runbook.checks.rollout import deployment_of
+from alphapulse_tui.runbook.checks.rollout import deployment_of, pods_of
 
 SURVEY = "api-latency"
 
@@ -219,14 +219,15 @@ def verdict(scene: Scene) -> CheckResult:
     snapshot: LatencySnapshot | None = scene.snapshot(SURVEY)
     if snapshot is None:
         return scene.silence(SURVEY)
-    _, workload = deployment_of(scene)
+    cluster, workload = deployment_of(scene)
+    mine = pods_of(cluster, workload) if cluster is not None and workload is not None else []
     slow = slowest_of(snapshot, scene.thresholds.api_p99_critical)
     if slow is None or slow.p99 is None or slow.p99 < scene.thresholds.api_p99_critical:
         return CheckResult(Passed.YES, "no endpoint is slow now", (), "well")
     name, part = where_time_goes(slow)
     place = {"api": "the API itself", "unknown": "nobody knows where"}.get(name, name)
     rows = (("slowest", slow.endpoint), ("time goes to", f"{place} ({100 * part:.0f} %)"))
-    release = suspect_release(workload, snapshot.onset, scene.wall) if workload is not None else None
+    release = suspect_release(workload, snapshot.onset, scene.wall, mine) if workload is not None else None
     crowded = _crowded(scene)
     if release is not None and release.previous is not None and name in ("api", "unknown"):
         said = (

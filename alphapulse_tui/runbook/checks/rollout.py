@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alphapulse_tui.model.api import ErrorsSnapshot, LatencySnapshot
-from alphapulse_tui.model.api_cause import Suspect, first_crash, suspect_release, told_suspect
+from alphapulse_tui.model.api_cause import Suspect, came_at, first_crash, suspect_release, told_suspect
 from alphapulse_tui.model.kubernetes import KubernetesSnapshot, Pod, Workload
 from alphapulse_tui.model.words import age
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
@@ -130,11 +130,13 @@ def suspect_of_errors(scene: Scene) -> CheckResult:
 
 def judged_suspect(scene: Scene, workload: Workload, onset: float | None, what: str) -> CheckResult:
     """The release against the beginning of the trouble."""
-    found = suspect_release(workload, onset, scene.wall)
+    snapshot, _ = deployment_of(scene)
+    pods = pods_of(snapshot, workload) if snapshot is not None else []
+    found = suspect_release(workload, onset, scene.wall, pods)
     rows = _rows(scene, workload, onset, what)
     if found is None:
         newest = next((one for one in workload.revisions if one.number), None)
-        came = f"the last one came {age(scene.wall - newest.created_at)} ago" if newest else "there is none"
+        came = f"the last one came {age(scene.wall - came_at(newest, pods))} ago" if newest else "there is none"
         since = (
             f"{what} began {age(scene.wall - onset)} ago"
             if onset is not None

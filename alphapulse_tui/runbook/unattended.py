@@ -202,13 +202,25 @@ class Walker:
             report.before = progress.before or report.before
             if progress.result is not None:
                 report.verdict, report.sentence = progress.result.outcome.value, progress.result.sentence
-                report.exit_code = _OUTCOME_CODES[progress.result.outcome] if plan.changes else ExitCode.OK
+                read = (
+                    not plan.changes and progress.result.outcome is Outcome.DONE
+                )  # Of what only reads, that is the proof.
+                report.exit_code = ExitCode.OK if read else _OUTCOME_CODES[progress.result.outcome]
             elif progress.verification is not None:
                 found = progress.verification
                 report.verdict, report.sentence, report.after = found.verdict.value, found.sentence, found.reading
                 report.exit_code = _VERDICT_CODES[found.verdict]
         await self._engine.acted(step, report.exit_code is ExitCode.OK)
+        await self._until(step)
         return report
+
+    async def _until(self, step: ActionStep) -> None:
+        """After an action that may be needed again, wait for readings newer than it, before it is judged whether it is."""
+        ends = self._session.now + LOOK_SECONDS
+        while self._engine.step_record(step).state is StepState.RUNNING and self._session.now < ends:
+            if await self._engine.watch_action(step):
+                return
+            await asyncio.sleep(LOOK_INTERVAL)
 
     def _report(
         self,

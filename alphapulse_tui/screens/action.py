@@ -25,6 +25,7 @@ from alphapulse_tui.screens.arm import arm
 from alphapulse_tui.screens.base import standing_of
 from alphapulse_tui.screens.commands import ACTION, bindings, key_of
 from alphapulse_tui.screens.dialog import Dialog
+from alphapulse_tui.screens.listing import copy
 from alphapulse_tui.screens.plan_lines import detail_lines, plan_lines, reading_lines
 from alphapulse_tui.screens.topline import TopLine
 from alphapulse_tui.widgets.lines import Line, LineWidget, line, wrap
@@ -337,6 +338,13 @@ class ActionScreen(Dialog[bool]):
             ActionScreen(plan.undo_action, dict(plan.undo_params), undoes=plan.id, reason=f"undo of {plan.title}"),
             undone,
         )
+
+    def action_copy(self) -> None:
+        """Copy the plan's form for the shell; nothing is sent."""
+        if self._plan is not None and self._plan.shell:
+            copy(self.app, self._plan.shell, "it stands under By hand.")
+        else:
+            self.app.notify("There is no form for the shell.", title="Nothing copied", markup=False)
 
     def action_arm(self) -> None:
         """Arm from here: the plan is read, and leaving would lose it."""

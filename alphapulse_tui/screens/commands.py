@@ -124,6 +124,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("incident.resolve", "R", "resolve", "resolve", "Resolve it, with a reason; or reopen it.", INCIDENT),
     Command("incident.export", "x", "export", "export", "Write the postmortem as markdown.", INCIDENT),
     Command("incident.back", "escape", "back", "back", "Back to the cockpit.", INCIDENT, shown_key="Esc"),
+    Command("action.copy", "c", "copy", "copy", "Copy the same with stock tools, for a bastion.", ACTION),
     Command("action.undo", "z", "undo", "undo", "Go back: plan the action that undoes this one.", ACTION),
     Command("action.back", "escape", "leave", "back", "Leave; what was sent goes on.", ACTION, shown_key="Esc"),
     Command("unresolved.verify", "v", "verify", "verify", "Read the target again and record what it says.", UNRESOLVED),

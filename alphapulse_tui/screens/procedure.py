@@ -28,10 +28,9 @@ from alphapulse_tui.runbook.schema import (
     WaitStep,
 )
 from alphapulse_tui.screens.base import CockpitScreen
-from alphapulse_tui.screens.choice import ChoiceScreen
 from alphapulse_tui.screens.commands import EVERYWHERE, PROCEDURE, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
-from alphapulse_tui.screens.listing import copy
+from alphapulse_tui.screens.procedure_choices import ProcedureChoices
 from alphapulse_tui.screens.procedure_lines import StepKeys, step_list, step_one_line, step_view
 from alphapulse_tui.screens.prompt import PromptScreen
 from alphapulse_tui.screens.topline import TopLine
@@ -67,7 +66,7 @@ def open_procedure(screen: CockpitScreen, procedure_id: str, values: Mapping[str
     screen.app.push_screen(ProcedureScreen(procedure, values))
 
 
-class ProcedureScreen(CockpitScreen):
+class ProcedureScreen(ProcedureChoices):
     """Walks one procedure."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE, PROCEDURE)
@@ -277,41 +276,6 @@ class ProcedureScreen(CockpitScreen):
         await self.engine.go(step, way[0], result.sentence, way[1])
         self._chosen = way[0]
 
-    def action_way(self) -> None:
-        """Choose the way out of a branch by hand."""
-        step = self.step
-        if self._engine is None or not isinstance(step, BranchStep):
-            self.app.notify("Only a branch has several ways.", title="One way", markup=False)
-            return
-        ways = self.engine.ways(step)
-        choices = [(goto, self.procedure.step(goto).title, say) for goto, say in ways]
-
-        def chosen(goto: str | None) -> None:
-            if goto:
-                self.run_worker(self._go(step, goto), group="do")
-
-        self.app.push_screen(ChoiceScreen("Which way", choices), chosen)
-
-    async def _go(self, step: BranchStep, goto: str) -> None:
-        result = self.engine.look(step)
-        found = result.sentence if result is not None else "not looked at"
-        await self.engine.go(step, goto, found, "chosen by hand")
-        self._chosen = goto
-        self._draw()
-
-    def action_procedure(self) -> None:
-        """Open another procedure that the step leads to; this one is taken up later where it stood."""
-        opens = [name for name in self.step.opens if self.installed(name)]
-        if not opens:
-            self.app.notify("This step leads to no other procedure.", title="No procedure", markup=False)
-        elif len(opens) == 1:
-            self.open_procedure(opens[0])
-        else:
-            choices = [(name, name, self.cockpit.procedures[name].title) for name in opens]
-            self.app.push_screen(
-                ChoiceScreen("Which procedure", choices), lambda name: self.open_procedure(name) if name else None
-            )
-
     def _ask(self, step: ManualStep, question: str) -> None:
         def answered(text: str | None) -> None:
             if text:
@@ -346,46 +310,10 @@ class ProcedureScreen(CockpitScreen):
         self._onward(step)
         self._draw()
 
-    def action_values(self) -> None:
-        """Choose a parameter, then its value."""
-        parameters = self.procedure.parameters
-        if not parameters or self._engine is None:
-            self.app.notify("This procedure has no values to change.", title="No values")
-            return
-        values = self.engine.values()
-        choices = [(each.name, values[each.name] or "not set", each.title) for each in parameters]
-        self.app.push_screen(ChoiceScreen("Which value", choices), lambda name: self._ask_value(name) if name else None)
-
-    def _ask_value(self, name: str) -> None:
-        parameter = next(each for each in self.procedure.parameters if each.name == name)
-        choices = self.engine.choices(parameter)
-        words = {f"{value}  {what}".strip(): value for value, what in choices[:9]}
-
-        def answered(text: str | None) -> None:
-            if text is not None:
-                self.run_worker(self._set(name, words.get(text, text)), group="do")
-
-        question = f"{parameter.title}. {parameter.source and f'Default: {parameter.source}.'}"
-        self.app.push_screen(
-            PromptScreen(name, question, usual=tuple(words), value=self.engine.values()[name], required=False), answered
-        )
-
-    async def _set(self, name: str, value: str) -> None:
-        await self.engine.set_params({name: value})
-        self._draw()
-
     def action_written(self) -> None:
         """Show or hide the runbook's own words."""
         self._written = not self._written
         self._draw()
-
-    def action_copy(self) -> None:
-        """Copy the command that we run, or the runbook's."""
-        text = self.engine.filled(self.step.run) or self.step.written
-        if text:
-            copy(self.app, text, "it stands under As we run it (w).")
-        else:
-            self.app.notify("This step has no command.", title="Nothing copied")
 
     def action_step(self, by: int) -> None:
         """Look at another step."""

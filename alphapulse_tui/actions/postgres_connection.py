@@ -219,10 +219,10 @@ def told(name: str, error: Exception) -> str:
         return f"{name} refuses: {message}"
     if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
         return f"{name} takes no writes ({message}): it is a standby, or read-only; name the primary in the profile"
+    if isinstance(error, asyncpg.LockNotAvailableError):  # A kind of the next one, for asyncpg.
+        return f"{name}: another session holds the lock for longer than we wait ({message})"
     if isinstance(error, asyncpg.ObjectNotInPrerequisiteStateError):
         return f"{name} is not in the state for it: {message}"
-    if isinstance(error, asyncpg.LockNotAvailableError):
-        return f"{name}: another session holds the lock for longer than we wait ({message})"
     if isinstance(error, asyncpg.QueryCanceledError):
         return f"{name}: the statement took too long or was cancelled ({message})"
     if isinstance(error, asyncpg.ActiveSQLTransactionError):

@@ -100,7 +100,8 @@ class CockpitTerminal(Terminal):
     # A procedure.
 
     def choose_procedure(self, procedure: str) -> None:
-        """Open a procedure from the list of all."""
+        """Open a procedure from the list of all, once there is a journal to record it in."""
+        self.wait_until(lambda screen: "opening the journal" not in screen, STEP_SECONDS, "the journal")
         self.press("r")
         screen = self.wait_text("PROCEDURE", procedure)
         ids = re.findall(r"^\s*([a-z]+(?:-[a-z]+)+) +P\d ", screen, re.MULTILINE)

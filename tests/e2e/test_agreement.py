@@ -105,6 +105,7 @@ def test_a_healthy_platform(platform: LabHandle, state: Path, kubectl: Kubectl) 
     assert_agrees(read_all(platform, state), platform, kubectl)
 
 
+@pytest.mark.long
 def test_one_node_sealed(platform: LabHandle, state: Path, kubectl: Kubectl) -> None:
     platform.break_("vault-sealed-one")
 

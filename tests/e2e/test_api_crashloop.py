@@ -84,6 +84,7 @@ def test_a_wrong_address_is_found_and_rolled_back(
         assert len(cockpit.journal(Kind.INTENT)) == len(cockpit.journal(Kind.OUTCOME)) == 1
 
 
+@pytest.mark.long
 def test_a_container_without_memory_is_given_some(platform: LabHandle, kubectl: Kubectl, state: Path) -> None:
     platform.break_("api-crashloop-memory")
     with CockpitTerminal(platform.profile, state) as cockpit:

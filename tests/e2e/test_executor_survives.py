@@ -44,6 +44,7 @@ def kill_screen(cockpit: CockpitTerminal) -> None:
     assert cockpit.wait_exit() == -signal.SIGKILL
 
 
+@pytest.mark.long
 def test_the_screen_dies_and_the_action_is_finished(platform: LabHandle, state: Path) -> None:
     platform.break_("idle-in-transaction")
     wait_until(lambda: len(forgotten(platform)) == 3, 40, "three transactions that are old enough")

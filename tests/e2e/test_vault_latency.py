@@ -118,6 +118,7 @@ def test_every_node_is_slow_and_the_hosts_are_mended(platform: LabHandle, profil
         assert cockpit.journal(Kind.INTENT) == []
 
 
+@pytest.mark.long
 def test_a_dead_peer_is_taken_out_by_name_and_a_new_one_joins(platform: LabHandle, profile: Path, state: Path) -> None:
     lost = str(platform.break_("vault-peer-lost")).split()[1]
     assert lost in peers(platform)

@@ -95,6 +95,7 @@ def test_forgotten_transactions_hold_locks(whole_lab: LabHandle) -> None:
     assert whole_lab.psql("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'") == "0"
 
 
+@pytest.mark.long
 def test_a_killed_redis_master_is_replaced_by_its_replica(whole_lab: LabHandle) -> None:
     before = {ordinal for ordinal in range(6) if _role(whole_lab, ordinal) == "master"}
     said = whole_lab.break_("redis-master-killed")

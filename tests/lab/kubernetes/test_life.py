@@ -12,13 +12,12 @@ import pytest
 
 from alphapulse_tui.lab.launch import launch
 from tests.lab_handle import LabHandle, new_directory, processes_below
-from tests.matrix import quick
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(180)]
 
 
-@pytest.mark.parametrize("victim", quick(["daemon", "warden"], {"daemon"}))
+@pytest.mark.parametrize("victim", ["daemon", "warden"])
 def test_no_pod_outlives_a_killed_lab(victim: str) -> None:
     directory = new_directory()
     warden = launch(directory, tied=True)

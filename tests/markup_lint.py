@@ -12,6 +12,7 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 # What is given to these is markup: class or method -> (positions, keywords). A position of -1 means all.
 CONSTRUCTORS: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
@@ -72,16 +73,30 @@ class Vocabulary:
 
     annotations: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
 
-    def learn(self, tree: ast.AST) -> None:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                self.annotations[node.name].append(is_safe_type(node.returns))
-            elif isinstance(node, ast.AnnAssign):
-                name = node.target.attr if isinstance(node.target, ast.Attribute) else getattr(node.target, "id", "")
-                self.annotations[name].append(is_safe_type(node.annotation))
+    def learn(self, source: str) -> None:
+        for name, safe in annotated(source):
+            self.annotations[name].append(safe)
 
     def knows(self, name: str) -> bool:
         return bool(self.annotations.get(name)) and all(self.annotations[name])
+
+
+@cache
+def parsed(source: str) -> ast.Module:
+    return ast.parse(textwrap.dedent(source))
+
+
+@cache
+def annotated(source: str) -> tuple[tuple[str, bool], ...]:
+    """Every annotated name of a source, and whether its type is safe."""
+    found = []
+    for node in ast.walk(parsed(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.append((node.name, is_safe_type(node.returns)))
+        elif isinstance(node, ast.AnnAssign):
+            name = node.target.attr if isinstance(node.target, ast.Attribute) else getattr(node.target, "id", "")
+            found.append((name, is_safe_type(node.annotation)))
+    return tuple(found)
 
 
 def is_safe_type(annotation: ast.expr | None) -> bool:
@@ -303,10 +318,9 @@ def is_false(value: ast.expr) -> bool:
 
 def lint(*sources: str) -> list[str]:
     """What is found in the first of ``sources``; all of them teach the vocabulary."""
-    trees = [ast.parse(textwrap.dedent(source)) for source in sources]
     vocabulary = Vocabulary()
-    for tree in trees:
-        vocabulary.learn(tree)
+    for source in sources:
+        vocabulary.learn(source)
     checker = MarkupLint(vocabulary)
-    checker.visit(trees[0])
+    checker.visit(parsed(sources[0]))
     return checker.found

@@ -9,8 +9,16 @@ from dataclasses import dataclass, field
 from alphapulse_tui.model.redis import ClusterMember, RedisNode
 from alphapulse_tui.model.redis_cluster import answering, name_of, ranges
 
-LEGEND = "a mark a node: M master  r replica  ! failed  ? suspected  x no link  - not known  . does not answer us"
-"""The marks of :attr:`MemberRow.seen`."""
+MARKS = {
+    "M": "master",
+    "r": "replica",
+    "!": "failed",
+    "?": "suspected",
+    "x": "no link",
+    "-": "not known",
+    ".": "does not answer us",
+}
+"""The marks of :attr:`MemberRow.seen`, one for each node in the nodes' order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,12 @@ class ViewsSnapshot:
     """Node name to setting and value, as ``CONFIG GET`` tells them; empty where it may not be read."""
     health: tuple[tuple[str, str], ...] = ()
     """Node id to ``online``, ``failed`` or ``loading``, from ``CLUSTER SHARDS`` (Redis 7.0, Valkey)."""
+
+    @property
+    def legend(self) -> str:
+        """What the marks mean that are to be seen now."""
+        seen = {mark for row in self.rows for mark in row.seen}
+        return "  ".join(f"{mark} {word}" for mark, word in MARKS.items() if mark in seen)
 
     @property
     def rows(self) -> tuple[MemberRow, ...]:
@@ -44,7 +58,7 @@ class MemberRow:
     epoch: str
     """Its configuration epoch; several where the views differ."""
     seen: str
-    """One mark for each node, in the nodes' order; see :data:`LEGEND`."""
+    """One mark for each node, in the nodes' order; see :data:`MARKS`."""
     health: str
     differs: str
     """Where the views differ, in words; empty when they agree."""

@@ -102,6 +102,7 @@ async def test_views_side_by_side(cluster: RedisCluster) -> None:
     assert len(snapshot.nodes) == 6 and {row.differs for row in snapshot.rows} == {""}
     assert [row.role for row in snapshot.rows] == ["master", "replica"] * 3
     assert all(set(row.seen) == ({"M"} if row.role == "master" else {"r"}) for row in snapshot.rows)
+    assert snapshot.legend == "M master  r replica"
     assert set(dict(snapshot.health).values()) == {"online"}
     assert dict(dict(snapshot.settings)["redis-0"])["cluster-node-timeout"] == "2000"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from alphapulse_tui.model.redis import RedisNode
 from alphapulse_tui.model.redis_keys import BigKey, KeysSnapshot
 from alphapulse_tui.model.redis_memory import MemorySnapshot, NodeMemory, SlowCommand
-from alphapulse_tui.model.redis_views import LEGEND, MemberRow, ViewsSnapshot
+from alphapulse_tui.model.redis_views import MemberRow, ViewsSnapshot
 from alphapulse_tui.model.words import age, size, utc
 from alphapulse_tui.screens.tables.view import Readings, View, since
 from alphapulse_tui.widgets.lines import Line, line
@@ -148,8 +148,8 @@ def _views_head(snapshot: ViewsSnapshot) -> Line:
     """Whether they are one, and what the marks mean."""
     rows = snapshot.rows
     differ = sum(bool(row.differs) for row in rows)
-    said = (f"{differ} of {len(rows)} members differ", "critical") if differ else ("the views agree", "ok")
-    return line(said, f"  {LEGEND}")
+    said = (f"{differ} of {len(rows)} differ", "critical") if differ else ("the views agree", "ok")
+    return line(said, f"   {snapshot.legend}")
 
 
 def _memory_head(snapshot: MemorySnapshot) -> Line:

@@ -15,7 +15,7 @@ from tests.model.test_redis_cluster import flagged, silent
 SHORT = Finding("redis", Health.CRITICAL, "n0 uses 95 % of its memory", "n0", "redis-memory")
 DEAD = flagged(silent(WELL.nodes, 0), 0, "fail", (1, 2, 3, 4, 5))
 KEYS = KeysSnapshot(
-    (BigKey("evil\\x1b", False, "string", 900, -1, "n1"), BigKey("positions:all", True, "hash", 300, -1, "n0")),
+    (BigKey("evil\\x1b", False, "string", 900, -1, "n1"), BigKey("positions:all", True, "hash", 3 << 20, -1, "n0")),
     (NodeScan("n0", "n3", 9, 9, "done"),), 0.0, 1.0,
 )  # fmt: skip
 

@@ -26,6 +26,9 @@ POLICY = "allkeys-lru"
 
 MIB = 1024 * 1024
 
+LARGE = MIB
+"""Bytes from which the largest key is worth a line of the panel's menu; a smaller one frees nothing. Ours."""
+
 
 def _redis(key: str, readings: Readings) -> list[Fix]:
     found: RedisSnapshot | None = snapshot(readings, "redis")
@@ -121,7 +124,7 @@ def _largest(readings: Readings) -> list[Fix]:
     """The largest key, where somebody has looked for it."""
     keys: KeysSnapshot | None = snapshot(readings, "redis-keys")
     largest = first(keys.keys, lambda key: key.exact) if keys is not None else None
-    if largest is None:
+    if largest is None or largest.bytes < LARGE:
         return []
     return [offer("redis.unlink", f"unlink {largest.name[:40]} ({size(largest.bytes)})", key=largest.name)]
 

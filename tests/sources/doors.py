@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -56,6 +57,8 @@ def by_path(answers: dict[str, tuple[int, bytes]]) -> Behaviour:
 
     async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while request := await reader.readuntil(b"\r\n\r\n"):
+            if length := re.search(rb"(?i)\r\ncontent-length: *(\d+)", request):
+                await reader.readexactly(int(length[1]))  # A body would be taken for the next request.
             path = request.split(b" ")[1].decode()
             found = max((known for known in answers if path.startswith(known)), key=len, default="")
             code, body = answers.get(found, (404, b"{}"))

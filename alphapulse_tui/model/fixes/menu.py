@@ -29,6 +29,7 @@ ALERT_TARGETS = {
     "pg-slow-queries": "postgres",
     "redis-memory": "redis",
     "redis-split-brain": "redis",
+    "vault-latency": "vault",
     "vault-sealed": "vault",
 }
 """An alert's procedure to the panel whose fixes are offered for it."""

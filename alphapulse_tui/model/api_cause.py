@@ -21,6 +21,9 @@ BEFORE_ONSET = 900.0
 RECENT = 7200.0
 """Seconds for which a release counts as recent when nobody knows since when the trouble is there."""
 
+LONGEST_BACK_OFF = 310.0
+"""Seconds between two restarts of a container at most: the kubelet waits up to five minutes (facts 2.4.1), and it must start."""
+
 JUST = 5.0
 """Seconds below which release and trouble came at the same time."""
 
@@ -158,10 +161,21 @@ def suspect_release(
 
 
 def first_crash(pods: Sequence[Pod]) -> float | None:
-    """When the pods that are not well came: the crash loop of a new release begins with its first pod."""
-    unwell = [pod.created_at for pod in pods if not pod.healthy and pod.restarts]
-    moments = [moment for pod in pods if not pod.healthy for moment in pod.restarted_at]
-    return min([*unwell, *moments], default=None)
+    """When the first of the pods that are not well began to crash."""
+    moments = [moment for pod in pods if not pod.healthy and (moment := _began(pod)) is not None]
+    return min(moments, default=None)
+
+
+def _began(pod: Pod) -> float | None:
+    """When a pod began to crash. Of many restarts only the last are known: each before them took a back-off at most, and a pod cannot have
+    crashed before it was there. One that never ran began when it came.
+    """
+    if not pod.restarts:
+        return pod.created_at if any(one.waiting in NEVER_RAN for one in pod.containers) else None
+    if not pod.restarted_at:
+        return pod.created_at
+    unknown = max(0, pod.restarts - len(pod.restarted_at))
+    return max(pod.created_at, min(pod.restarted_at) - unknown * LONGEST_BACK_OFF)
 
 
 def only_new_pods_crash(pods: Sequence[Pod], revision: Revision) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from alphapulse_tui.actions.registry import action_class
 from alphapulse_tui.model.alerts import Alert, AlertsSnapshot
+from alphapulse_tui.model.cluster import Autoscaler, CapacitySnapshot
 from alphapulse_tui.model.fixes.contract import Fix
 from alphapulse_tui.model.fixes.menu import fixes_for
 from alphapulse_tui.model.health import Finding, Health
@@ -231,6 +232,20 @@ def test_a_crash_loop_suggests_the_previous_log():
     assert found[0].suggested and dict(found[0].params) == {"pod": "api-2", "container": "api"}
     assert dict(found[1].params) == {"kind": "Deployment", "name": "api", "revision": "1"}
     assert [fix.title for fix in found[3:5]] == ["scale api 3 -> 4", "scale api 3 -> 2"]
+
+
+def test_a_container_that_was_killed_for_memory_is_offered_more():
+    found = pods(pod("api-2", "CrashLoopBackOff", restarts=4, waiting="CrashLoopBackOff", last_reason="OOMKilled"))
+    assert found[0].action_id == "kubernetes.set-memory" and found[0].suggested
+    assert dict(found[0].params) == {"kind": "Deployment", "name": "api", "container": "api", "memory": "2x"}
+
+
+def test_an_autoscaler_at_its_maximum_is_offered_more():
+    hpa = Autoscaler("api-hpa", "u", "Deployment", "api", 3, 5, 5, 5, ("cpu 90% of 60%",), "TooManyReplicas")
+    capacity = reading("kubernetes-capacity", CapacitySnapshot((), (hpa,), ()))
+    found = fixes("kubernetes-autoscalers", "u", **{"kubernetes-capacity": capacity})
+    assert [dict(fix.params)["most"] for fix in found] == ["7", "10"] and found[0].suggested
+    assert fixes("kubernetes-autoscalers", "gone", **{"kubernetes-capacity": capacity}) == ()
 
 
 def test_an_image_that_cannot_be_pulled_suggests_rolling_back():

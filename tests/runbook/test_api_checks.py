@@ -41,7 +41,8 @@ API = Workload(
 def pod(name: str, status: str = "Running", restarts: int = 0, age: float = 100.0) -> Pod:
     well = status == "Running"
     container = Container("api", "api:2", well, restarts)
-    return Pod(name, name, status, int(well), 1, restarts, WALL - age, "n", "Deployment", "api", (container,))
+    known = (WALL - 60,) if restarts else ()
+    return Pod(name, name, status, int(well), 1, restarts, WALL - age, "n", "Deployment", "api", (container,), known)
 
 
 CRASHING = (pod("api-new-1", "CrashLoopBackOff", 3), pod("api-old-1", age=90_000.0))

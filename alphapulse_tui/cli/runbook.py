@@ -68,6 +68,7 @@ def show_command(procedure_id: str) -> None:
 @runbook.command("run")
 @click.argument("procedure_id", metavar="ID")
 @click.option("--dry-run", is_flag=True, help="Judge every check and plan every action, send nothing.")
+@click.option("--copy", is_flag=True, help="Only the commands, with stock tools, to be run by hand; sends nothing.")
 @click.option("--step", "step_name", default="", metavar="STEP", help="Only this step: its number or its id.")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the procedure.")
 @click.option("--yes", is_flag=True, help="Do safe and disruptive actions without asking.")
@@ -81,6 +82,7 @@ def run_command(
     invocation: Invocation,
     procedure_id: str,
     dry_run: bool,
+    copy: bool,
     step_name: str,
     params: tuple[str, ...],
     yes: bool,
@@ -95,12 +97,16 @@ def run_command(
     procedure = find_procedure(_procedures(), procedure_id)
     values = _values(procedure, params)
     only = _step(procedure, step_name)
-    if dry_run:
+    if dry_run or copy:
         from alphapulse_tui.runbook.dry_run import dry_run as walk
 
         defaults = procedure.defaults(invocation.profile.thresholds)
         steps = asyncio.run(walk(invocation.profile, procedure, {**defaults, **values}, time.time))
-        _print_all(procedure, [step for step in steps if only is None or step["id"] == only.id], as_json)
+        chosen = [step for step in steps if only is None or step["id"] == only.id]
+        if copy and not as_json:
+            _print_commands(chosen)
+            return ExitCode.OK
+        _print_all(procedure, chosen, as_json)
         return ExitCode.UNKNOWN if any(step["verdict"] == "not verified" for step in steps) else ExitCode.OK
     return _run(invocation, procedure, values, only, (yes, confirm), as_json)
 
@@ -162,6 +168,14 @@ def _step(procedure: Procedure, name: str) -> Step | None:
             return step
     known = ", ".join(f"{number} {step.id}" for number, step in enumerate(procedure.steps, 1))
     raise UsageError(f"--step {name}: {procedure.id} has no such step; there are: {known}.")
+
+
+def _print_commands(steps: list[dict[str, Any]]) -> None:
+    """A script to read and to paste from: the title of each step as a comment, then its command, or why there is none."""
+    for step in steps:
+        click.echo(f"# {step['number']}. {step['title']}")
+        said = step["sentence"] if step["verdict"] in ("refused", "by hand") else "look at it on the screen"
+        click.echo(step["command"] or f"# no command: {' '.join(said.split())}")
 
 
 def _print_all(procedure: Procedure, steps: list[dict[str, Any]], as_json: bool) -> None:

@@ -19,8 +19,8 @@ READ_SECONDS = 5.0
 async def dry_run(
     profile: Profile, procedure: Procedure, params: dict[str, str], wall: Callable[[], float]
 ) -> list[dict[str, Any]]:
-    """One record a step: ``number, id, kind, title, verdict, sentence, evidence``. ``verdict`` is a check's own word, ``planned``,
-    ``refused``, or ``by hand``.
+    """One record a step: ``number, id, kind, title, verdict, sentence, evidence, command``. ``verdict`` is a check's own word, ``planned``,
+    ``refused``, or ``by hand``; ``command`` is the same with stock tools, empty where there is none.
     """
     from alphapulse_tui.sources.build import read_once
 
@@ -33,11 +33,13 @@ async def dry_run(
 
 
 async def _walk(profile: Profile, step: Step, scene: Scene) -> dict[str, Any]:
-    if isinstance(step, CheckStep | WaitStep | BranchStep):
-        return _judged(CHECKS[step.check](scene))
     if isinstance(step, ActionStep):
         return await _planned(profile, step, scene)
-    return {"verdict": "by hand", "sentence": step.why, "evidence": []}
+    values = {name: value for name, value in scene.params.items() if value}
+    command = {"command": fill(step.command, values)}
+    if isinstance(step, CheckStep | WaitStep | BranchStep):
+        return {**_judged(CHECKS[step.check](scene)), **command}
+    return {"verdict": "by hand", "sentence": step.why, "evidence": [], **command}
 
 
 def _judged(result: CheckResult) -> dict[str, Any]:
@@ -49,10 +51,10 @@ async def _planned(profile: Profile, step: ActionStep, scene: Scene) -> dict[str
     try:
         plan = await action.plan({name: fill(value, dict(scene.params)) for name, value in step.params.items()})
     except ActionProblem as problem:
-        return {"verdict": "refused", "sentence": str(problem), "evidence": []}
+        return {"verdict": "refused", "sentence": str(problem), "evidence": [], "command": ""}
     finally:
         await action.close()
     evidence = [["by hand", plan.shell], *([victim.key, victim.label] for victim in plan.victims)]
     if plan.refusal:
-        return {"verdict": "refused", "sentence": plan.refusal, "evidence": evidence}
-    return {"verdict": "planned", "sentence": plan.sentence, "evidence": evidence}
+        return {"verdict": "refused", "sentence": plan.refusal, "evidence": evidence, "command": ""}
+    return {"verdict": "planned", "sentence": plan.sentence, "evidence": evidence, "command": plan.shell}

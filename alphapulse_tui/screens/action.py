@@ -19,6 +19,7 @@ from textual.widgets import Input
 
 from alphapulse_tui.executor.confirm import ENTER, required_confirmation
 from alphapulse_tui.executor.protocol import ExecutorProblem, Progress
+from alphapulse_tui.incident.undo import undo_reason
 from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
 from alphapulse_tui.model.words import clock
 from alphapulse_tui.screens.arm import arm
@@ -335,7 +336,9 @@ class ActionScreen(Dialog[bool]):
                 self._finish()
 
         self.app.push_screen(
-            ActionScreen(plan.undo_action, dict(plan.undo_params), undoes=plan.id, reason=f"undo of {plan.title}"),
+            ActionScreen(
+                plan.undo_action, dict(plan.undo_params), undoes=plan.id, reason=undo_reason(plan.title, plan.id)
+            ),
             undone,
         )
 

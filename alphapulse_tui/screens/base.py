@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.app import App
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from alphapulse_tui.app import Cockpit
     from alphapulse_tui.incident.events import Event, Kind
     from alphapulse_tui.incident.records import IncidentState
+    from alphapulse_tui.incident.undo import WayBack
     from alphapulse_tui.model.fixes.contract import Fix
 
 
@@ -236,6 +237,29 @@ class CockpitScreen(Screen[None]):
                 self.open_action(fix.action_id, dict(fix.params), title=fix.title)
 
         self.app.push_screen(FixesScreen(target, key), chosen)
+
+    def open_undo(self, ways: Sequence[WayBack]) -> None:
+        """Plan the way back of one of ``ways``, the latest first where there are several; what it changed is planned as it is now."""
+        from alphapulse_tui.incident.undo import undo_reason
+        from alphapulse_tui.screens.action import ActionScreen
+        from alphapulse_tui.screens.choice import ChoiceScreen
+
+        def chosen(run: str | None) -> None:
+            way = next((each for each in ways if each.run == run), None)
+            if way is not None:
+                reason = undo_reason(way.title, way.run)
+                title = f"undo of {way.title}"
+                self.app.push_screen(ActionScreen(way.action, way.params, undoes=way.run, reason=reason, title=title))
+
+        if not ways:
+            self.app.notify("Nothing that was done here can be taken back.", title="No way back", markup=False)
+        elif len(ways) == 1:
+            chosen(ways[0].run)
+        else:
+            latest = list(reversed(ways))[:9]
+            self.app.push_screen(
+                ChoiceScreen("Take back", [(each.run, each.title, each.said) for each in latest]), chosen
+            )
 
     def open_action(self, action_id: str, params: dict[str, str], undoes: str = "", title: str = "") -> None:
         """Plan an action and lead it through confirmation, execution and proof."""

@@ -16,6 +16,7 @@ from textual.containers import Horizontal
 from alphapulse_tui.errors import AlphaPulseError, UsageError
 from alphapulse_tui.incident import commands
 from alphapulse_tui.incident.records import PHASES, IncidentState
+from alphapulse_tui.incident.undo import ways_back
 from alphapulse_tui.model.health import Severity
 from alphapulse_tui.screens.base import CockpitScreen
 from alphapulse_tui.screens.commands import EVERYWHERE, INCIDENT, bindings, footer_text
@@ -156,6 +157,13 @@ class IncidentScreen(CockpitScreen):
 
     async def _reopen(self, incident: IncidentState, text: str) -> None:
         await commands.reopen(self.record, incident, text)
+
+    def action_undo(self) -> None:
+        """Take back an action that the incident's timeline tells of."""
+        incident = self.needed_incident()
+        if incident is not None and self.session.desk is not None:
+            ways = ways_back(self.session.desk.events).values()
+            self.open_undo([way for way in ways if way.run in incident.actions])
 
     def action_export(self) -> None:
         """Write the postmortem."""

@@ -97,6 +97,15 @@ class ProcedureChoices(CockpitScreen):
         await self.engine.set_params({name: value})
         self._draw()
 
+    def action_undo(self) -> None:
+        """Take back what this step did, also when its dialog was left long ago."""
+        from alphapulse_tui.incident.undo import ways_back
+
+        desk = self.session.desk
+        reason = f"procedure {self.procedure.id}: {self.step.title}"
+        ways = ways_back(desk.events).values() if desk is not None else ()
+        self.open_undo([way for way in ways if way.reason.startswith(reason)])
+
     def action_copy(self) -> None:
         """Copy the step's command for a bastion with stock tools; an action is planned for it, and nothing is sent."""
         if self._engine is None:

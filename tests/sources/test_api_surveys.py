@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import yaml
-from alphapulse_tui.sources.api_surveys import SURVEYS
 
 from alphapulse_tui.model.api_environment import Place
 from alphapulse_tui.sources.api_crash import CrashSource

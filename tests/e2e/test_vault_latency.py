@@ -194,7 +194,7 @@ def test_the_leader_steps_down_and_is_restarted_and_opened_as_a_standby(
         cockpit.wait_text("gives up the lead")
         cockpit.press(cockpit.confirmation())
         cockpit.wait_text("verified:", "Esc back", timeout=60)
-        cockpit.press("escape")
+        cockpit.leave("verified:")
         wait_whole(platform)
         standby = next(ordinal for ordinal in range(NODES) if ordinal != leader_of(platform))
         uid = kubectl.get("pod", f"vault-{standby}")["metadata"]["uid"]
@@ -206,7 +206,7 @@ def test_the_leader_steps_down_and_is_restarted_and_opened_as_a_standby(
         cockpit.wait_text("Evicts the pod", "3 of 5 key shares")
         cockpit.press(cockpit.confirmation())
         cockpit.wait_text("verified:", "give it its key shares now", "Esc back", timeout=150)
-        cockpit.press("escape")
+        cockpit.leave("verified:")
         assert kubectl.get("pod", f"vault-{standby}")["metadata"]["uid"] != uid
         assert bao_status(platform, standby)["sealed"] is True
         cockpit.wait_text("SEALED", "0/3")
@@ -216,7 +216,7 @@ def test_the_leader_steps_down_and_is_restarted_and_opened_as_a_standby(
             cockpit.send("\r")
             cockpit.wait_text("sent and answered", "verified:", "Esc back")
             cockpit.wait_journal(Kind.VERIFIED, given + 2)
-            cockpit.press("escape")
+            cockpit.leave("verified:")
         wait_whole(platform)
         done = [event.payload["plan"]["action"] for event in cockpit.journal(Kind.INTENT)]
         assert done == ["vault.step-down", "vault.restart-node", *["vault.unseal"] * THRESHOLD]

@@ -8,6 +8,7 @@ own network. A value that lies in a Secret is read by the program inside the pod
 
 from __future__ import annotations
 
+import inspect
 import json
 import shlex
 import time
@@ -20,14 +21,18 @@ from alphapulse_tui.actions.kubernetes_exec import run_inside
 from alphapulse_tui.actions.kubernetes_link import Object, WriteLink
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.model.api_environment import Address, addresses, config_maps
+from alphapulse_tui.model.endpoints import endpoints, of_pairs, of_urls
 from alphapulse_tui.model.plan import Outcome, Plan, Result, Risk, Verdict, Verification, Victim
+from alphapulse_tui.redact import redact
 from alphapulse_tui.text import clean
 
 SECONDS = 8.0
 """For the whole test; each address has 2 s inside."""
 
-PROGRAM = """
-import json, os, socket, struct, sys, urllib.parse
+PROGRAM = (
+    "from __future__ import annotations\nimport json, os, re, socket, struct, sys\n"
+    + "".join(inspect.getsource(one) for one in (endpoints, of_pairs, of_urls))
+    + """
 PORTS = {"database": 5432, "redis": 6379, "vault": 8200}
 def ask(kind, host, port, tls):
     line = socket.create_connection((host, port), 2)
@@ -47,15 +52,14 @@ def ask(kind, host, port, tls):
 for entry in sys.argv[1:]:
     kind, name, value = entry.split("=", 2)
     value = value or os.environ.get(name, "")
-    if not value:
-        print(json.dumps([kind, name, "", False, "the variable is not set in this pod"]))
-    for part in filter(None, value.split(",")):
-        place = ""
+    places = endpoints(value, PORTS[kind])
+    if not places:
+        said = "it is not in a known form" if value else "the variable is not set in this pod"
+        print(json.dumps([kind, name, "", False, said]))
+    for host, port, tls in places:
+        place = ("[" + host + "]" if ":" in host else host) + ":" + str(port)
         try:
-            split = urllib.parse.urlsplit(part if "://" in part else "//" + part)
-            host, port = split.hostname or "", split.port or PORTS[kind]
-            place = host + ":" + str(port)
-            said = ask(kind, host, port, split.scheme in ("https", "rediss"))
+            said = ask(kind, host, port, tls)
         except ConnectionRefusedError:
             said = "!refuses connections: nothing listens there"
         except (TimeoutError, socket.timeout):
@@ -66,12 +70,13 @@ for entry in sys.argv[1:]:
             said = "!" + type(error).__name__
         print(json.dumps([kind, name, place, not said.startswith("!"), said.lstrip("!")]))
 """
-"""Knows only the standard library. Of a URL only host and port are ever printed."""
+)
+"""Knows only the standard library. Of a value only host and port are ever printed, and only of one in a known form."""
 
 
 BY_HAND = (
-    'import os, socket, urllib.parse as u; s = u.urlsplit(os.environ["DATABASE_URL"]); '
-    'socket.create_connection((s.hostname, s.port or 5432), 2); print("open")'
+    r'import os, re, socket; m = re.match(r"[a-z0-9+]+://[^@]*@([\w.-]+)(?::(\d+))?(?:[/?][^@]*)?$", os.environ["DATABASE_URL"]); '
+    'socket.create_connection((m[1], int(m[2] or 5432)), 2); print("open")'
 )
 """The same for the database alone, short enough to be typed."""
 
@@ -149,7 +154,7 @@ class TestInside(Action):
         answer = await run_inside(self.link, plan.params["pod"], plan.preconditions["container"], command, SECONDS)
         details = _told(answer.out)
         if not details:
-            said = clean(answer.err.strip().split("\n")[-1], 200)
+            said = clean(redact(answer.err.strip().split("\n")[-1]), 200)
             raise ActionProblem(f"the test said nothing (exit code {answer.code}): {said or 'no output'}")
         failed = [name for name, said in details.items() if said.startswith("FAILS")]
         sentence = (
@@ -230,5 +235,6 @@ def _told(out: str) -> dict[str, str]:
             kind, name, place, answers, said = json.loads(line)
         except (ValueError, TypeError):
             continue
-        found[clean(f"{kind} {place or name}", 128)] = clean(("" if answers else "FAILS: ") + str(said), 200)
+        named = clean(redact(f"{kind} {place or name}"), 128)
+        found[named] = clean(redact(("" if answers else "FAILS: ") + str(said)), 200)
     return found

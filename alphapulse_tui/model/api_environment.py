@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from alphapulse_tui.model.api import Variable
+from alphapulse_tui.model.endpoints import endpoints
 from alphapulse_tui.text import clean
 
 NAMES = {
@@ -33,7 +33,7 @@ class Place:
     tls: bool = False
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Address:
     variable: str
     origin: str
     places: tuple[Place, ...]
-    """Empty: the value could not be read."""
+    """Empty: the value could not be read, or is not in a known form."""
 
 
 def variables(container: Mapping[str, Any]) -> tuple[Variable, ...]:
@@ -76,23 +76,14 @@ def addresses(container: Mapping[str, Any], maps: Mapping[str, Mapping[str, str]
 
 
 def places(dependency: str, value: str) -> tuple[Place, ...]:
-    """Hosts and ports in a variable's value; logins, paths and parameters are left behind.
+    """Hosts and ports in a variable's value; logins, paths and parameters are left behind. None of a value in no known form.
 
     >>> [str(place) for place in places("redis", "10.0.0.1:7000,10.0.0.2")]
     ['10.0.0.1:7000', '10.0.0.2:6379']
     >>> [str(place) for place in places("database", "postgresql://u:p@db.example/prod")]
     ['db.example:5432']
     """
-    found = []
-    for part in filter(None, (one.strip() for one in value.split(","))):
-        try:
-            split = urlsplit(part if "://" in part else f"//{part}")
-            host, port = split.hostname or "", split.port or PORTS[dependency]
-        except ValueError:
-            continue
-        if host:
-            found.append(Place(clean(host, 253), port, split.scheme in ("https", "rediss")))
-    return tuple(found)
+    return tuple(Place(host, port, tls) for host, port, tls in endpoints(value, PORTS[dependency]))
 
 
 def _origin(variable: Mapping[str, Any]) -> str:

@@ -43,3 +43,13 @@ def test_what_is_no_address_is_left_out() -> None:
     database, vault = addresses(odd, {})
     assert database.places == () and vault.places[0].tls and str(vault.places[0]) == "vault.example:8200"
     assert addresses({}, {}) == ()
+
+
+def test_a_password_is_no_place_and_goes_nowhere() -> None:
+    """Neither into the words of the plan nor into the request that asks the pod (its arguments are made of the places)."""
+    for value in (
+        "host=db user=app password=s3,cret",
+        "postgresql://app:a,s3cret@db/x",
+        "postgresql://app:a/s3cret@db/x",
+    ):
+        assert "cret" not in repr(addresses({"env": [variable("DATABASE_URL", value)]}, {}))

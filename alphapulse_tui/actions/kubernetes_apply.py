@@ -21,11 +21,13 @@ from typing import Any
 import msgspec
 import yaml
 
+from alphapulse_tui.actions.api_budget import budget_of, verdict_on
 from alphapulse_tui.actions.contract import ActionProblem, Parameter
 from alphapulse_tui.actions.kubernetes_diff import differences
-from alphapulse_tui.actions.kubernetes_link import NotThere, Object
+from alphapulse_tui.actions.kubernetes_link import NotThere, Object, Operations
 from alphapulse_tui.actions.kubernetes_rollout import wanted
-from alphapulse_tui.actions.kubernetes_scale import autoscalers_of
+from alphapulse_tui.actions.kubernetes_scale import LARGEST as LARGEST_NUMBER
+from alphapulse_tui.actions.kubernetes_scale import autoscalers_of, own_procedure
 from alphapulse_tui.actions.kubernetes_workload import (
     KINDS,
     Change,
@@ -35,7 +37,7 @@ from alphapulse_tui.actions.kubernetes_workload import (
     owner_warnings,
     status_command,
 )
-from alphapulse_tui.model.plan import Plan
+from alphapulse_tui.model.plan import Plan, Risk
 from alphapulse_tui.text import clean
 
 LARGEST = 256 * 1024
@@ -43,6 +45,11 @@ LARGEST = 256 * 1024
 
 REVISION = "deployment.kubernetes.io/revision"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+APPLIED = "alphapulse.io/applied"
+"""Annotation of the workload with the id of the plan that made it what the file says."""
+
+CAUSE = "kubernetes.io/change-cause"
 
 FIXED = ("selector", "template", "serviceName", "volumeClaimTemplates")
 """Fields of a spec that cannot be changed, or are written whole."""
@@ -80,41 +87,92 @@ class Apply(WorkloadAction):
         there = {"spec": {"template": workload.template}}
         new = {"spec": {"template": manifest["spec"].get("template", workload.template)}}
         rolls = bool(differences(there, new))
-        revision = str((workload.raw["metadata"].get("annotations") or {}).get(REVISION, ""))
-        back = workload.kind == "Deployment" and bool(revision)
         shown = clean(str(file), 300)
+        old, number = wanted(workload.raw), _replicas(workload, operations)
+        stops = not number and bool(old)
+        over = verdict_on(await budget_of(self.profile, workload.name), number) if number > old else ("", "")
+        undo, undo_action, undo_params = _undo(workload, operations)
         return Change(
             title=f"apply {clean(file.name, 128)} to {workload.name}",
             sentence=f"Makes {workload.short} what {shown} says"
-            + (f", and replaces its {wanted(workload.raw)} pods if their template changes." if rolls else "."),
+            + (", with no pod left: it stops serving" if stops else "")
+            + (f", and replaces its {old} pods if their template changes." if rolls and not stops else "."),
             operations=operations,
             what=f"replace /spec/template and {len(operations) - 1} more fields by the file's (content {digest[:12]})",
             shell=_shell(workload, file),
             preconditions={"content": digest},
-            warnings=(*warnings, *owner_warnings(workload)),
-            undo=f"roll back to revision {revision}"
-            if back
-            else "none from here: apply the manifest that it had before",
-            undo_action="kubernetes.rollback" if back else "",
-            undo_params={"kind": workload.kind, "name": workload.name, "revision": revision} if back else {},
+            warnings=(*warnings, *((over[1],) if over[1] else ()), *owner_warnings(workload)),
+            undo=undo,
+            undo_action=undo_action,
+            undo_params=undo_params,
+            refusal=(own_procedure(workload) if number != old else "") or over[0],
+            risk=Risk.DESTRUCTIVE if stops else None,
         )
 
+    def stamped(self, operations: Operations, plan: Plan) -> list[Mapping[str, Any]]:
+        """With the id of this plan as an annotation of the workload: its template stays the file's."""
+        notes = next((one for one in operations if one["path"] == "/metadata/annotations"), None)
+        if notes is None:
+            at = f"/metadata/annotations/{APPLIED.replace('/', '~1')}"
+            return [*operations, {"op": "add", "path": at, "value": plan.id}]
+        return [
+            *(one for one in operations if one is not notes),
+            {**notes, "value": {**notes["value"], APPLIED: plan.id}},
+        ]
+
     def missing(self, workload: Workload, plan: Plan) -> str:
-        """A generation beyond the planned one is the proof that something was stored."""
+        """The plan's id among the annotations is the proof that this very change was stored; a newer generation may be anybody's."""
         gone = super().missing(workload, plan)
-        if gone or workload.generation > int(plan.preconditions["generation"]):
+        if gone or (workload.raw["metadata"].get("annotations") or {}).get(APPLIED) == plan.id:
             return gone
-        return f"{workload.short} has the generation that it had before: nothing of the file was stored, or nothing differed"
+        return f"{workload.short} does not carry this change's annotation: nothing of the file was stored, or somebody replaced it"
 
     async def _scaled(self, workload: Workload, manifest: Object) -> tuple[bool, tuple[str, ...]]:
         """Whether an autoscaler owns the number of replicas, which the file then leaves alone."""
         asked = manifest["spec"].get("replicas")
         if asked is None or asked == wanted(workload.raw):
             return False, ()
-        scaled, warnings = await autoscalers_of(self.link, workload, int(asked))
+        if isinstance(asked, bool) or not isinstance(asked, int) or not 0 <= asked <= LARGEST_NUMBER:
+            raise ActionProblem(f'"replicas" in the file must be a number from 0 to {LARGEST_NUMBER}')
+        scaled, warnings = await autoscalers_of(self.link, workload, asked)
         if scaled:
             return True, (f"the file's {asked} replicas are left out: an autoscaler sets them",)
         return False, (f"replicas go from {wanted(workload.raw)} to {asked}", *warnings)
+
+
+def _replicas(workload: Workload, operations: Operations) -> int:
+    """What the patch makes of the number of pods."""
+    return next((int(one["value"]) for one in operations if one["path"] == "/spec/replicas"), wanted(workload.raw))
+
+
+def _undo(workload: Workload, operations: Operations) -> tuple[str, str, dict[str, str]]:
+    """A roll back brings back the template and the change cause, nothing else: what else changes is listed with its old value."""
+    old: list[str] = []
+    for one in operations:
+        place = str(one["path"])
+        if place == "/spec/template":
+            continue
+        if place.startswith("/spec/"):
+            name = place.removeprefix("/spec/")
+            old.append(f"spec.{name} was {_short(workload.raw['spec'].get(name))}")
+            continue
+        single = place.removeprefix("/metadata/annotations/").replace("~1", "/").replace("~0", "~")
+        there = workload.raw["metadata"].get("annotations") or {}
+        names = [single] if place != single else list(one["value"])
+        old += [f"annotation {clean(name, 128)} was {_short(there.get(name))}" for name in names if name != CAUSE]
+    revision = str((workload.raw["metadata"].get("annotations") or {}).get(REVISION, ""))
+    back = workload.kind == "Deployment" and bool(revision)
+    if old:
+        template = f"roll back to revision {revision} for the template alone; " if back else ""
+        return clean(f"none from here: {template}{'; '.join(old)}", 1000), "", {}
+    if not back:
+        return "none from here: apply the manifest that it had before", "", {}
+    named = {"kind": workload.kind, "name": workload.name, "revision": revision}
+    return f"roll back to revision {revision}", "kubernetes.rollback", named
+
+
+def _short(value: object) -> str:
+    return "not set" if value is None else clean(json.dumps(value), 200)
 
 
 def _operations(workload: Workload, manifest: Object, *, leave_replicas: bool) -> list[Mapping[str, Any]]:
@@ -124,15 +182,20 @@ def _operations(workload: Workload, manifest: Object, *, leave_replicas: bool) -
         {"op": "replace", "path": "/spec/template", "value": spec.get("template", workload.template)}
     ]
     for name, value in spec.items():
-        if name in FIXED or (name == "replicas" and leave_replicas) or workload.raw["spec"].get(name) == value:
+        if (
+            name in FIXED
+            or (name == "replicas" and (leave_replicas or value is None))
+            or workload.raw["spec"].get(name) == value
+        ):
             continue
         operations.append({"op": "add", "path": f"/spec/{name}", "value": value})
+    there = workload.raw["metadata"].get("annotations") or {}
     notes = {
         str(key): str(value)
         for key, value in (metadata.get("annotations") or {}).items()
-        if key not in (LAST_APPLIED, REVISION)
+        if key not in (LAST_APPLIED, REVISION, APPLIED) and there.get(key) != str(value)
     }
-    if notes:
+    if notes or not there:
         operations += annotate(workload.raw, "", notes)
     return operations
 

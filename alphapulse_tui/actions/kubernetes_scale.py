@@ -189,11 +189,15 @@ def _shell(workload: Workload, old: int, new: int) -> str:
 
 
 def _refusal(workload: Workload, old: int, new: int) -> str:
-    if workload.kind == "StatefulSet":
-        reason = next((why for start, why in OWN_PROCEDURES.items() if workload.name.startswith(start)), "")
-        if reason:
-            return f"{workload.short} is not scaled from here: {reason}"
-    return f"{workload.short} is to have {old} replicas already" if old == new else ""
+    return own_procedure(workload) or (f"{workload.short} is to have {old} replicas already" if old == new else "")
+
+
+def own_procedure(workload: Workload) -> str:
+    """Why the number of its pods is not changed from here; empty when it may be."""
+    if workload.kind != "StatefulSet":
+        return ""
+    reason = next((why for start, why in OWN_PROCEDURES.items() if workload.name.startswith(start)), "")
+    return f"{workload.short} is not scaled from here: {reason}" if reason else ""
 
 
 def _means(old: int, new: int) -> str:

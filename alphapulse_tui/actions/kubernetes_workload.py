@@ -99,6 +99,8 @@ class Change:
     undo_action: str = ""
     undo_params: dict[str, str] = field(default_factory=dict)
     refusal: str = ""
+    risk: Risk | None = None
+    """Where it is another than the action's; a destructive change asks for the workload's name."""
 
 
 class WorkloadAction(Action):
@@ -212,6 +214,7 @@ def _plan(
     refusal: str,
 ) -> Plan:
     seconds = int(workload.raw["spec"].get("progressDeadlineSeconds") or 600)
+    risk = change.risk or action.risk
     return Plan(
         id=uuid.uuid4().hex,
         action=action.id,
@@ -219,7 +222,7 @@ def _plan(
         target=action.target,
         environment=action.profile.environment or action.profile.name,
         object=f"kubernetes/{workload.short}",
-        risk=action.risk,
+        risk=risk,
         sentence=change.sentence,
         call=f"PATCH {workload.path} (JSON patch): test uid and generation {workload.generation}, {change.what}",
         shell=change.shell,
@@ -237,6 +240,7 @@ def _plan(
         undo_action=change.undo_action,
         undo_params=change.undo_params,
         refusal=refusal,
+        confirm_word=workload.name if risk is Risk.DESTRUCTIVE else "",
         verify_seconds=float(min(seconds, 600) + 5),
         made_at=time.time(),
     )

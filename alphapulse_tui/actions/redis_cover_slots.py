@@ -22,6 +22,7 @@ from alphapulse_tui.model.redis_cluster import (
     answering,
     counting,
     lost_masters,
+    maybe_masters,
     name_of,
     owners,
     ranges,
@@ -155,6 +156,7 @@ def _refusal(nodes: Sequence[RedisNode], slots: Sequence[int]) -> str:
     ids = {node.node_id for node in answering(nodes)}
     owning = {member.node_id for node in counting(nodes) for member in node.view if member.slots}
     silent = [name_of(nodes, node_id) for node_id in sorted(owning - ids)]
+    silent += [node.name for node in maybe_masters(nodes) if node.name not in silent]
     if silent:
         return f"{', '.join(silent)} does not answer and may hold keys of these slots: bring it back first"
     return ""
@@ -189,7 +191,7 @@ def _warnings(nodes: Sequence[RedisNode], keepers: Sequence[Keeper], lost: LostM
     return (
         *(f"slots {ranges(keeper.slots)} are empty everywhere" for keeper in keepers if not keeper.keys),
         *(
-            [f"{', '.join(silent)} does not answer; it owns no slots, but is it a master that was replaced?"]
+            [f"{', '.join(silent)} does not answer; the others have it as a replica, so its master has its keys"]
             if silent
             else []
         ),

@@ -30,17 +30,18 @@ class Keeper:
 async def find_keepers(cluster: Cluster, nodes: Sequence[RedisNode], slots: Sequence[int]) -> list[Keeper]:
     """The master for each slot: the one that has its keys; an empty slot goes to the master with the fewest slots.
 
+    Every master is asked, for one that lost all its slots still has their keys; only empty slots go to nobody but one that owns some.
+
     Raises:
         ActionProblem: there is no living master, it cannot be asked, or two of them have keys of one slot.
     """
-    masters = [node for node in answering(nodes) if node.role == "master" and node.me is not None and node.me.slots]
-    if not masters:
+    masters = [node for node in answering(nodes) if node.role == "master"]
+    owning = [node for node in masters if node.me is not None and node.me.slots]
+    if not owning:
         raise ActionProblem("no master that owns slots answers: there is nobody to give them to")
     counts = {node.name: await _counts(cluster, node, slots) for node in masters}
     chosen: dict[str, list[int]] = {}
-    smallest = min(
-        masters, key=lambda node: sum(last - first + 1 for first, last in (node.me.slots if node.me else ()))
-    )
+    smallest = min(owning, key=lambda node: sum(last - first + 1 for first, last in (node.me.slots if node.me else ())))
     for slot in slots:
         holding = [node for node in masters if counts[node.name][slot]]
         if len(holding) > 1:

@@ -233,6 +233,35 @@ def unheard(nodes: Sequence[RedisNode]) -> list[ClusterMember]:
     )
 
 
+def maybe_masters(nodes: Sequence[RedisNode]) -> list[RedisNode]:
+    """Nodes that do not answer us and may be masters, whatever slots they are said to own: a master that lost its slots has its keys.
+
+    Only one that all views that count have as a replica is none. Found by its address; where another one is announced, it is none if
+    enough members of the views are silent, and all of them are replicas.
+    """
+    ids = {node.node_id for node in answering(nodes)}
+    lines: dict[str, list[ClusterMember]] = {}
+    for node in counting(nodes):
+        for member in node.view:
+            if member.node_id not in ids and "noaddr" not in member.flags:
+                lines.setdefault(member.node_id, []).append(member)
+    replicas = {node_id for node_id, seen in lines.items() if all("slave" in member.flags for member in seen)}
+    found, elsewhere = [], []
+    for node in nodes:
+        if not node.problem:
+            continue
+        known = {node_id for node_id, seen in lines.items() if any(one.address == node.address for one in seen)}
+        if not known:
+            elsewhere.append(node)
+        elif known - replicas:
+            found.append(node)
+        for node_id in known:
+            lines.pop(node_id)
+    if len(elsewhere) > len(lines) or set(lines) - replicas:
+        found += elsewhere
+    return found
+
+
 def leadership(nodes: Sequence[RedisNode]) -> str:
     """Where the masters stand: ``partition``, ``master-down``, ``no-majority``, ``master-lost``, ``unreachable`` or ``ok``.
 

@@ -14,6 +14,7 @@ from alphapulse_tui.model.redis_cluster import (
     ghosts,
     leadership,
     lost_masters,
+    maybe_masters,
     open_slots,
     uncovered,
     unheard,
@@ -115,6 +116,21 @@ def test_a_slot_of_nobody_and_a_silent_living_node():
         silent(NODES, 4)
     ) == "unreachable"
     assert unheard(flagged(silent(NODES, 4), 4, "fail", (0, 1, 2, 3, 5))) == []
+
+
+def test_a_silent_node_may_be_a_master_unless_all_have_it_as_a_replica():
+    assert maybe_masters(NODES) == [] and maybe_masters(silent(NODES, 4)) == []
+    slotless = member(WELL, range(6), 0, slots=()).nodes
+    assert [one.name for one in maybe_masters(silent(slotless, 0, 4))] == ["n0"]
+    torn = member(WELL, range(2), 4, flags=("master",)).nodes
+    assert [one.name for one in maybe_masters(silent(torn, 4))] == ["n4"], "one view has it as a master"
+    # Announced under another address than the profile's: as many silent replicas as silent nodes, or it may be anything.
+    elsewhere = tuple(replace(one, address="pod:6379") if one.problem else one for one in silent(NODES, 4))
+    assert maybe_masters(elsewhere) == []
+    elsewhere = tuple(replace(one, address="pod:6379") if one.problem else one for one in silent(slotless, 0))
+    assert [one.name for one in maybe_masters(elsewhere)] == ["n0"]
+    forgotten = (*NODES, RedisNode("n6", "h:6", problem="no answer"))
+    assert [one.name for one in maybe_masters(forgotten)] == ["n6"], "it is in nobody's view: who knows what it is"
 
 
 @pytest.mark.parametrize(

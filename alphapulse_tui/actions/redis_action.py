@@ -46,15 +46,19 @@ class RedisAction(Action):
             }
         )
 
-    @staticmethod
-    async def each(plan: Plan, work: Callable[[Victim], Awaitable[str]], what: str) -> Result:
+    async def each(
+        self, plan: Plan, work: Callable[[Victim], Awaitable[str]], what: str, since: int | None = None
+    ) -> Result:
         """Do ``work`` for one victim after the other; each says what became of it, and one that refuses does not stop the others.
 
-        ``what`` ends the sentence *2 of 3 ...*: ``nodes were set``.
+        ``what`` ends the sentence *2 of 3 ...*: ``nodes were set``. Refused only while no node has
+        taken any change ``since`` then (:attr:`Cluster.accepted`; without it since now).
         """
+        begun = self.cluster.accepted if since is None else since
         details: dict[str, str] = {}
         done = unknown = 0
         for victim in plan.victims:
+            taken = self.cluster.accepted
             try:
                 details[victim.key] = await work(victim)
                 done += 1
@@ -62,10 +66,12 @@ class RedisAction(Action):
                 details[victim.key] = str(silence)
                 unknown += 1
             except ActionProblem as problem:
-                details[victim.key] = f"left alone: {problem}"
+                how = "left half done" if self.cluster.accepted > taken else "left alone"
+                details[victim.key] = f"{how}: {problem}"
         total = len(plan.victims)
-        outcome = Outcome.DONE if done == total else Outcome.FAILED if done else Outcome.REFUSED
-        reasons = "; ".join(dict.fromkeys(text for text in details.values() if text.startswith("left alone")))
+        changed = done or self.cluster.accepted > begun
+        outcome = Outcome.DONE if done == total else Outcome.FAILED if changed else Outcome.REFUSED
+        reasons = "; ".join(dict.fromkeys(text for text in details.values() if text.startswith("left ")))
         sentence = f"{done} of {total} {what}{'; ' + reasons if reasons and not done else ''}"
         return Result(Outcome.UNKNOWN if unknown else outcome if total else Outcome.REFUSED, sentence, details)
 

@@ -99,6 +99,7 @@ class CoverSlots(RedisAction):
         if _digest(nodes) != plan.preconditions.get("slot map"):
             raise ActionProblem("the slots have other owners than when this was planned; nothing was sent: plan again")
         forgotten: dict[str, str] = {}
+        begun = self.cluster.accepted
         if plan.params.get("gone"):
             wanted = plan.params["gone"]
             lost = next((one for one in lost_masters(nodes) if wanted in (one.name, one.node_id)), None)
@@ -117,7 +118,7 @@ class CoverSlots(RedisAction):
             epoch = await link.send("CLUSTER", "BUMPEPOCH")
             return f"owns {len(slots)} more slots, epoch {clean(epoch, 40)}"
 
-        result = await self.each(plan, claim, "masters took their slots")
+        result = await self.each(plan, claim, "masters took their slots", begun)
         return Result(result.outcome, result.sentence, {**forgotten, **result.details})
 
     async def verify(self, plan: Plan) -> Verification:

@@ -113,11 +113,13 @@ async def forget_everywhere(cluster: Cluster, nodes: Sequence[RedisNode], gone: 
             return node.name, f"left alone: {problem}", "refused"
         return node.name, "has forgotten it", "done"
 
+    taken = cluster.accepted
     tellers = [node for node in answering(nodes) if any(_knows(node, node_id) for node_id in gone)]
     answers = await asyncio.gather(*(told(node) for node in tellers))
     outcomes = [outcome for _, _, outcome in answers]
     done = outcomes.count("done")
-    outcome = Outcome.DONE if done == len(answers) else Outcome.FAILED if done else Outcome.REFUSED
+    changed = done or cluster.accepted > taken  # Of two, one may be forgotten by a node that refuses the other.
+    outcome = Outcome.DONE if done == len(answers) else Outcome.FAILED if changed else Outcome.REFUSED
     if "unknown" in outcomes:
         outcome = Outcome.UNKNOWN
     return Result(

@@ -112,6 +112,8 @@ class Link:
         self.address = address
         self._target = target
         self._open: Connection | None = None
+        self.accepted = 0
+        """Changes that the node has taken."""
 
     @property
     def name(self) -> str:
@@ -184,6 +186,7 @@ class Link:
             raise
         if isinstance(answer, Exception):
             raise ActionProblem(told(self.name, answer, self._target.username)) from None
+        self.accepted += 1
         return answer
 
     async def state(self) -> RedisNode:
@@ -276,6 +279,11 @@ class Cluster:
                 f'there is no Redis node "{clean(name, 64)}"; there are {", ".join(sorted(self._links))}'
             )
         return found
+
+    @property
+    def accepted(self) -> int:
+        """Changes that the nodes have taken from us: once there is one, a refusal does not mean that nothing was changed."""
+        return sum(link.accepted for link in self._links.values())
 
     async def read(self) -> tuple[RedisNode, ...]:
         """Every node's own answer, all asked at the same moment; then the members that no profile names, by the address that others tell.

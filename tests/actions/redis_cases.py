@@ -1,4 +1,4 @@
-"""What the tests of the Redis actions share: a profile of a real cluster, waiting for it, and a relay that swallows one command's answer."""
+"""What the tests of the Redis actions share: a profile of a real cluster, waiting for it, and a relay that swallows or forges one answer."""
 
 from __future__ import annotations
 
@@ -80,8 +80,11 @@ async def proven(action: Action, plan: Plan, timeout: float = 20.0) -> Verificat
 
 
 @contextlib.asynccontextmanager
-async def swallowing(port: int, word: bytes) -> AsyncIterator[int]:
-    """A relay to ``port`` that passes everything on until ``word`` was sent; from then on no answer comes back."""
+async def swallowing(port: int, word: bytes, instead: bytes = b"") -> AsyncIterator[int]:
+    """A relay to ``port`` that passes everything on until ``word`` was sent; from then on no answer comes back.
+
+    With ``instead`` what has ``word`` in it is kept from the server, and that is the answer; all the rest goes on as before.
+    """
     writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -97,6 +100,9 @@ async def swallowing(port: int, word: bytes) -> AsyncIterator[int]:
         answers = asyncio.ensure_future(back())
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65536):
+                if instead and word in data:
+                    writer.write(instead)
+                    continue
                 silent = silent or word in data
                 far_writer.write(data)
         answers.cancel()

@@ -9,7 +9,8 @@ import pytest
 
 from alphapulse_tui.actions.contract import ActionProblem
 from alphapulse_tui.actions.redis_cover_slots import CoverSlots
-from alphapulse_tui.actions.redis_forget import Forget
+from alphapulse_tui.actions.redis_forget import Forget, forget_everywhere
+from alphapulse_tui.actions.redis_node import Cluster, Link
 from alphapulse_tui.actions.redis_open_slots import CloseSlots
 from alphapulse_tui.model.plan import Outcome, Risk, Verdict
 from alphapulse_tui.sources.redis_decode import members
@@ -24,6 +25,7 @@ from tests.actions.redis_cases import (
     swallowing,
     wait_well,
 )
+from tests.model.rules.test_redis import WELL
 from tests.sources.servers import RedisCluster, redis_cluster, stop
 from tests.waiting import until, wait_until
 
@@ -205,6 +207,75 @@ async def test_half_way_the_claim_is_made_and_no_answer_comes(cluster, monkeypat
     cluster.cli(cluster.ports[keeper], "cluster", "bumpepoch")
     assert "cluster_state:ok" in (await covered(cluster, keeper))
     await direct.close()
+
+
+REFUSED = b"-ERR not now\r\n"
+
+
+async def test_a_claim_that_is_taken_without_its_epoch_is_not_called_refused(cluster):
+    delete_slots(cluster, 100)
+    direct = CoverSlots(profile_of(cluster.ports))
+    chosen = (await direct.plan({})).victims[0].facts["node"]
+    await direct.close()
+    keeper = next(place for place in range(6) if name(place) == chosen)
+    async with swallowing(cluster.ports[keeper], b"BUMPEPOCH", REFUSED) as port:
+        action = CoverSlots(profile_of([port if place == keeper else own for place, own in enumerate(cluster.ports)]))
+        result = await action.execute(await action.plan({}))
+        assert result.outcome is Outcome.FAILED, "it is not true that nothing was sent"
+        assert result.details["slots 100"] == f"left half done: {chosen} refuses: not now"
+        await action.close()
+    cluster.cli(cluster.ports[keeper], "cluster", "bumpepoch")
+    await covered(cluster, keeper)
+
+
+async def test_a_move_that_only_one_side_closes_is_not_called_refused(cluster):
+    open_slot(cluster, 9)
+    async with swallowing(cluster.ports[0], b"STABLE", REFUSED) as port:
+        action = CloseSlots(profile_of([port, *cluster.ports[1:]]))
+        result = await action.execute(await action.plan({}))
+        assert result.outcome is Outcome.FAILED and "left half done" in result.details["slot 9"]
+        await action.close()
+    direct = CloseSlots(profile_of(cluster.ports))
+    await direct.execute(plan := await direct.plan({}))
+    await proven(direct, plan)
+    await direct.close()
+
+
+async def test_what_refuses_everywhere_is_refused(cluster):
+    open_slot(cluster, 9)
+    async with swallowing(cluster.ports[1], b"STABLE", REFUSED) as port:
+        action = CloseSlots(profile_of([cluster.ports[0], port, *cluster.ports[2:]]))
+        result = await action.execute(await action.plan({}))
+        assert result.outcome is Outcome.REFUSED and "left alone" in result.details["slot 9"]
+        await action.close()
+    direct = CloseSlots(profile_of(cluster.ports))
+    await direct.execute(plan := await direct.plan({}))
+    await proven(direct, plan)
+    await direct.close()
+
+
+class Forgetful(Link):
+    """Answers as recorded: the first change is taken, every later one refused."""
+
+    sent = 0
+
+    async def send(self, *words):
+        Forgetful.sent += 1
+        if Forgetful.sent > 1:
+            raise ActionProblem("refused: not now")
+        self.accepted += 1
+        return "OK"
+
+
+async def test_one_that_forgot_one_of_two_and_no_more_has_changed_something(monkeypatch):
+    made = Cluster(profile_of([1]))
+    link = Forgetful(made.link(name(0)).address, made.target)
+    monkeypatch.setattr(made, "link", lambda _: link)
+    monkeypatch.setitem(made._links, name(0), link)
+    monkeypatch.setattr(Forgetful, "sent", 0)
+    result = await forget_everywhere(made, WELL.nodes[:1], ["id4", "id5"])
+    assert result.outcome is Outcome.FAILED
+    assert (await forget_everywhere(made, WELL.nodes[:1], ["id4", "id5"])).outcome is Outcome.REFUSED
 
 
 async def covered(cluster: RedisCluster, place: int) -> str:

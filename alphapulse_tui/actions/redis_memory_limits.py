@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alphapulse_tui.actions.contract import ActionProblem
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.model.quantities import quantity
 from alphapulse_tui.model.redis import RedisNode
 from alphapulse_tui.model.words import size
+
+if TYPE_CHECKING:
+    from alphapulse_tui.actions.kubernetes_link import WriteLink
 
 ASK_SECONDS = 3.0
 """For all pods together; without an answer the plan says that the limits are not known."""
@@ -37,7 +40,7 @@ class Limit:
 
 
 async def limits(profile: Profile, nodes: Sequence[RedisNode]) -> dict[str, Limit]:
-    """The limit of each node whose pod bears its name; empty where there is no Kubernetes, or it does not tell."""
+    """The limit of each node whose pod bears its name; without those that Kubernetes does not tell of, all where there is none."""
     if profile.kubernetes is None:
         return {}
     from alphapulse_tui.actions.kubernetes_link import WriteLink
@@ -45,13 +48,20 @@ async def limits(profile: Profile, nodes: Sequence[RedisNode]) -> dict[str, Limi
     link = WriteLink(profile)
     try:
         async with asyncio.timeout(ASK_SECONDS):
-            path = f"/api/v1/namespaces/{link.namespace}/pods"
-            pods = await asyncio.gather(*(link.read(f"{path}/{node.name}", "pods [get]") for node in nodes))
-    except (ActionProblem, TimeoutError):
+            found = await asyncio.gather(*(_limit(link, node.name) for node in nodes))
+    except TimeoutError:
         return {}
     finally:
         await link.close()
-    return {node.name: limit_of(pod) for node, pod in zip(nodes, pods, strict=True)}
+    return {node.name: limit for node, limit in zip(nodes, found, strict=True) if limit is not None}
+
+
+async def _limit(link: WriteLink, name: str) -> Limit | None:
+    """The limit of one pod; none where there is no such pod, or it may not be read."""
+    try:
+        return limit_of(await link.read(f"/api/v1/namespaces/{link.namespace}/pods/{name}", "pods [get]"))
+    except ActionProblem:
+        return None
 
 
 def limit_of(pod: dict[str, Any]) -> Limit:

@@ -187,6 +187,7 @@ class _Setting(RedisAction):
             now = await self._read(name)
             if now != old:
                 raise ActionProblem(f"{name} has {self.shown(now)} by now: somebody else changed it")
+            await self.still_harmless(victim)
             link = self.cluster.link(name)
             await link.send("CONFIG", "SET", self.setting, new)
             said = f"{self.shown(old)} -> {self.shown(new)}"
@@ -199,6 +200,13 @@ class _Setting(RedisAction):
             return f"{said}, and written to its configuration file"
 
         return await self.each(plan, change, "nodes were set")
+
+    async def still_harmless(self, victim: Victim) -> None:
+        """Look at the node once more, right before the change.
+
+        Raises:
+            ActionProblem: the change would do there what was not shown.
+        """
 
     async def verify(self, plan: Plan) -> Verification:
         """What every node says now."""
@@ -299,11 +307,24 @@ class SetMaxmemory(_Setting):
                     f"{name} uses {size(node.used_memory)}: about {share:.0%} of it, {int(node.keys * share)} keys, are evicted at once, "
                     "and it answers nobody meanwhile"
                 )
-        if not known:
+        unknown = [name for name in changes if name not in known]
+        if unknown:
+            whose = f" ({', '.join(unknown)})" if known else ""
             found.warnings.append(
-                "the containers' memory limits are not known here: a limit that is too high gets a pod killed"
+                f"the containers' memory limits are not known here{whose}: a limit that is too high gets a pod killed"
             )
         return found
+
+    async def still_harmless(self, victim: Victim) -> None:
+        """Not where the used memory has outgrown the new limit since."""
+        now = await self.cluster.link(victim.key).state()
+        new, used = int(victim.facts["new"]), int(victim.facts["used"])
+        if now.problem:
+            raise ActionProblem(now.problem)
+        if used <= new < now.used_memory:
+            raise ActionProblem(
+                f"{victim.key} uses {size(now.used_memory)} by now, more than {size(new)}: it would evict or refuse writes; plan again"
+            )
 
 
 def _evicts(node: RedisNode) -> bool:

@@ -22,7 +22,7 @@ from alphapulse_tui.executor.ledger import KINDS, Ledger
 from alphapulse_tui.executor.protocol import PLAN_SECONDS, ExecutorProblem, Progress, Stage
 from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.incident.journal import Journal, JournalUnavailable
-from alphapulse_tui.model.plan import Outcome, Plan, Result, Verdict, Verification, Victim
+from alphapulse_tui.model.plan import Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.text import clean
 
 FIRST_PAUSE = 0.25
@@ -31,6 +31,9 @@ LONGEST_PAUSE = 2.0
 
 WRITE_AGAIN_SECONDS = (0.5, 2.0, 5.0)
 """Pauses before an outcome that could not be journaled is tried again; an intent never is: then nothing is sent."""
+
+RISKS = list(Risk)
+"""The mildest first: a plan that has become worse than what was confirmed is not run."""
 
 
 @dataclass(slots=True)
@@ -247,6 +250,10 @@ def surviving(confirmed: Plan, now: Plan) -> tuple[tuple[Victim, ...], list[str]
         )
     if now.refusal:
         raise ExecutorProblem(f"no longer possible: {now.refusal}")
+    if RISKS.index(now.risk) > RISKS.index(confirmed.risk):
+        raise ExecutorProblem(
+            f"it was {confirmed.risk.value} when it was confirmed and is {now.risk.value} now: plan again and see what it would do"
+        )
     names = sorted({*confirmed.preconditions, *now.preconditions})
     for name in names:
         was, became = confirmed.preconditions.get(name, "none"), now.preconditions.get(name, "none")

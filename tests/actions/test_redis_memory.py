@@ -5,14 +5,17 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from alphapulse_tui.actions.contract import ActionProblem
-from alphapulse_tui.actions.redis_memory_limits import Limit, limit_of
+from alphapulse_tui.actions.redis_memory_limits import Limit, limit_of, limits
 from alphapulse_tui.actions.redis_settings import SetMaxmemory, SetPolicy
 from alphapulse_tui.actions.redis_unlink import Unlink
+from alphapulse_tui.config.settings import KubernetesTarget
 from alphapulse_tui.model.plan import Outcome, Risk, Verdict
 from tests.actions.redis_cases import masters, name, profile_of, swallowing, wait_well
+from tests.model.rules.test_redis import WELL
 from tests.sources.servers import RedisCluster, redis_cluster
 from tests.waiting import wait_until
 
@@ -84,6 +87,41 @@ async def test_a_limit_that_would_evict_or_refuse_wants_the_name_typed(cluster):
     await action.close()
 
 
+async def test_a_node_that_outgrew_the_limit_since_is_left_alone(cluster):
+    action = SetMaxmemory(profile_of(cluster.ports))
+    plan = await action.plan({"bytes": "24mb"})
+    assert plan.risk is Risk.DISRUPTIVE
+    place = give(cluster, "big", "set", "x")
+    cluster.cli(cluster.ports[place], "config", "set", "maxmemory", "64mb")
+    assert cluster.cli(cluster.ports[place], "setrange", "big", str(30 * MB), "x").isdecimal()
+    cluster.cli(cluster.ports[place], "config", "set", "maxmemory", "32mb")
+    result = await action.execute(plan)
+    assert result.outcome is Outcome.FAILED
+    assert f"{name(place)} uses" in result.details[name(place)] and "plan again" in result.details[name(place)]
+    assert setting(cluster, "maxmemory")[place] == str(32 * MB)
+    await action.close()
+
+
+async def test_the_limits_of_the_pods_that_tell_are_known(monkeypatch):
+    class Recorded:
+        namespace = "alphapulse"
+
+        def __init__(self, profile):
+            pass
+
+        async def read(self, path, grant):
+            if path.endswith("n1"):
+                raise ActionProblem("there is no pod n1")
+            return {"spec": {"containers": [container("redis", "1Gi")]}}
+
+        async def close(self):
+            pass
+
+    monkeypatch.setattr("alphapulse_tui.actions.kubernetes_link.WriteLink", Recorded)
+    profile = msgspec.structs.replace(profile_of([1]), kubernetes=KubernetesTarget())
+    assert await limits(profile, WELL.nodes[:3]) == {"n0": Limit(1024 * MB), "n2": Limit(1024 * MB)}
+
+
 async def test_too_much_is_refused(cluster, monkeypatch):
     action = SetMaxmemory(profile_of(cluster.ports))
     assert (
@@ -93,10 +131,10 @@ async def test_too_much_is_refused(cluster, monkeypatch):
     with pytest.raises(ActionProblem, match="must be a size like 2gb"):
         await action.plan({"bytes": "much"})
 
-    async def limits(profile, nodes):
+    async def known(profile, nodes):
         return {node.name: Limit(64 * MB) for node in nodes}
 
-    monkeypatch.setattr("alphapulse_tui.actions.redis_settings.limits", limits)
+    monkeypatch.setattr("alphapulse_tui.actions.redis_settings.limits", known)
     assert "its container's limit is 64.0 MiB" in (await action.plan({"bytes": "50mb"})).refusal
     assert (await action.plan({"bytes": "48mb"})).refusal == ""
     await action.close()

@@ -14,7 +14,7 @@ from alphapulse_tui.executor.core import Executor
 from alphapulse_tui.executor.protocol import ExecutorProblem, Resolution, Stage
 from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.incident.journal import Journal, JournalUnavailable
-from alphapulse_tui.model.plan import Outcome, Result, Verdict
+from alphapulse_tui.model.plan import Outcome, Result, Risk, Verdict
 from tests.executor import trial
 from tests.executor.conftest import Target, run, settled
 from tests.waiting import until
@@ -80,6 +80,33 @@ async def test_read_only_refuses_but_plans_and_looks(profile: Profile, journal: 
     steps = await run(executor, await executor.plan("test.look", {}))
     assert steps[-1].result == Result(Outcome.DONE, "looked", {"value": "1"})
     assert (await target.state())["sends"] == 0 and kinds(journal) == []
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "now", "stands"),
+    [
+        (Risk.SAFE, Risk.SAFE, True),
+        (Risk.SAFE, Risk.DISRUPTIVE, False),
+        (Risk.DISRUPTIVE, Risk.DESTRUCTIVE, False),
+        (Risk.DESTRUCTIVE, Risk.SAFE, True),
+    ],
+)
+async def test_a_plan_that_became_riskier_is_not_what_was_confirmed(
+    profile: Profile, journal: Journal, target: Target, confirmed: Risk, now: Risk, stands: bool
+) -> None:
+    class Moody(trial.Trial):
+        risk = confirmed
+
+    executor = Executor(profile, journal, registry=lambda _, mine: Moody(mine))
+    plan = await executor.plan("test.set", {"value": "7"})
+    Moody.risk = now
+    steps = await run(executor, plan)
+    if stands:
+        assert steps[-1].stage is Stage.VERIFIED
+        return
+    said = f"it was {confirmed.value} when it was confirmed and is {now.value} now"
+    assert steps[-1].result is not None and steps[-1].result.outcome is Outcome.REFUSED
+    assert said in steps[-1].result.sentence and (await target.state())["sends"] == 0
 
 
 async def test_production_must_be_armed_and_disarms_itself_after_an_hour(profile: Profile, journal: Journal) -> None:

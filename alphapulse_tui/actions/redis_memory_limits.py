@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 ASK_SECONDS = 3.0
 """For all pods together; without an answer the plan says that the limits are not known."""
 
+SHARE_OF_LIMIT = 0.75
+"""Of the container's limit: a fork for a snapshot and the replicas' buffers need the rest (facts 2.2.2)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -73,3 +76,17 @@ def limit_of(pod: dict[str, Any]) -> Limit:
     )
     text = str(((chosen.get("resources") or {}).get("limits") or {}).get("memory") or "")
     return Limit(int(quantity(text) or 0))
+
+
+def too_much(node: RedisNode, value: int, limit: Limit | None) -> str:
+    """Why the node may not be given that limit; empty when it may."""
+    if value == 0:
+        return f"0 takes the limit away: {node.name} would grow until the kernel kills it"
+    room = limit.room(node) if limit is not None else node.system_memory
+    if not room or value <= SHARE_OF_LIMIT * room:
+        return ""
+    where = limit.words(node) if limit is not None else f"the machine has {size(node.system_memory)}"
+    return (
+        f"{size(value)} is more than {SHARE_OF_LIMIT:.0%} of what {node.name} may use ({where}): a snapshot's fork and buffers "
+        "need the rest, or the pod is killed. Raise the container's limit first, or ask for less"
+    )

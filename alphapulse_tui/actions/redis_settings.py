@@ -10,11 +10,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from alphapulse_tui.actions.contract import ActionProblem, Parameter, SentWithoutAnswer
 from alphapulse_tui.actions.redis_action import RedisAction
-from alphapulse_tui.actions.redis_memory_limits import limits
+from alphapulse_tui.actions.redis_memory_limits import limits, too_much
 from alphapulse_tui.actions.redis_shell import cli
 from alphapulse_tui.model.bytesize import bytes_of
 from alphapulse_tui.model.plan import Check, Plan, Result, Risk, Verdict, Verification, Victim
@@ -34,9 +34,6 @@ POLICIES = (
 )
 """``maxmemory-policy``; the first is the runbook's."""
 
-SHARE_OF_LIMIT = 0.75
-"""Of the container's limit: a fork for a snapshot and the replicas' buffers need the rest (facts 2.2.2)."""
-
 _PERSIST = Parameter("persist", "write it into the node's configuration file too", default="yes", choices=("yes", "no"))
 _VALUES = Parameter("values", "a value for each node instead: node=value, joined by commas")
 
@@ -48,6 +45,8 @@ class _Judged:
     refusal: str = ""
     destructive: bool = False
     warnings: list[str] = field(default_factory=list)
+    no_way_back: str = ""
+    """Why the old values could not be set again; empty when they could."""
 
 
 class _Setting(RedisAction):
@@ -124,16 +123,22 @@ class _Setting(RedisAction):
                 *(f"{problem}: not changed; it would come back with its old value" for problem in problems),
                 *_lasting(changes, persist=persist),
             ),
-            undo="set the old values back, node by node",
-            undo_action=self.id if changes else "",
-            undo_params={"values": ",".join(f"{name}={old}" for name, (_, old, _) in changes.items())}
-            if changes
-            else {},
+            **self._way_back(changes, judged, persist=persist),
             refusal=refusal,
             confirm_word="redis" if judged.destructive else "",
             deadline=10.0 + 5.0 * len(changes),
             verify_seconds=15.0,
         )
+
+    def _way_back(
+        self, changes: Mapping[str, tuple[RedisNode, str, str]], judged: _Judged, *, persist: bool
+    ) -> dict[str, Any]:
+        """The plan's fields of going back: written into the files again only if this is."""
+        if judged.no_way_back:
+            return {"undo": f"none from here: {judged.no_way_back}"}
+        values = ",".join(f"{name}={old}" for name, (_, old, _) in changes.items())
+        there = {"undo_action": self.id, "undo_params": {"values": values, "persist": "yes" if persist else "no"}}
+        return {"undo": "set the old values back, node by node"} | (there if changes else {})
 
     def _nothing(self, nodes: Sequence[RedisNode], problems: Sequence[str], wanted: Mapping[str, str]) -> str:
         if problems:
@@ -284,17 +289,11 @@ class SetMaxmemory(_Setting):
         """Against the container's limit and what is used: too much kills the pod, too little evicts at once or refuses writes."""
         found = _Judged()
         known = await limits(self.profile, [node for node, _, _ in changes.values()])
-        for name, (node, _, new) in changes.items():
+        for name, (node, old, new) in changes.items():
             value, limit = int(new), known.get(name)
-            room = limit.room(node) if limit is not None else node.system_memory
-            where = limit.words(node) if limit is not None else f"the machine has {size(node.system_memory)}"
-            if value == 0:
-                found.refusal = found.refusal or f"0 takes the limit away: {name} would grow until the kernel kills it"
-            elif room and value > SHARE_OF_LIMIT * room:
-                found.refusal = found.refusal or (
-                    f"{size(value)} is more than {SHARE_OF_LIMIT:.0%} of what {name} may use ({where}): a snapshot's fork and buffers "
-                    "need the rest, or the pod is killed. Raise the container's limit first, or ask for less"
-                )
+            found.refusal = found.refusal or too_much(node, value, limit)
+            if old.isdecimal():
+                found.no_way_back = found.no_way_back or too_much(node, int(old), limit)
             if value and value < node.used_memory and not _evicts(node):
                 found.destructive = True
                 found.warnings.append(
@@ -353,6 +352,10 @@ class SetPolicy(_Setting):
     async def judged(self, changes: Mapping[str, tuple[RedisNode, str, str]]) -> _Judged:
         """Whether something that is no cache would go, or nothing could."""
         found = _Judged()
+        odd = {old for _, old, _ in changes.values()} - set(POLICIES)
+        if odd:
+            found.no_way_back = f"{', '.join(sorted(odd))} is no policy that can be set from here"
+        self._near_the_limit(found, changes)
         masters = [(node, new) for node, _, new in changes.values() if node.role == "master"]
         keys = sum(node.keys for node, _ in masters)
         lasting = keys - sum(node.expiring_keys for node, _ in masters)
@@ -369,3 +372,20 @@ class SetPolicy(_Setting):
         if "noeviction" in news:
             found.warnings.append("when memory is full every write is refused (OOM); reads go on")
         return found
+
+    def _near_the_limit(self, found: _Judged, changes: Mapping[str, tuple[RedisNode, str, str]]) -> None:
+        """A full master does at once what the policy says: it evicts, or refuses (``redis_memory_warning``, runbook 2.2)."""
+        for name, (node, _, new) in changes.items():
+            percent = node.memory_percent
+            if node.role != "master" or percent is None or percent < self.profile.thresholds.redis_memory_warning:
+                continue
+            lasting = node.keys - node.expiring_keys
+            if not new.startswith("allkeys-"):
+                goes = f"keys with a TTL go, {node.expiring_keys} of {node.keys}, then" if new != "noeviction" else ""
+                what = f"{goes} every write is refused".strip()
+            elif lasting > 0:
+                what = f"its {lasting} keys without a TTL may go at once"
+            else:
+                continue
+            found.destructive = True
+            found.warnings.append(f"{name} has used {percent:.0f} % of its limit: under {new} {what}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -168,6 +169,51 @@ async def test_a_policy_says_what_it_may_take(cluster):
     assert any("every write is refused" in w for w in (await action.plan({"policy": "noeviction"})).warnings)
     with pytest.raises(ActionProblem, match='no policy "lru"; there are allkeys-lru'):
         await action.plan({"policy": "lru"})
+    await action.close()
+
+
+@pytest.mark.parametrize(
+    ("used", "expiring", "policy", "words"),
+    [
+        (790, 0, "allkeys-lru", ""),
+        (900, 10, "allkeys-lru", ""),
+        (
+            900,
+            4,
+            "allkeys-lru",
+            "n0 has used 90 % of its limit: under allkeys-lru its 6 keys without a TTL may go at once",
+        ),
+        (900, 4, "volatile-ttl", "keys with a TTL go, 4 of 10, then every write is refused"),
+        (900, 4, "noeviction", "under noeviction every write is refused"),
+        (790, 4, "noeviction", ""),
+    ],
+)
+async def test_a_policy_on_a_full_master_wants_the_name_typed(used, expiring, policy, words):
+    node = replace(WELL.nodes[0], used_memory=used, keys=10, expiring_keys=expiring)
+    found = await SetPolicy(profile_of([1])).judged({"n0": (node, "allkeys-lfu", policy)})
+    assert found.destructive is bool(words) and words in " ".join(found.warnings)
+
+
+@pytest.mark.parametrize("old", ["0", str(2000 * MB)])
+async def test_a_way_back_that_would_be_refused_is_not_offered(cluster, monkeypatch, old):
+    async def known(profile, nodes):
+        return {node.name: Limit(1024 * MB) for node in nodes}
+
+    monkeypatch.setattr("alphapulse_tui.actions.redis_settings.limits", known)
+    cluster.cli(cluster.ports[1], "config", "set", "maxmemory", old)
+    action = SetMaxmemory(profile_of(cluster.ports))
+    plan = await action.plan({"bytes": "48mb"})
+    assert (plan.refusal, plan.undo_action, plan.undo_params) == ("", "", {})
+    assert plan.undo.startswith("none from here: ") and name(1) in plan.undo
+    await action.close()
+
+
+async def test_going_back_writes_files_only_where_the_change_did(cluster):
+    action = SetPolicy(profile_of(cluster.ports))
+    assert (await action.plan({})).undo_params["persist"] == "yes"
+    plan = await action.plan({"persist": "no"})
+    assert plan.undo_params["persist"] == "no"
+    assert "REWRITE" not in (await action.plan({**plan.undo_params, "values": f"{name(0)}=allkeys-lfu"})).call
     await action.close()
 
 

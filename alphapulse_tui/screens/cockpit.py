@@ -201,7 +201,7 @@ class Cockpit(CockpitScreen):
     def action_panel(self, number: int) -> None:
         """Focus a panel by its number."""
         targets = (*BOARD_TARGETS, "incident")
-        self.query_one(f"#panel-{targets[number - 1]}", Panel).focus()
+        self.set_focus(self.query_one(f"#panel-{targets[number - 1]}", Panel))  # At once: Enter may be typed already.
 
     @property
     def focused_panel(self) -> Panel:

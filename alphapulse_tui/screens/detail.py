@@ -114,7 +114,7 @@ class DetailScreen(ListScreen):
         table = self.list
         table.add_class("-shown")
         table.filter(self.query_one(Input).value)
-        table.focus()
+        self.set_focus(table)
         self._draw()
 
     def _changed(self, reading: Reading[Any], before: Reading[Any] | None) -> None:  # noqa: ARG002 - a Listener's signature

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 
 from alphapulse_tui.app import Cockpit
 from alphapulse_tui.config.settings import Profile
@@ -220,6 +221,17 @@ async def test_the_palette_opens_and_q_quits() -> None:
         await pilot.press("q")
         await pilot.pause()
     assert app.return_code == 0 and not app.is_running
+
+
+async def test_keys_typed_at_one_go_open_the_panel_that_the_digit_names() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(120, 40)) as pilot:
+        post(app, "vault", snapshots()["vault"])
+        for letter in ("5", "enter"):
+            app.post_message(Key(letter, letter if len(letter) == 1 else None))
+        await until(lambda: type(app.screen).__name__ == "DetailScreen", 10, "a detail screen")
+        await pilot.pause()
+        assert "Vault" in text_of(app).split("\n")[1]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from alphapulse_tui.actions.contract import ActionProblem
 from alphapulse_tui.actions.registry import make_action
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.runbook.checks import CHECKS, CheckResult, Scene
+from alphapulse_tui.runbook.checks.look import look
 from alphapulse_tui.runbook.load import fill
 from alphapulse_tui.runbook.schema import ActionStep, BranchStep, CheckStep, Procedure, Step, WaitStep
 
@@ -38,7 +39,7 @@ async def _walk(profile: Profile, step: Step, scene: Scene) -> dict[str, Any]:
     values = {name: value for name, value in scene.params.items() if value}
     command = {"command": fill(step.command, values)}
     if isinstance(step, CheckStep | WaitStep | BranchStep):
-        return {**_judged(CHECKS[step.check](scene)), **command}
+        return {**_judged(look(CHECKS[step.check], scene)), **command}
     return {"verdict": "by hand", "sentence": step.why, "evidence": [], **command}
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.runbook.checks import CHECKS, CheckResult, Passed, Scene
+from alphapulse_tui.runbook.checks.look import look
 from alphapulse_tui.runbook.load import fill
 from alphapulse_tui.runbook.schema import ActionStep, BranchStep, CheckStep, Parameter, Procedure, Step, WaitStep
 
@@ -153,7 +154,7 @@ class Engine:
     def look(self, step: Step) -> CheckResult | None:
         """What the step's check says now, without recording it; none for a step without a check."""
         name = step.check if isinstance(step, CheckStep | WaitStep | BranchStep) else getattr(step, "until", "")
-        return CHECKS[name](self.scene()) if name else None
+        return look(CHECKS[name], self.scene()) if name else None
 
     def scene(self) -> Scene:
         """The moment, with this run's parameters."""
@@ -212,7 +213,7 @@ class Engine:
 
     async def run_check(self, step: CheckStep) -> CheckResult:
         """Judge and record. A diagnosis is done once it has looked; a proof must hold; what could not be read fails both."""
-        result = CHECKS[step.check](self.scene())
+        result = look(CHECKS[step.check], self.scene())
         failed = result.passed is Passed.UNKNOWN or (step.proof and result.passed is Passed.NO)
         state = StepState.FAILED if failed else StepState.PASSED
         await self.settle(step, state, result.sentence, evidence=[list(row) for row in result.rows])
@@ -222,7 +223,7 @@ class Engine:
         """An action came back. One that is repeated until a check holds stays under way; see :meth:`watch_action`."""
         if not verified:
             return
-        if step.until and CHECKS[step.until](self.scene()).passed is not Passed.YES:
+        if step.until and look(CHECKS[step.until], self.scene()).passed is not Passed.YES:
             await self.settle(step, StepState.RUNNING, "done once and verified; again until it is enough")
         else:
             await self.settle(step, StepState.PASSED, "done and verified")
@@ -231,7 +232,7 @@ class Engine:
         """Whether a repeated action has become enough: its check holds now, which settles the step."""
         if not step.until or self.step_record(step).state is not StepState.RUNNING:
             return False
-        result = CHECKS[step.until](self.scene())
+        result = look(CHECKS[step.until], self.scene())
         if result.passed is not Passed.YES:
             return False
         await self.settle(step, StepState.PASSED, result.sentence)
@@ -240,7 +241,7 @@ class Engine:
     def wait_progress(self, step: WaitStep) -> tuple[StepState, float, CheckResult]:
         """Look once: the state so far, seconds that the check has held, and its result. Call it again until it is not running."""
         scene = self.scene()
-        result = CHECKS[step.check](scene)
+        result = look(CHECKS[step.check], scene)
         began = self._waiting_since.setdefault(step.id, scene.now)
         if result.passed is Passed.YES:
             held = scene.now - self._held_since.setdefault(step.id, scene.now)

@@ -32,9 +32,12 @@ class Scene:
     thresholds: Thresholds
     params: Mapping[str, str] = field(default_factory=dict)
     """The procedure's parameters."""
+    seen: set[str] = field(default_factory=set)
+    """Readings that were asked for."""
 
     def snapshot(self, target: str) -> Any | None:
         """The target's snapshot if its numbers may be trusted now, else none."""
+        self.seen.add(target)
         reading = self.readings.get(target)
         return reading.snapshot if reading is not None and reading.trusted(self.now) else None
 

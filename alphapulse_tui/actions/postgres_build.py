@@ -43,7 +43,7 @@ class Build:
             ActionProblem: refused at once, or it failed within the moment that it is watched.
             SentWithoutAnswer: the connection broke meanwhile.
         """
-        opened = await self._connection.connect({"statement_timeout": "0", "lock_timeout": "0"})
+        opened = await self._connection.connect({"statement_timeout": "0", "lock_timeout": "0"}, endless=True)
         self._running = asyncio.create_task(self._run(opened, become, statements), name="index build")
         done, _ = await asyncio.wait({self._running}, timeout=WATCHED_SECONDS)
         if done:
@@ -54,9 +54,9 @@ class Build:
         name = self._connection.name
         try:
             if become:
-                await opened.execute(f"SET ROLE {become}", timeout=None)
+                await opened.execute(f"SET ROLE {become}")
             for one in statements:
-                await opened.execute(f"{one} {self._mark}", timeout=None)
+                await opened.execute(f"{one} {self._mark}")
         except asyncpg.PostgresConnectionError as error:
             self.problem = told(name, error)
             raise SentWithoutAnswer(self.problem) from None

@@ -46,7 +46,7 @@ CUT = (
     asyncpg.CrashShutdownError,
     ConnectionError,
 )
-"""The server ended the connection, at once and not after a silence: a read may be tried again on a new one."""
+"""The server ended the connection, at once and not after a silence: a read may be tried again on a new one; what was sent may have run."""
 
 
 class Connection:
@@ -95,8 +95,10 @@ class Connection:
             self._open = await self.connect()
         return self._open
 
-    async def connect(self, settings: Mapping[str, str] | None = None) -> asyncpg.Connection:
+    async def connect(self, settings: Mapping[str, str] | None = None, *, endless: bool = False) -> asyncpg.Connection:
         """A connection beside the kept one, which the caller closes; ``settings`` go over ours.
+
+        ``endless``: no statement of it is cut by us. The client takes ``timeout=None`` for the connection's own time-out, not for none.
 
         Raises:
             ActionProblem: it cannot be opened; nothing was sent.
@@ -107,7 +109,7 @@ class Connection:
                 **self._login(server),
                 server_settings={**SERVER_SETTINGS, **(settings or {})},
                 timeout=CONNECT_SECONDS,
-                command_timeout=COMMAND_SECONDS,
+                command_timeout=None if endless else COMMAND_SECONDS,
                 statement_cache_size=0,  # a pooler in transaction mode loses prepared statements (facts 10.2)
             )
         except (asyncpg.PostgresError, *BROKEN) as error:

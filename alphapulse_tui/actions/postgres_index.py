@@ -148,8 +148,9 @@ class CreateIndex(_Build):
 
     async def verify(self, plan: Plan) -> Verification:
         """Valid and ready, or how far it has come, or what was left."""
-        row, name = await self.index_of(plan), plan.params["name"]
+        # Who is at work is asked first: a build that ends between the two questions is then seen with its index.
         at_work = await self.running(plan)
+        row, name = await self.index_of(plan), plan.params["name"]
         state = "not there" if row is None else "valid" if row["valid"] else "INVALID"
         reading = {"index": f"{name}: {state}", "scans of it": str(row["scans"]) if row else "0"}
         if row is not None and row["valid"] and not at_work:
@@ -189,6 +190,8 @@ class DropIndex(_Build):
         as_owner = f" as {clean(row['owner'])}" if become else ""
         sql, server = f"DROP INDEX CONCURRENTLY {row['quoted']}", self.on().server()
         state = "valid" if row["valid"] else "invalid"
+        # The undo is CreateIndex: only where that writes the very same definition (another method, INCLUDE or order is another index).
+        again = bool(row["valid"] and row["same_again"] and NAME.fullmatch(name))
         return self.made(
             {**params, "schema": schema or "public", "name": name},
             title=f"drop index {clean(name, 63)}",
@@ -204,22 +207,20 @@ class DropIndex(_Build):
             checks=(Check("gone", f"pg_index does not have {clean(name, 63)} any more"),),
             warnings=("queries that use it read the whole table from then on" if row["valid"] else "",),
             undo=f"create it again: {clean(row['definition'], 300)}",
-            undo_action="pg.create-index" if row["valid"] and row["plain"] and not row["unique"] else "",
-            undo_params={"table": f"{schema or 'public'}.{row['table']}", "columns": row["columns"] or "", "name": name}
-            if row["valid"] and row["plain"] and not row["unique"]
-            else {},
+            undo_action="pg.create-index" if again else "",
+            undo_params={"table": f"{schema or 'public'}.{row['table']}", "columns": row["columns"], "name": name} if again else {},
             refusal=_drop_refusal(row),
             verify_seconds=BUILD_SECONDS,
         )  # fmt: skip
 
     async def verify(self, plan: Plan) -> Verification:
         """Gone, or who is at it."""
+        at_work = await self.running(plan)
         row, name = await self.index_of(plan), plan.params["name"]
         same = row is not None and str(row["oid"]) == plan.victims[0].identity
         reading = {"index": f"{name}: {'there' if same else 'gone'}"}
         if not same:
             return Verification(Verdict.VERIFIED, f"{name} is gone", reading)
-        at_work = await self.running(plan)
         if at_work:
             return Verification(Verdict.PENDING, at_work, reading)
         return Verification(

@@ -5,19 +5,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import asyncpg
 
 from alphapulse_tui.actions.contract import Action, ActionProblem, SentWithoutAnswer
-from alphapulse_tui.actions.postgres_connection import BROKEN, Connection, told
+from alphapulse_tui.actions.postgres_connection import BROKEN, CUT, Connection, told
+from alphapulse_tui.actions.postgres_victims import pid_of
 from alphapulse_tui.config.settings import Profile
-from alphapulse_tui.model.plan import Check, Plan, Victim
+from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Victim
 from alphapulse_tui.text import clean
+
+SETTLE_SECONDS = 0.2
+SETTLE_READS = 5
+"""How often the victims are read after an error half way: a signalled backend is gone, or through with its query, within milliseconds."""
 
 
 class PostgresAction(Action):
@@ -60,6 +66,7 @@ class PostgresAction(Action):
         refusal: str = "",
         title: str = "",
         confirm_word: str = "",
+        risk: Risk | None = None,
         deadline: float = 10.0,
         verify_seconds: float = 30.0,
     ) -> Plan:
@@ -71,7 +78,7 @@ class PostgresAction(Action):
             target=self.target,
             environment=self.profile.environment or self.profile.name,
             object=object,
-            risk=self.risk,
+            risk=risk or self.risk,
             sentence=sentence,
             call=call,
             shell=shell,
@@ -97,15 +104,46 @@ class PostgresAction(Action):
             ActionProblem: the server refused it whole.
             SentWithoutAnswer: no answer came.
         """
+        try:
+            return await self._sent(connection, text, *arguments)
+        except asyncpg.PostgresError as error:
+            raise ActionProblem(told(connection.name, error)) from None
+
+    async def signals(
+        self, connection: Connection, plan: Plan, left: Callable[[], Awaitable[set[int]]], text: str, *arguments: Any
+    ) -> set[int] | Result:
+        """The pids that a statement of signals reached. It has no transaction: what it had signalled before an error stays signalled, so that
+        after one the victims are asked, and the result says who is gone; ``left`` reads the pids of those that are still as they were.
+
+        Raises:
+            SentWithoutAnswer: no answer came, or the victims cannot be read after an error.
+        """
+        try:
+            rows = await self._sent(connection, text, *arguments)
+        except asyncpg.PostgresError as error:
+            sentence = told(connection.name, error)
+        else:
+            return {row["pid"] for row in rows if row["signalled"]}
+        still: set[int] = set()
+        for attempt in range(SETTLE_READS):
+            if attempt:
+                await asyncio.sleep(SETTLE_SECONDS)
+            try:
+                still = await left()
+            except ActionProblem as problem:
+                raise SentWithoutAnswer(f"{sentence}; who was signalled before cannot be read: {problem}") from None
+            if not still:
+                break
+        details = {one.key: "as it was" if pid_of(one) in still else "ended" for one in plan.victims}
+        ended = sum(one == "ended" for one in details.values())
+        return Result(Outcome.FAILED, f"{sentence}: {ended} of {len(plan.victims)} have ended all the same", details)
+
+    @staticmethod
+    async def _sent(connection: Connection, text: str, *arguments: Any) -> list[asyncpg.Record]:
         opened = await connection.open()
         try:
             rows: list[asyncpg.Record] = await opened.fetch(text, *arguments)
-        except asyncpg.PostgresConnectionError as error:
-            connection.drop()
-            raise SentWithoutAnswer(told(connection.name, error)) from None
-        except asyncpg.PostgresError as error:
-            raise ActionProblem(told(connection.name, error)) from None
-        except BROKEN as error:
+        except (*BROKEN, *CUT) as error:
             connection.drop()
             raise SentWithoutAnswer(told(connection.name, error)) from None
         return rows

@@ -74,11 +74,14 @@ class TerminateRootBlockers(_OfTheTree):
             f"{len(tree.waiting)} waiting sessions go on ({'; '.join(victim.label for victim in victims[:4])})."
             if chosen
             else "Would terminate the sessions at the roots of the lock tree; there is none that may be.",
-            call="SELECT pg_terminate_backend(pid) where pid, backend_start and xact_start are still those and somebody waits "
+            call="SELECT pg_terminate_backend(pid) where pid, backend_start and xact_start (or state_change) are still those and somebody waits "
             f"({server.name or 'primary'})",
             shell=psql(server, _sql(chosen)),
             victims=victims,
-            preconditions={"identity": "pid, backend_start and xact_start", "state": "somebody waits for it"},
+            preconditions={
+                "identity": "pid, backend_start and xact_start or state_change",
+                "state": "somebody waits for it",
+            },
             checks=(
                 Check("root blockers gone", "no session that was shown is left"),
                 Check("nobody waits for them", f"{len(freed)} sessions have got their locks"),
@@ -94,8 +97,14 @@ class TerminateRootBlockers(_OfTheTree):
 
     async def execute(self, plan: Plan) -> Result:
         """One statement; identity, transaction and that somebody waits are asked in it."""
-        rows = await self.send(self.on(), statement("terminate_blockers"), *transactions(plan.victims), list(TOOLS))
-        signalled = {row["pid"] for row in rows if row["signalled"]}
+        moments = transactions(plan.victims)
+
+        async def left() -> set[int]:
+            return {row["pid"] for row in await self.on().rows(statement("remaining"), *moments[:2])}
+
+        signalled = await self.signals(self.on(), plan, left, statement("terminate_blockers"), *moments, list(TOOLS))
+        if isinstance(signalled, Result):
+            return signalled
         details = {
             victim.key: "signalled"
             if pid_of(victim) in signalled
@@ -202,6 +211,8 @@ def _why_not(node: LockNode, row: Mapping[str, Any] | None, wanted: Mapping[int,
         return "it is another session, which took over the pid"
     if node.kind:
         return f"it is {node.kind}"
+    if node.xact_start is None and node.state_change is None:
+        return f"what it does is hidden (track_activities is off, or GRANT pg_monitor TO {clean(row['role'])})"
     reason = protection(row, include_poolers=True)
     return f"a session {reason.rstrip(',')} is never ended from here" if reason else ""
 
@@ -239,7 +250,9 @@ def _freed(tree: LockSurvey, ended: set[int]) -> set[int]:
 
 def _cost(node: LockNode, now: float) -> str:
     """What ending it rolls back."""
-    open_for = age(now - node.xact_start) if node.xact_start else "an unknown time"
+    if node.xact_start is None:
+        return f"{node.name} is in no transaction: its {node.locks} locks (advisory locks of its session) go, nothing is rolled back"
+    open_for = age(now - node.xact_start)
     where = f" on {', '.join(node.tables)}" if node.tables else ""
     if not node.wrote:
         return (
@@ -270,7 +283,8 @@ def _victim(node: LockNode, now: float) -> Victim:
 
 
 def _moment(node: LockNode) -> str:
-    return datetime.fromtimestamp(node.xact_start or 0.0, UTC).isoformat(timespec="microseconds")
+    """Its transaction's start; of a session in no transaction (it holds an advisory lock) since when it is in its state."""
+    return datetime.fromtimestamp(node.xact_start or node.state_change or 0.0, UTC).isoformat(timespec="microseconds")
 
 
 def _sql(nodes: Sequence[LockNode]) -> str:

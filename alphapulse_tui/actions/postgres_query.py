@@ -90,10 +90,17 @@ class CancelQuery(PostgresAction):
 
     async def execute(self, plan: Plan) -> Result:
         """One statement, with the query's identity in it."""
-        rows = await self.send(
-            self.on(), statement("signal_queries"), *transactions(plan.victims), self.terminates, list(TOOLS)
+        moments = transactions(plan.victims)
+
+        async def left() -> set[int]:
+            rows = await self.on().rows(statement("running"), *moments)
+            return {row["pid"] for row in rows if row["runs"] or self.terminates}
+
+        signalled = await self.signals(
+            self.on(), plan, left, statement("signal_queries"), *moments, self.terminates, list(TOOLS)
         )
-        signalled = {row["pid"] for row in rows if row["signalled"]}
+        if isinstance(signalled, Result):
+            return signalled
         details = {
             victim.key: "signalled" if pid_of(victim) in signalled else "no longer at this query"
             for victim in plan.victims

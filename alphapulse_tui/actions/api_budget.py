@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from alphapulse_tui.actions.contract import ActionProblem
 from alphapulse_tui.config.settings import Profile
+from alphapulse_tui.text import clean
 
 POOLED = {"api": "api", "agent-workers": "agent-worker"}
 """Workloads whose pods hold a pool, by the application name of their sessions (runbook 2.1)."""
@@ -17,6 +18,7 @@ POOLED = {"api": "api", "agent-workers": "agent-worker"}
 _SLOTS = """
 SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
        - coalesce(current_setting('reserved_connections', true), '0')::int AS usable,
+       pg_has_role(current_user, 'pg_read_all_stats', 'usage') AS sees_all, current_user::text AS role,
        count(*) FILTER (WHERE NOT application_name = ANY ($1::text[])) AS others,
        count(*) FILTER (WHERE application_name = ANY ($1::text[])) AS own
   FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -64,6 +66,10 @@ async def budget_of(profile: Profile, workload: str) -> Budget:
         return Budget(pool=pool, problem=str(problem))
     finally:
         connection.drop()
+    if not row["sees_all"]:
+        # Without it other people's sessions have no backend_type: nobody would be counted, and every number of pods would fit.
+        role = clean(row["role"])
+        return Budget(pool=pool, problem=f"role {role} does not see what other sessions do: GRANT pg_monitor TO {role}")
     return Budget(pool, int(row["usable"]), int(row["others"]), int(row["own"]))
 
 

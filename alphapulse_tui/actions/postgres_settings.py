@@ -28,6 +28,10 @@ LOADED = (
 )
 
 
+WRITTEN = "SELECT (SELECT setting FROM pg_file_settings WHERE name = 'max_connections' ORDER BY seqno DESC LIMIT 1)::int AS value"
+"""What the files say; the last of them counts. Superusers may read them, others by a grant."""
+
+
 class Reload(PostgresAction):
     """Have the server read its configuration files again."""
 
@@ -93,7 +97,8 @@ class SetMaxConnections(PostgresAction):
         row = await self._setting(server)
         order, refusal = await self._order(row, value)
         name = server or "the primary"
-        old = row["value"]
+        old, room = row["value"], value - row["reserved"]
+        cuts = value < old and room < row["clients"]
         return self.made(
             {**params, "value": str(value), "server": server or "primary"},
             title=f"set max_connections {old} -> {value}",
@@ -117,11 +122,16 @@ class SetMaxConnections(PostgresAction):
                 f"each connection may take work_mem ({size(row['work_mem'])}) several times over: {value} of them need the memory for it",
                 "more connections make contention worse; a pool is the cure, this is room for a night",
                 "a value that waits for a restart already is replaced" if row["pending_restart"] else "",
+                f"{row['clients']} connections are in use now: after the restart {row['clients'] - room} of them find no slot"
+                if cuts
+                else "",
             ),
             undo=f"write {old} again before the restart",
             undo_action=self.id,
             undo_params={"value": str(old), "server": server or "primary"},
             refusal=refusal or _refusal(row, old, value),
+            risk=Risk.DESTRUCTIVE if cuts else self.risk,
+            confirm_word=self.on(server).name if cuts else "",
             verify_seconds=10.0,
         )
 
@@ -134,16 +144,18 @@ class SetMaxConnections(PostgresAction):
             asked = "SELECT has_parameter_privilege('max_connections', 'ALTER SYSTEM') AS may"
             granted = (await self.on(server).rows(asked))[0]["may"]
         row: Mapping[str, Any] = (await self.on(server).rows(statement("setting"), granted))[0]
-        return row
+        written = (await self.on(server).rows(WRITTEN))[0]["value"] if row["may_read_files"] else None
+        return {**row, "written": written}
 
     async def _order(self, row: Mapping[str, Any], value: int) -> tuple[list[str], str]:
         """The order of the servers as warnings, and why it cannot be this one's turn."""
         if row["in_recovery"]:
             primary = await self._setting("")
-            if value < primary["value"]:
+            least = max(primary["value"], (primary["written"] or 0) if primary["pending_restart"] else 0)
+            if value < least:
                 return (
                     [],
-                    f"a standby with less than the primary's {primary['value']} stops replaying: lower the primary first, and restart it",
+                    f"a standby with less than the primary's {least} stops replaying: lower the primary first, and restart it",
                 )
             return ["restart this standby before the primary"], ""
         said = []
@@ -155,14 +167,20 @@ class SetMaxConnections(PostgresAction):
                     f"{name} must have at least {value} before the primary is restarted, and cannot be asked ({problem})"
                 )
                 continue
-            if standby["value"] >= value:
-                continue
-            if not standby["pending_restart"]:
+            waits = standby["pending_restart"]
+            if waits and standby["written"] is None:
+                said.append(
+                    f"{name} waits for a restart with a value that we may not read: see that it is at least {value}"
+                )
+            has = standby["written"] if waits and standby["written"] is not None else standby["value"]
+            if has < value and (not waits or standby["written"] is not None):
+                after = " after its restart" if waits else ""
                 return (
                     [],
-                    f"{name} has {standby['value']}: a standby with less than its primary stops, so set it there first",
+                    f"{name} has {has}{after}: a standby with less than its primary stops, so set it there first",
                 )
-            said.append(f"{name} waits for a restart and must be restarted before the primary")
+            if standby["value"] < value:
+                said.append(f"{name} waits for a restart and must be restarted before the primary")
         return said, ""
 
     async def execute(self, plan: Plan) -> Result:
@@ -184,10 +202,23 @@ class SetMaxConnections(PostgresAction):
     async def verify(self, plan: Plan) -> Verification:
         """Whether a restart is waited for, or the value is the one in force."""
         row, value = await self._setting(_server(plan.params)), int(plan.params["value"])
+        written = row["written"]
         state = "waits for a restart" if row["pending_restart"] else "in force"
         reading = {"max_connections": f"{row['value']}, {state}"}
-        if row["pending_restart"] and row["value"] != value:
+        if written is not None:
+            reading["written"] = str(written)
+            if written != value:
+                return Verification(
+                    Verdict.CONTRADICTED, f"the files say {written}, not {value}: somebody wrote it since", reading
+                )
+        if row["pending_restart"] and written is not None and row["value"] != value:
             return Verification(Verdict.VERIFIED, f"written; {row['value']} stays in force until the restart", reading)
+        if row["pending_restart"] and written is None:
+            role = clean(row["role"])
+            why = f"GRANT SELECT ON pg_file_settings TO {role}; GRANT EXECUTE ON FUNCTION pg_show_all_file_settings() TO {role}"
+            return Verification(
+                Verdict.UNKNOWN, f"a value waits for a restart; which one we may not read: {why}", reading
+            )
         if row["value"] == value and not row["pending_restart"]:
             return Verification(Verdict.VERIFIED, f"{value} is in force, nothing waits for a restart", reading)
         return Verification(Verdict.PENDING, f"max_connections is {row['value']}, {state}", reading)
@@ -216,6 +247,11 @@ def _refusal(row: Mapping[str, Any], old: int, value: int) -> str:
         return f"role {role} may not: GRANT ALTER SYSTEM ON PARAMETER max_connections TO {role}"
     if not row["may_reload"]:
         return f"role {role} may not reload: GRANT EXECUTE ON FUNCTION pg_reload_conf() TO {role}"
+    if value <= row["reserved"]:
+        return (
+            f"the server would not start: {row['reserved']} slots are reserved (superuser_reserved_connections and reserved_connections), "
+            f"so max_connections must be at least {row['reserved'] + 1}"
+        )
     if value == old and not row["pending_restart"]:
         return f"max_connections is {value} already"
     return ""

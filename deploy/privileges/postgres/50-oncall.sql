@@ -34,3 +34,6 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION pg_reload_conf() TO oncall;
+-- Which value waits for that restart: what is in force pg_monitor shows already, what is written only the files do.
+GRANT SELECT ON pg_file_settings TO oncall;
+GRANT EXECUTE ON FUNCTION pg_show_all_file_settings() TO oncall;

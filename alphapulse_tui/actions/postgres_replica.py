@@ -73,6 +73,11 @@ class ResumeReplay(OnReplica):
             refusal = f"{replica} is not a replica: it takes writes itself"
         elif row["pause_state"] == "not paused":
             refusal = f"{replica} is not paused"
+        elif row["targets"]:
+            refusal = (
+                f"{replica} recovers up to a target ({clean(', '.join(row['targets']), 200)}): resuming there ends the recovery and promotes it; "
+                "take the target out of its configuration and restart it, or promote it on purpose"
+            )
         elif not row["may_resume"]:
             refusal = refusal or (
                 f"role {clean(row['role'])} may not resume: GRANT EXECUTE ON FUNCTION pg_wal_replay_resume() TO {clean(row['role'])}"
@@ -183,20 +188,27 @@ class CancelConflicting(OnReplica):
     async def plan(self, params: Mapping[str, str]) -> Plan:
         """Who is in the way."""
         wanted = chosen_sessions(params)
-        replica, rows = await self._conflict(self.named(params), wanted)
+        replica, rows = await self._conflict(self.named(params))
         connection, server = self.on(replica), self.on(replica).server()
         wait = clean(rows[0]["replay_wait"]) if rows else ""
-        conflict = "RecoveryConflict" in wait or wait.startswith("Lock:")
+        conflict, may_be = waits_for_a_session(wait), candidates(rows, wait)
         chosen = [row for row in rows if row["pid"] in wanted] if wanted else in_the_way(rows, wait)
-        left = [f"pid {row['pid']} is left alone: {why}" for row in chosen if (why := _spared(row, wanted))]
-        victims = [_victim(row) for row in chosen if not _spared(row, wanted)]
+        spared = {
+            row["pid"]: _spared(row, wanted) or ("" if row in may_be else "it is not in the way") for row in chosen
+        }
+        left = [f"pid {pid} is left alone: {why}" for pid, why in spared.items() if why]
+        victims = [_victim(row) for row in chosen if not spared[row["pid"]]]
         forbidden = next((row for row in chosen if not row["may_signal"]), None)
         if not conflict:
             refusal = f"the replay of {replica} waits for nobody" + (f" ({wait})" if wait else "")
         elif forbidden is not None:
             refusal = f"role {clean(forbidden['role'])} may not signal pid {forbidden['pid']}: GRANT pg_signal_backend TO {clean(forbidden['role'])}"
         else:
-            refusal = "" if victims else "; ".join(left) or f"no session of {replica} is in the way any more"
+            refusal = (
+                ""
+                if victims
+                else "; ".join(left) or _unnamed(may_be) or f"no session of {replica} is in the way any more"
+            )
         return self.made(
             {**params, "replica": replica},
             title=f"cancel the conflicting query on {replica}",
@@ -207,7 +219,10 @@ class CancelConflicting(OnReplica):
             call=f"SELECT pg_cancel_backend(pid) (pg_terminate_backend where it idles) while the replay waits ({connection.name})",
             shell=psql(server, _sql(victims)),
             victims=victims,
-            preconditions={"identity": "pid, backend_start and xact_start", "state": "the replay waits for somebody"},
+            preconditions={
+                "identity": "pid, backend_start, xact_start, active or not",
+                "state": "the replay waits for somebody",
+            },
             checks=(Check("replaying", "the replaying process waits for no query"),),
             warnings=(
                 *left,
@@ -219,27 +234,35 @@ class CancelConflicting(OnReplica):
             verify_seconds=20.0,
         )
 
-    async def _conflict(self, names: Sequence[str], wanted: Mapping[int, str]) -> tuple[str, list[Any]]:
+    async def _conflict(self, names: Sequence[str]) -> tuple[str, list[Any]]:
         """The first replica whose replay waits for a session, or else the first; and its sessions."""
         problems: list[str] = []
         found: list[tuple[str, list[Any]]] = []
         for name in names:
             try:
-                found.append((name, await self.on(name).rows(statement("conflicting"), list(wanted))))
+                found.append((name, await self.on(name).rows(statement("conflicting"))))
             except ActionProblem as problem:
                 problems.append(str(problem))
         if not found:
             raise ActionProblem("; ".join(problems))
-        return next((one for one in found if one[1] and in_the_way(one[1], one[1][0]["replay_wait"])), found[0])
+        return next((one for one in found if one[1] and waits_for_a_session(one[1][0]["replay_wait"])), found[0])
 
     async def execute(self, plan: Plan) -> Result:
-        """One statement; that the replay still waits is asked in it."""
-        rows = await self.send(
-            self.on(plan.params["replica"]), statement("signal_conflicting"), *transactions(plan.victims), list(TOOLS)
-        )
-        signalled = {row["pid"] for row in rows if row["signalled"]}
+        """One statement; that the replay still waits, and for such a session, is asked in it."""
+        connection = self.on(plan.params["replica"])
+
+        async def left() -> set[int]:
+            return set(_left(plan, await connection.rows(statement("conflicting"))))
+
+        active = [one.facts["state"] == "active" for one in plan.victims]
+        arguments = (*transactions(plan.victims), list(TOOLS), active)
+        signalled = await self.signals(connection, plan, left, statement("signal_conflicting"), *arguments)
+        if isinstance(signalled, Result):
+            return signalled
         details = {
-            one.key: "signalled" if pid_of(one) in signalled else "left alone: ended, or nothing waits"
+            one.key: "signalled"
+            if pid_of(one) in signalled
+            else "left alone: it ended or does something else, or nothing waits for it"
             for one in plan.victims
         }
         outcome = Outcome.DONE if signalled else Outcome.REFUSED
@@ -249,7 +272,7 @@ class CancelConflicting(OnReplica):
         """Whether the replay still waits, and for whom."""
         replica = plan.params["replica"]
         row = await self.replay(replica)
-        rows = await self.on(replica).rows(statement("conflicting"), [])
+        rows = await self.on(replica).rows(statement("conflicting"))
         startup = await self.on(replica).rows(
             "SELECT coalesce(wait_event_type || ':' || wait_event, '') AS wait FROM pg_stat_activity WHERE backend_type = 'startup'"
         )
@@ -260,15 +283,12 @@ class CancelConflicting(OnReplica):
             "not replayed": size(waiting),
             "sessions in a transaction": str(len(rows)),
         }
-        pids, starts, moments = transactions(plan.victims)
-        shown = set(zip(pids, starts, moments, strict=True))
-        left = [one["pid"] for one in rows if (one["pid"], one["backend_start"], one["xact_start"]) in shown]
-        if left:
+        if left := _left(plan, rows):
             return Verification(Verdict.PENDING, f"pid {listed(left)} is still in its transaction", reading)
         if in_the_way(rows, wait):
             said = f"what was in the way has ended; the replay waits for another one now ({wait})"
             return Verification(Verdict.VERIFIED, said, reading)
-        if "RecoveryConflict" in wait or wait.startswith("Lock:"):
+        if waits_for_a_session(wait):
             return Verification(
                 Verdict.PENDING, "what was in the way has ended; the replay has not gone on yet", reading
             )
@@ -276,11 +296,48 @@ class CancelConflicting(OnReplica):
 
 
 def in_the_way(rows: Sequence[Mapping[str, Any]], wait: str) -> list[Mapping[str, Any]]:
-    """Who keeps the replay waiting: those the server names, or during a snapshot conflict the oldest snapshot; nobody when it does not wait."""
+    """Who keeps the replay waiting: those the server names, or during a snapshot conflict the oldest snapshot; nobody when it does not wait.
+
+    Only snapshots of the same database conflict, and the server does not tell in which one it waits: of several databases nobody is chosen.
+    """
+    found = candidates(rows, wait)
+    if any(row["named"] for row in found):
+        return found
+    return found[:1] if len({row["datname"] for row in found}) == 1 else []
+
+
+def candidates(rows: Sequence[Mapping[str, Any]], wait: str) -> list[Mapping[str, Any]]:
+    """Who may keep the replay waiting: those the server names, or during a snapshot conflict whoever holds a snapshot."""
     named = [row for row in rows if row["named"]]
     if named or "RecoveryConflict" not in wait:
         return named
-    return [row for row in rows if row["has_snapshot"]][:1]
+    return [row for row in rows if row["has_snapshot"]]
+
+
+def waits_for_a_session(wait: str) -> bool:
+    """Whether the replay waits for a session, and not for WAL or a disk."""
+    return "RecoveryConflict" in wait or wait.startswith("Lock:")
+
+
+def _unnamed(found: Sequence[Mapping[str, Any]]) -> str:
+    """Why nobody was chosen, though one of these is in the way."""
+    oldest: dict[str, Mapping[str, Any]] = {}
+    for row in found:
+        oldest.setdefault(clean(row["datname"], 64), row)
+    if len(oldest) < 2:
+        return ""
+    told = ", ".join(f"pid {row['pid']} of {name} ({age(row['seconds'])})" for name, row in sorted(oldest.items()))
+    return f"the server does not tell in which database its replay waits; the oldest snapshots are {told}: name the session (pids)"
+
+
+def _left(plan: Plan, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Pids of the victims that may still be in the way: an aborted transaction stays open, but has neither snapshot nor locks any more."""
+    shown = set(zip(*transactions(plan.victims), strict=True))
+    return [
+        row["pid"]
+        for row in rows
+        if (row["pid"], row["backend_start"], row["xact_start"]) in shown and (row["named"] or row["has_snapshot"])
+    ]
 
 
 def _spared(row: Mapping[str, Any], wanted: Mapping[int, str]) -> str:
@@ -316,6 +373,12 @@ def _victim(row: Mapping[str, Any]) -> Victim:
 
 
 def _sql(victims: Sequence[Victim]) -> str:
-    pairs = ", ".join(f"({pid_of(victim)}, '{victim.identity.split(' ')[0]}'::timestamptz)" for victim in victims)
-    where = f"(pid, backend_start) IN ({pairs})" if pairs else "false"
-    return f"SELECT pid, pg_cancel_backend(pid) FROM pg_stat_activity WHERE {where}"
+    shown = ", ".join(
+        "({}, '{}'::timestamptz, '{}'::timestamptz, {})".format(
+            pid_of(victim), *victim.identity.split(" "), "true" if victim.facts["state"] == "active" else "false"
+        )
+        for victim in victims
+    )
+    where = f"(pid, backend_start, xact_start, state = 'active') IN ({shown})" if shown else "false"
+    ended = "CASE WHEN state = 'active' THEN pg_cancel_backend(pid) ELSE pg_terminate_backend(pid) END"
+    return f"SELECT pid, {ended} FROM pg_stat_activity WHERE {where}"

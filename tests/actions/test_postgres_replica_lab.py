@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import msgspec
 import psutil
 import pytest
 
@@ -125,3 +126,21 @@ async def test_verdicts_while_it_is_still_paused(postgres_lab: LabHandle, action
     plan = await resume.plan({})
     found = await resume.verify(plan)
     assert found.verdict is Verdict.PENDING and found.sentence == f"{REPLICA} is still paused"
+
+
+async def test_only_who_is_in_the_way_and_does_what_was_shown_is_ended(postgres_lab: LabHandle, action) -> None:
+    cancel = action("pg.cancel-conflicting")
+    postgres_lab.break_("replica-conflict", "lock")
+    bystander = await cancel.on(REPLICA).connect({"application_name": "bystander"})
+    try:
+        await bystander.execute("BEGIN; SELECT 1")
+        left = await cancel.plan({"replica": REPLICA, "pids": str(bystander.get_server_pid())})
+        assert "it is not in the way" in left.refusal
+        plan = await cancel.plan({"replica": REPLICA})
+        other = "active" if plan.victims[0].facts["state"] != "active" else "idle in transaction"
+        shown = msgspec.structs.replace(plan.victims[0], facts={**plan.victims[0].facts, "state": other})
+        assert (await cancel.execute(msgspec.structs.replace(plan, victims=(shown,)))).outcome is Outcome.REFUSED
+        assert (await cancel.execute(plan)).outcome is Outcome.DONE
+        await proof(cancel, plan)
+    finally:
+        bystander.terminate()

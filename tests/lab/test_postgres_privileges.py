@@ -38,8 +38,8 @@ ACTIONS: dict[str, tuple[object, ...]] = {
 ON_REPLICA: dict[str, tuple[object, ...]] = {
     "replay": (),
     "replay_13": (),
-    "conflicting": ([],),
-    "signal_conflicting": ([], [], [], []),
+    "conflicting": (),
+    "signal_conflicting": ([], [], [], [], []),
 }
 """The same for what is asked of a replica."""
 
@@ -49,6 +49,7 @@ ALLOWED = {
         "SELECT version_num FROM alembic_version",
         "SELECT pg_reload_conf()",
         "ALTER SYSTEM SET max_connections = 60",
+        "SELECT setting FROM pg_file_settings WHERE name = 'max_connections'",
         "SELECT count(query) FROM pg_stat_statements WHERE query = '<insufficient privilege>'",
         "ANALYZE trade_audit",
         "VACUUM (ANALYZE, SKIP_LOCKED) trade_audit",

@@ -1,6 +1,6 @@
 -- Sessions of a replica that may keep its replay waiting: those that hold the lock it waits for
 -- (pg_blocking_pids knows no startup process); during a snapshot conflict, whose blockers
--- the server does not name, the oldest snapshot. $1 pids, empty for all in a transaction.
+-- the server does not name, the oldest snapshot.
 WITH startup AS (
     SELECT pid, coalesce(wait_event_type || ':' || wait_event, '') AS wait,
            ARRAY(SELECT DISTINCT h.pid FROM pg_locks w JOIN pg_locks h ON h.granted AND h.pid <> w.pid AND h.locktype = w.locktype
@@ -16,5 +16,4 @@ SELECT a.pid, a.backend_start, a.xact_start, coalesce(a.usename, '')::text AS us
        current_user::text AS role
   FROM pg_stat_activity a LEFT JOIN pg_roles r ON r.oid = a.usesysid LEFT JOIN startup s ON true
  WHERE a.backend_type = 'client backend' AND a.pid <> pg_backend_pid() AND a.xact_start IS NOT NULL
-   AND (cardinality($1::int[]) = 0 OR a.pid = ANY ($1::int[]))
  ORDER BY age(a.backend_xmin) DESC NULLS LAST, a.xact_start, a.pid

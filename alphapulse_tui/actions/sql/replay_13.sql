@@ -7,5 +7,8 @@ SELECT pg_is_in_recovery() AS in_recovery, pg_postmaster_start_time() AS started
        ARRAY(SELECT name || '=' || setting FROM pg_settings
               WHERE name IN ('max_connections', 'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction')
               ORDER BY name) AS settings,
+       ARRAY(SELECT name || ' = ' || setting FROM pg_settings
+              WHERE name IN ('recovery_target', 'recovery_target_lsn', 'recovery_target_name', 'recovery_target_time', 'recovery_target_xid')
+                AND setting <> '' ORDER BY name) AS targets,
        (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid())::int AS reading,
        current_user::text AS role

@@ -14,25 +14,11 @@ from datetime import datetime
 from typing import Any
 
 from alphapulse_tui.model.plan import Victim
+from alphapulse_tui.model.postgres_protected import TOOLS, protection_of
 from alphapulse_tui.model.words import age
 from alphapulse_tui.text import clean
 
-TOOLS = (
-    "alphapulse-tui%",
-    "pg\\_dump%",
-    "pg\\_restore%",
-    "pg\\_basebackup%",
-    "pg\\_receivewal%",
-    "pg\\_recvlogical%",
-    "pg\\_rewind%",
-    "pg\\_amcheck%",
-    "pgbackrest%",
-    "barman%",
-)
-"""Application names, as patterns of LIKE, of backups, restores and ourselves (facts 2.1.1); ``pg_dump%`` is pg_dumpall too."""
-
-POOLERS = ("pgbouncer", "pgpool", "pgcat", "odyssey", "supavisor")
-"""Names of the known poolers, looked for in the application and in the role."""
+__all__ = ["TOOLS", "Choice", "choose", "identities", "pid_of", "protection", "transactions"]
 
 SHOWN_APPLICATIONS = 6
 """Applications that are counted by name in a sentence; the rest is summed up."""
@@ -91,18 +77,13 @@ def choose(
 
 def protection(row: Mapping[str, Any], include_poolers: bool) -> str:
     """Why this session is left alone, as ``N sessions <reason> are left alone``; empty when it is not protected."""
-    application = row["application"]
-    if row["superuser"]:
-        return "of superusers"
-    if row["replication"]:
-        return "of replication roles"
-    if any(application.startswith(_prefix(tool)) for tool in TOOLS):
-        return f"of {clean(application, 64)}"
-    names = (application.lower(), row["usename"].lower())
-    pooler = next((pooler for pooler in POOLERS if any(pooler in name for name in names)), "")
-    if pooler and not include_poolers:
-        return f"of {pooler}, a pooler that holds idle sessions on purpose,"
-    return ""
+    return protection_of(
+        row["application"],
+        row["usename"],
+        superuser=row["superuser"],
+        replication=row["replication"],
+        include_poolers=include_poolers,
+    )
 
 
 def identities(victims: Sequence[Victim]) -> tuple[list[int], list[datetime]]:
@@ -147,10 +128,6 @@ def _victim(row: Mapping[str, Any], start: str) -> Victim:
             "last query": clean(row["query"], 300),
         },
     )
-
-
-def _prefix(pattern: str) -> str:
-    return pattern.removesuffix("%").replace("\\", "")
 
 
 def _counted(applications: Counter[str]) -> str:

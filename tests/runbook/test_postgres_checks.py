@@ -214,3 +214,16 @@ def test_what_waits_for_a_restart_and_who_was_not_asked() -> None:
     )
     silent = SettingSurvey((waiting,), ("replica-0 gave no answer",))
     assert look("pg.pending", postgres_settings=silent).passed is Passed.UNKNOWN
+
+
+POOLED = replace(IDLE, application="pgbouncer", user="pgbouncer")
+DUMP = replace(SESSION, state="idle in transaction", state_change=NOW - 5000, application="pg_dump", user="backup")
+
+
+@pytest.mark.parametrize("sessions", [(POOLED,), (DUMP,), (POOLED, DUMP)])
+def test_a_server_full_of_poolers_and_tools_is_not_drained(sessions: Any) -> None:
+    full = connected(95, *sessions)
+    assert look("pg.victims", postgres=full).value == "none"
+    assert look("pg.room", postgres=full).value == "full"
+    mixed = connected(95, *sessions, IDLE)
+    assert look("pg.victims", postgres=mixed).value == "idle"

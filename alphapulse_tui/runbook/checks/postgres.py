@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alphapulse_tui.model.postgres import PostgresSnapshot, Session
+from alphapulse_tui.model.postgres_protected import protection_of
 from alphapulse_tui.model.postgres_surveys import SettingSurvey
 from alphapulse_tui.model.words import age
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
@@ -104,7 +105,9 @@ def victims(scene: Scene) -> CheckResult:
         return CheckResult(
             Passed.NO, f"none idle in transaction for too long, {len(idle)} idle for too long", rows, "idle"
         )
-    return CheckResult(Passed.YES, "nobody idles for too long: what is connected is at work", rows, "none")
+    return CheckResult(
+        Passed.YES, "nobody idles for too long: what is connected is at work, or a pooler or tool", rows, "none"
+    )
 
 
 def room(scene: Scene) -> CheckResult:
@@ -139,13 +142,14 @@ def pending(scene: Scene) -> CheckResult:
 
 
 def _older(snapshot: PostgresSnapshot, scene: Scene, state: str, seconds: float) -> list[Session]:
-    """Ordinary client sessions in ``state`` for longer than ``seconds``."""
+    """Client sessions in ``state`` for longer than ``seconds`` that the actions would end: no pooler's, no tool's."""
     return [
         session
         for session in snapshot.sessions
         if session.backend_type == "client backend"
-        and not session.superuser
-        and not session.replication
+        and not protection_of(
+            session.application, session.user, superuser=session.superuser, replication=session.replication
+        )
         and (session.state == state or (state != "idle" and session.state.startswith(state)))
         and session.state_change is not None
         and scene.wall - session.state_change > seconds

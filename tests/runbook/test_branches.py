@@ -1,0 +1,95 @@
+"""Every value that a branch's check can answer has a case, or is left to ``otherwise`` on purpose; both are listed here."""
+
+from __future__ import annotations
+
+import pytest
+
+from alphapulse_tui.runbook.load import load_procedures
+from alphapulse_tui.runbook.schema import BranchStep
+
+SILENT = {"unknown", "silent", "unreachable"}
+"""Values of checks that could not look: a branch suggests nothing then, whatever its cases."""
+
+VALUES: dict[str, set[str]] = {
+    "pg.victims": {"idle-in-transaction", "idle", "none"},
+    "pg.room": {"full", "limit", "enough", "idle"},
+    "pg.lag-cause": {"lost", "settings", "paused", "conflict", "receiver", "sending", "replaying", "none"},
+    "pg.slow-cause": {"blocked", "prepared", "deadlock", "slow", "index", "building", "stale", "none"},
+    "redis.memory-first": {"giant", "policy", "memory", "ok"},
+    "redis.memory-next": {"policy", "memory", "ok"},
+    "redis.leaders": {"partition", "master-down", "no-majority", "master-lost", "ok"},
+    "redis.slots": {"open", "uncovered", "gone", "ok"},
+    "redis.ghosts": {"ghosts", "none"},
+    "vault.trouble": {"no-quorum", "no-leader", "sealed", "dead-peer", "audit", "all", "leader", "standby", "fine"},
+    "vault.seal-type": {"shamir", "auto", "uninitialised"},
+    "vault.seal": {"sealed", "unsealed"},
+    "vault.round": {"none", "begun", "fresh"},
+    "api.cause": {
+        "memory",
+        "image",
+        "config",
+        "database",
+        "redis",
+        "vault",
+        "application",
+        "release",
+        "dependency",
+        "well",
+    },
+    "api.error-verdict": {"well", "release", "database", "redis", "vault"},
+    "api.latency-verdict": {"well", "release", "database", "redis", "vault", "crowded", "api"},
+    "api.room": {"by-hand", "broken", "at-maximum", "scales"},
+    "rollout.mending": {"broken", "mending"},
+}
+"""What each check that a branch asks can answer, but for :data:`SILENT`."""
+
+OTHERWISE: dict[str, set[str]] = {
+    "api-crashloop/after-memory": {"broken"},
+    "api-crashloop/after-roll-back": {"broken"},
+    "api-errors/after-roll-back": {"broken"},
+    "api-latency/verdict": {"api"},
+    "api-latency/after-roll-back": {"broken"},
+    "api-latency/after-maximum": {"at-maximum", "broken", "by-hand"},
+    "pg-connections/choose": {"none"},
+    "pg-replication-lag/still": {"replaying", "sending"},
+    "redis-memory/choose": {"ok"},
+    "redis-memory/after-unlink": {"ok"},
+    "redis-memory/after-policy": {"ok", "policy"},
+    "redis-memory/enough": {"ok"},
+    "redis-split-brain/leaders": {"ok"},
+    "redis-split-brain/leads-now": {"master-lost", "ok"},
+    "redis-split-brain/after-force": {"master-lost", "ok", "partition"},
+    "redis-split-brain/slots": {"ok"},
+    "redis-split-brain/coverage": {"ok"},
+    "redis-split-brain/lost": {"ok", "open", "uncovered"},
+    "redis-split-brain/ghosts": {"none"},
+    # All of these lead to ``quick``, a proof that fails and names what it found.
+    "vault-latency/after-quorum": {"all", "audit", "leader", "no-leader", "standby"},
+    "vault-latency/after-peer": {"audit", "dead-peer", "no-leader", "no-quorum"},
+    "vault-latency/after-unseal": {"no-leader", "no-quorum", "sealed"},
+    "vault-latency/after-step-down": {"audit", "dead-peer", "leader", "no-leader", "no-quorum", "sealed"},
+    "vault-latency/after-restart": {"audit", "dead-peer", "no-leader", "no-quorum", "sealed"},
+    "vault-latency/after-host": {"audit", "dead-peer", "no-leader", "no-quorum", "sealed"},
+    "vault-sealed/kms-opened": {"sealed"},
+}
+"""Values that a branch leaves to ``otherwise`` because that is where they belong."""
+
+BRANCHES = {
+    f"{procedure.id}/{step.id}": step
+    for procedure in load_procedures().values()
+    for step in procedure.steps
+    if isinstance(step, BranchStep)
+}
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_every_value_has_its_way(name: str) -> None:
+    step = BRANCHES[name]
+    cases = {case.when for case in step.cases}
+    assert VALUES[step.check] - cases == OTHERWISE.get(name, set()), "a value has no case"
+    assert cases <= VALUES[step.check] | SILENT, "a case is for a value that never comes"
+
+
+def test_the_tables_name_no_branch_that_is_gone() -> None:
+    assert set(OTHERWISE) <= set(BRANCHES)
+    assert set(VALUES) == {step.check for step in BRANCHES.values()}

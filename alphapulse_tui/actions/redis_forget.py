@@ -15,7 +15,7 @@ from alphapulse_tui.actions.redis_node import Cluster
 from alphapulse_tui.actions.redis_shell import cli
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.model.redis import ClusterMember, RedisNode
-from alphapulse_tui.model.redis_cluster import answering, ghosts, name_of, ranges, unheard
+from alphapulse_tui.model.redis_cluster import answering, ghosts, gone_for_most, name_of, ranges, unheard
 from alphapulse_tui.text import clean
 
 BAN_SECONDS = 60.0
@@ -81,9 +81,11 @@ class Forget(RedisAction):
         """Every node that knows it, at the same moment."""
         nodes = await self.cluster.read()
         for victim in plan.victims:
-            owned = [m for node in answering(nodes) for m in node.view if m.node_id == victim.facts["id"] and m.slots]
-            if owned:
-                raise ActionProblem(f"{victim.key} owns slots {ranges(owned[0].slots)} by now; nothing was sent")
+            known = (one for node in answering(nodes) for one in node.view if one.node_id == victim.facts["id"])
+            member = next(known, None)
+            reason = _refusal(nodes, member) if member is not None else ""
+            if reason:
+                raise ActionProblem(f"{reason}; nothing was sent")
         return await forget_everywhere(self.cluster, nodes, [victim.facts["id"] for victim in plan.victims])
 
     async def verify(self, plan: Plan) -> Verification:
@@ -133,6 +135,11 @@ def _refusal(nodes: Sequence[RedisNode], member: ClusterMember) -> str:
     living = next((node for node in answering(nodes) if node.node_id == member.node_id), None)
     if living is not None:
         return f"{name} answers: it is a member that lives, not a ghost"
+    if not gone_for_most(nodes, member.node_id):
+        return (
+            f"{name} does not answer here, but most of the others do not hold it for failed: it lives, and only we cannot reach it. "
+            "Mend the way to it; a node that is stopped is failed for them after cluster-node-timeout"
+        )
     owned = next(
         (one.slots for node in answering(nodes) for one in node.view if one.node_id == member.node_id and one.slots), ()
     )

@@ -205,7 +205,10 @@ def open_slots(nodes: Iterable[RedisNode]) -> tuple[OpenSlot, ...]:
 
 
 def ghosts(nodes: Sequence[RedisNode]) -> list[ClusterMember]:
-    """Members without slots that are gone for good: no address, or failed and in nobody's profile. A failed node of the profile may come back."""
+    """Members without slots that are gone for good: no address, or failed and in nobody's profile. A failed node of the profile may come back.
+
+    One view's opinion is not enough: see :func:`gone_for_most`.
+    """
     addresses = {node.address for node in nodes} | {node.node_id for node in answering(nodes)}
     found: dict[str, ClusterMember] = {}
     owning = {member.node_id for node in answering(nodes) for member in node.view if member.slots}
@@ -216,7 +219,16 @@ def ghosts(nodes: Sequence[RedisNode]) -> list[ClusterMember]:
             )
             if gone and "handshake" not in member.flags and member.node_id not in owning:
                 found[member.node_id] = member
-    return list(found.values())
+    return [member for member in found.values() if gone_for_most(nodes, member.node_id)]
+
+
+def gone_for_most(nodes: Sequence[RedisNode], node_id: str) -> bool:
+    """Whether most of the views that count and know the member have it failed or without an address.
+
+    A suspicion (``fail?``) is none, and that it does not answer *us* says nothing: the others may talk to it all the time.
+    """
+    seen = [member for node in counting(nodes) for member in node.view if member.node_id == node_id]
+    return 2 * sum(1 for member in seen if {"fail", "noaddr"} & set(member.flags)) > len(seen)
 
 
 def unheard(nodes: Sequence[RedisNode]) -> list[ClusterMember]:

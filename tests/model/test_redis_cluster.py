@@ -12,6 +12,7 @@ from alphapulse_tui.model.redis_cluster import (
     counting,
     cut_off,
     ghosts,
+    gone_for_most,
     leadership,
     lost_masters,
     maybe_masters,
@@ -116,6 +117,18 @@ def test_a_slot_of_nobody_and_a_silent_living_node():
         silent(NODES, 4)
     ) == "unreachable"
     assert unheard(flagged(silent(NODES, 4), 4, "fail", (0, 1, 2, 3, 5))) == []
+
+
+def test_one_view_alone_makes_no_ghost():
+    ghost = ClusterMember("idx", "10.0.0.9:6379", ("slave", "fail"), "", 0, "disconnected", ())
+    alive = replace(ghost, flags=("slave",), link="connected")
+    for few, found in ((3, []), (4, ["idx"])):
+        nodes = [replace(node, view=(*node.view, ghost if place < few else alive)) for place, node in enumerate(NODES)]
+        assert [one.node_id for one in ghosts(nodes)] == found
+    # Those that have forgotten it do not vote for it.
+    nodes = [replace(node, view=(*node.view, ghost)) if place == 5 else node for place, node in enumerate(NODES)]
+    assert [one.node_id for one in ghosts(nodes)] == ["idx"]
+    assert not gone_for_most(flagged(NODES, 4, "fail?", (0, 1, 2, 3, 5)), "id4"), "a suspicion is no failure"
 
 
 def test_a_silent_node_may_be_a_master_unless_all_have_it_as_a_replica():

@@ -20,12 +20,15 @@ from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdic
 from alphapulse_tui.model.redis import RedisNode
 from alphapulse_tui.model.redis_cluster import answering, counting, lost_masters, name_of, ranges, uncovered, votes
 from alphapulse_tui.model.words import size
+from alphapulse_tui.text import clean
 
 VERIFY_MARGIN = 5.0
 NODE_TIMEOUT_SECONDS = 15.0
 """The server's default ``cluster-node-timeout``, where it does not tell its own. Proof is due after two of them and a margin (facts 2.2.1)."""
 
 _REPLICA = Parameter("replica", "the replica that is to become master, by name")
+_AGREED = Parameter("agreed_with", "who else agreed to it", required=True)
+"""Acknowledged writes may be lost: nobody decides that alone. A name that a person writes; it has no default."""
 
 
 class _Failover(RedisAction):
@@ -34,6 +37,8 @@ class _Failover(RedisAction):
     parameters = (_REPLICA,)
     option: ClassVar[str]
     """The word after CLUSTER FAILOVER, or none."""
+    ask_for: ClassVar[str] = ""
+    """What to be sure of, with a second person who is named in the plan; empty where one person is enough."""
 
     @abstractmethod
     def reason_against(self, nodes: Sequence[RedisNode], replica: RedisNode) -> str:
@@ -63,11 +68,17 @@ class _Failover(RedisAction):
         replica = self.chosen(nodes, params.get("replica", ""))
         if isinstance(replica, str):
             return self._impossible(params, replica)
+        agreed = clean(params.get("agreed_with", "").strip(), 80)
         refusal = _no_replica(nodes, replica) or self.reason_against(nodes, replica)
+        if self.ask_for and not agreed:
+            refusal = refusal or (
+                f"nobody is named who agreed to it: {self.ask_for}, and name a second person in agreed_with "
+                "(procedure redis-split-brain: t, agreed-with)"
+            )
         old = name_of(nodes, replica.master_id) if replica.master_id else replica.name
         slots, now = ranges(slots_of(nodes, replica.master_id)), config_epoch(nodes, replica.master_id)
         return self.draft(
-            {**params, "replica": replica.name},
+            {**params, "replica": replica.name, **({"agreed_with": agreed} if self.ask_for else {})},
             title=f"{self.title}: {replica.name}",
             object=f"redis/shard/{replica.master_id[:12] or replica.name}",
             sentence=f"Would make {replica.name} the master of its shard."
@@ -83,7 +94,9 @@ class _Failover(RedisAction):
                 Check("epoch", f"its own is newer than {old}'s, {now}"),
                 Check("cluster_state", "ok on every node that answers, unless other slots have no owner"),
             ),
-            warnings=() if refusal else self.consequences(nodes, replica),
+            warnings=()
+            if refusal
+            else (*self.consequences(nodes, replica), *([f"agreed with {agreed}"] if self.ask_for else [])),
             **_way_back(nodes, replica, old, possible=not refusal),
             refusal=refusal,
             confirm_word=old if self.risk is Risk.DESTRUCTIVE else "",
@@ -239,6 +252,8 @@ class Force(_Failover):
     title = "force a failover"
     risk = Risk.DESTRUCTIVE
     option = "FORCE"
+    parameters = (_REPLICA, _AGREED)
+    ask_for = "say what may be lost"
 
     def reason_against(self, nodes: Sequence[RedisNode], replica: RedisNode) -> str:  # noqa: ARG002 - the replica's own view decides
         """Only without a master to agree with, and with a majority to ask."""
@@ -264,6 +279,8 @@ class Takeover(_Failover):
     title = "take over without votes"
     risk = Risk.DESTRUCTIVE
     option = "TAKEOVER"
+    parameters = (_REPLICA, _AGREED)
+    ask_for = "be sure that the other side is dead or fenced"
 
     def reason_against(self, nodes: Sequence[RedisNode], replica: RedisNode) -> str:
         """Never while others could be asked, or while the old master answers."""
@@ -287,7 +304,6 @@ class Takeover(_Failover):
             *loss(nodes, replica),
             *better(nodes, replica),
             f"{majority(nodes, replica)}; the epoch is raised without their agreement (last failover wins no longer holds)",
-            "a second person should agree: say who in the incident's notes",
         )
 
 

@@ -234,9 +234,22 @@ class CockpitScreen(Screen[None]):
 
         def chosen(fix: Fix | None) -> None:
             if fix is not None:
-                self.open_action(fix.action_id, dict(fix.params), title=fix.title)
+                self.open_fix(fix)
 
         self.app.push_screen(FixesScreen(target, key), chosen)
+
+    def open_fix(self, fix: Fix) -> None:
+        """Ask for what only a person can say, then plan the fix."""
+        from alphapulse_tui.screens.prompt import PromptScreen
+
+        def answered(text: str | None) -> None:
+            if text is not None and fix.asks is not None:
+                self.open_action(fix.action_id, {**dict(fix.params), fix.asks[0]: text}, title=fix.title)
+
+        if fix.asks is None:
+            self.open_action(fix.action_id, dict(fix.params), title=fix.title)
+        else:
+            self.app.push_screen(PromptScreen(fix.title, fix.asks[1]), answered)
 
     def open_undo(self, ways: Sequence[WayBack]) -> None:
         """Plan the way back of one of ``ways``, the latest first where there are several; what it changed is planned as it is now."""

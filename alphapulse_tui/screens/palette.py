@@ -41,7 +41,7 @@ def target_entries(screen: CockpitScreen) -> Iterable[SystemCommand]:
 
 
 def _planning(screen: CockpitScreen, fix: Fix) -> Callable[[], None]:
-    return partial(screen.open_action, fix.action_id, dict(fix.params), title=fix.title)
+    return partial(screen.open_fix, fix)
 
 
 def _method(owners: tuple[object, ...], name: str) -> Callable[[], object] | None:

@@ -112,10 +112,14 @@ async def test_a_dead_master_is_replaced_by_force(cluster):
     blind = Takeover(profile_of(cluster.ports))
     assert "the forced failover is safer" in (await blind.plan({"replica": name(replica)})).refusal
     action = Force(profile_of(cluster.ports))
-    plan = await action.plan({})
+    for missing in ({}, {"agreed_with": " "}):
+        assert "name a second person in agreed_with" in (await action.plan(missing)).refusal
+    plan = await action.plan({"agreed_with": "bo"})
+    assert plan.params["agreed_with"] == "bo"
     assert (plan.refusal, plan.risk, plan.confirm_word) == ("", Risk.DESTRUCTIVE, name(master))
     assert plan.params["replica"] == name(replica), "it chose the replica of the master that failed"
-    lost, votes = plan.warnings
+    lost, votes, agreed = plan.warnings
+    assert agreed == "agreed with bo"
     assert "MAY BE LOST" in lost and "sees 2 of 3 masters alive" in votes and "a majority is 2" in votes
     assert "is back as a replica, fail over to it gracefully" in plan.undo and plan.undo_action == ""
     assert (await action.execute(plan)).outcome is Outcome.DONE
@@ -151,14 +155,16 @@ async def test_without_a_majority_only_a_takeover_is_left(cluster, monkeypatch):
     force, action = Force(profile_of(cluster.ports)), Takeover(profile_of(cluster.ports))
     refused = (await force.plan({"replica": name(replicas[0])})).refusal
     assert "sees 1 of 3 masters and needs 2 votes" in refused
-    plan = await action.plan({"replica": name(replicas[0])})
+    refused = (await action.plan({"replica": name(replicas[0])})).refusal
+    assert "be sure that the other side is dead or fenced, and name a second person in agreed_with" in refused
+    plan = await action.plan({"replica": name(replicas[0]), "agreed_with": "bo"})
     assert plan.refusal == "" and plan.confirm_word == name(first) and "proves nothing" in plan.warnings[0]
-    assert any("second person" in warning for warning in plan.warnings)
+    assert plan.warnings[-1] == "agreed with bo"
     await action.execute(plan)
     assert f"{name(second)} failed too" in (await proven(action, plan, 30)).sentence
     # With the new master there is a majority again: the second shard is put to a vote.
     assert "the forced failover is safer" in (await action.plan({"replica": name(replicas[1])})).refusal
-    plan = await force.plan({})
+    plan = await force.plan({"agreed_with": "bo"})
     assert (plan.refusal, plan.params["replica"]) == ("", name(replicas[1]))
     await force.execute(plan)
     assert "cluster_state ok" in (await proven(force, plan, 30)).sentence

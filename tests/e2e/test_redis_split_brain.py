@@ -61,6 +61,14 @@ def test_a_dead_master_is_replaced_by_force_at_the_right_replica(redis_lab: LabH
         cockpit.run_step("Who leads, and who may decide", "suggests: Force a failover at the right replica")
         cockpit.wait_step("Force a failover at the right replica")
         cockpit.wait_text(f"replica {replica}")
+        cockpit.press("t")
+        cockpit.wait_text("Which value")
+        cockpit.press("2")
+        cockpit.wait_text("Who else agreed")
+        cockpit.let_it_hear()
+        cockpit.send("bo")
+        cockpit.press("enter")
+        cockpit.wait_text("agreed-with bo")
         cockpit.press("enter")
         cockpit.wait_text("MAY BE LOST", f"type {dead} and Enter")
         cockpit.leave("MAY BE LOST")
@@ -78,6 +86,8 @@ def test_a_dead_master_is_replaced_by_force_at_the_right_replica(redis_lab: LabH
         (proof,) = cockpit.journal(Kind.VERIFIED)
         assert proof.payload["verdict"] == "verified"
         assert dead not in proof.payload["after"]["masters"] and replica in proof.payload["after"]["masters"]
+        (intent,) = cockpit.journal(Kind.INTENT)
+        assert intent.payload["plan"]["params"]["agreed_with"] == "bo"
         assert proof.payload["before"]["cluster_state"] == "fail" and proof.payload["after"]["cluster_state"] == "ok"
 
 

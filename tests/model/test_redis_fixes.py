@@ -52,6 +52,8 @@ def test_a_dead_master_is_replaced_by_force_and_a_takeover_is_never_suggested():
     left = silent(nodes, 0, 1, 2)
     takeover = [fix for fix in redis(left) if fix.action_id == "redis.failover-takeover"]
     assert len(takeover) == 3 and not any(fix.suggested for fix in takeover)
+    assert found[0].asks is not None and found[0].asks[0] == "agreed_with" and found[0].why_not == ""
+    assert all("procedure redis-split-brain" in fix.why_not for fix in takeover)
 
 
 def test_slots_are_mended_before_memory():

@@ -24,6 +24,8 @@ class Fix:
     suggested: bool = False
     why_not: str = ""
     """Why it is not possible now; empty when it is."""
+    asks: tuple[str, str] | None = None
+    """A parameter that only a person can fill, and the question for it; asked before it is planned."""
 
 
 Maker = Callable[[str, Readings], list[Fix]]

@@ -26,6 +26,11 @@ POLICY = "allkeys-lru"
 
 MIB = 1024 * 1024
 
+FENCE_FIRST = (
+    "the other side has to be fenced first: only procedure redis-split-brain leads there (p, step Fence the other side)"
+)
+WHO_AGREED = "Acknowledged writes may be lost. Who else agreed to it?"
+
 LARGE = MIB
 """Bytes from which the largest key is worth a line of the panel's menu; a smaller one frees nothing. Ours."""
 
@@ -52,11 +57,13 @@ def _leading(found: RedisSnapshot, row: RedisNode | None) -> list[Fix]:
     fixes = []
     for lost in lost_masters(found.nodes):
         for replica in lost.replicas[:1]:
-            action = "redis.failover-takeover" if kind == "no-majority" else "redis.failover-force"
-            words = "take over without votes" if kind == "no-majority" else "force a failover"
-            fix = offer(action, f"{words}: {replica.name} for {lost.name}, which failed", replica=replica.name)
-            # Without a majority a person has to fence the other side first: the procedure leads there, no menu suggests it.
-            fixes.append(replace(fix, suggested=kind == "master-down"))
+            whom = f"{replica.name} for {lost.name}, which failed"
+            if kind == "no-majority":
+                fix = offer("redis.failover-takeover", f"take over without votes: {whom}", replica=replica.name)
+                fixes.append(replace(fix, why_not=FENCE_FIRST))
+                continue
+            fix = offer("redis.failover-force", f"force a failover: {whom}", replica=replica.name)
+            fixes.append(replace(fix, suggested=kind == "master-down", asks=("agreed_with", WHO_AGREED)))
     if row is not None:
         fixes.append(_graceful(found, row))
     return fixes

@@ -16,6 +16,7 @@ from typing import Any
 
 from alphapulse_tui.actions.contract import Action, ActionProblem, Parameter
 from alphapulse_tui.actions.kubernetes_link import NotThere, Object, WriteLink
+from alphapulse_tui.actions.postgres_connection import Connection, replica_names
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.text import clean
@@ -25,12 +26,17 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 VERIFY_SECONDS = 120.0
 """Until the pod must be gone and as many as before be ready: a grace period, then a start."""
 
+VAULT = "vault"
+"""Beginning of the names of Vault's pods, which have an action of their own (``vault.restart-node``)."""
+
 DANGERS = {
-    "vault": "a Vault node that restarts comes back sealed: have the holders of the key shares at hand",
     "redis": "if it is a master, its slots are down until a replica has taken over: fail over gracefully first",
     "postgres": "a database that restarts drops every connection",
 }
-"""Beginning of a pod's name to what its end means."""
+"""Beginning of the name of a stateful server's pod to what its end means: such a pod is asked for by its name."""
+
+STANDBY = "its connections are dropped and its cache is cold afterwards; it replays from its last checkpoint on"
+"""What the end of a replica means; the primary goes on."""
 
 
 class DeletePod(Action):
@@ -46,6 +52,7 @@ class DeletePod(Action):
     def __init__(self, profile: Profile) -> None:
         super().__init__(profile)
         self._opened: WriteLink | None = None
+        self._standbys: dict[str, Connection] = {}
 
     @property
     def link(self) -> WriteLink:
@@ -67,17 +74,31 @@ class DeletePod(Action):
         refusal = f"{name} is being deleted already" if metadata.get("deletionTimestamp") else ""
         if not refusal and not owner:
             refusal = f"{name} belongs to no workload: nobody would start it again"
+        if not refusal and name.startswith(VAULT):
+            refusal = f"{name} is not ended from here, it would come back sealed: vault.restart-node does it while the others keep the quorum"
         if not refusal:
             try:
                 await self.link.create(f"{self._path(name)}/eviction", self._eviction(name, uid), _RIGHT, dry_run=True)
             except ActionProblem as problem:
                 refusal = str(problem)
         grace = int((pod.get("spec") or {}).get("terminationGracePeriodSeconds") or 30)
-        return self._plan(name, uid, owner, grace, refusal, _state(pod))
+        danger = next((words for start, words in DANGERS.items() if name.startswith(start)), "")
+        standby = ""
+        if danger and not refusal and name in replica_names(self.profile):
+            standby = await self._no_standby(name)
+            if not standby:
+                return self._plan(name, uid, owner, grace, refusal, _state(pod), STANDBY, risk=Risk.DISRUPTIVE)
+        warnings = (danger, standby) if danger else ()
+        risk = Risk.DESTRUCTIVE if danger else Risk.DISRUPTIVE
+        return self._plan(name, uid, owner, grace, refusal, _state(pod), *warnings, risk=risk)
 
     async def execute(self, plan: Plan) -> Result:
         """Evict it, if it is still the same pod."""
         name, uid = plan.params["pod"], plan.preconditions["uid"]
+        if plan.preconditions.get("standby"):
+            problem = await self._no_standby(name)
+            if problem:
+                raise ActionProblem(f"nothing was done: {problem}; plan it again")
         try:
             await self.link.create(f"{self._path(name)}/eviction", self._eviction(name, uid), _RIGHT, dry_run=False)
         except NotThere:
@@ -104,8 +125,19 @@ class DeletePod(Action):
 
     async def close(self) -> None:
         """Close connections."""
+        for connection in self._standbys.values():
+            connection.drop()
         if self._opened is not None:
             await self._opened.close()
+
+    async def _no_standby(self, name: str) -> str:
+        """Why the profile's replica ``name`` is not known to be one now; empty when it says so itself."""
+        connection = self._standbys.setdefault(name, Connection(self.profile, name))
+        try:
+            rows = await connection.rows("SELECT pg_is_in_recovery() AS standby")
+        except ActionProblem as problem:
+            return f"whether {name} is a replica still is not known: {problem}"
+        return "" if rows and rows[0]["standby"] else f"{name} is no replica any more: it takes writes"
 
     async def _standing(self, plan: Plan) -> tuple[int, int]:
         """Wanted and ready pods of the owner."""
@@ -137,8 +169,10 @@ class DeletePod(Action):
         body = json.dumps({key: value for key, value in self._eviction(name, "").items() if key != "deleteOptions"})
         return f"echo {shlex.quote(body)} | kubectl create --raw {self._path(name)}/eviction -f -"
 
-    def _plan(self, name: str, uid: str, owner: str, grace: int, refusal: str, state: str) -> Plan:
-        danger = next((words for start, words in DANGERS.items() if name.startswith(start)), "")
+    def _plan(
+        self, name: str, uid: str, owner: str, grace: int, refusal: str, state: str, *warnings: str, risk: Risk
+    ) -> Plan:
+        standby = {"standby": "yes"} if STANDBY in warnings else {}
         return Plan(
             id=uuid.uuid4().hex,
             action=self.id,
@@ -146,15 +180,16 @@ class DeletePod(Action):
             target=self.target,
             environment=self.profile.environment or self.profile.name,
             object=f"kubernetes/pod/{name}",
-            risk=self.risk,
+            risk=risk,
+            confirm_word=name if risk is Risk.DESTRUCTIVE else "",
             sentence=f"Ends pod {name} (it has {grace} s to finish); {owner or 'nobody'} starts another one.",
             call=f"POST {self._path(name)}/eviction with the precondition uid {uid}",
             shell=self._shell(name),
             params={"pod": name},
             victims=(Victim(name, uid, f"{name}: {state}", {"owner": owner}),),
-            preconditions={"uid": uid, "owner": owner},
+            preconditions={"uid": uid, "owner": owner, **standby},
             checks=(Check("gone", "no pod with this uid"), Check("replaced", "as many pods ready as are wanted")),
-            warnings=(danger,) if danger else (),
+            warnings=tuple(filter(None, warnings)),
             undo="none is needed: its workload makes a new pod of the same template",
             refusal=refusal,
             verify_seconds=grace + VERIFY_SECONDS,

@@ -90,6 +90,8 @@ def _last_resort(pod: Pod) -> list[Fix]:
     fix = offer("kubernetes.delete-pod", f"delete {pod.name}, so that another one comes", pod=pod.name)
     if pod.status == "Terminating":
         return [replace(fix, why_not="it is ending already")]
+    if pod.name.startswith("vault"):
+        return [replace(fix, why_not="it would come back sealed: restart one node from Vault's panel")]
     return [fix if pod.owner else replace(fix, why_not="it belongs to no workload: nobody would start it again")]
 
 

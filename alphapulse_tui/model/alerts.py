@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from alphapulse_tui.model.health import Severity
+from alphapulse_tui.model.kubernetes import KubernetesSnapshot
 
 ALERT_PROCEDURES: dict[str, str] = {
     "APIDown": "api-crashloop",
@@ -54,6 +55,17 @@ class Alert:
     def procedure(self) -> str:
         """Id of the procedure that this alert opens, or empty."""
         return ALERT_PROCEDURES.get(self.name, "")
+
+    def values(self, cluster: KubernetesSnapshot | None) -> dict[str, str]:
+        """What its procedure is opened with, as far as its labels name it; the Deployment of a ``pod`` is looked up in the cluster."""
+        labels = dict(self.labels)
+        pod = labels.get("pod", "")
+        owner = next((one for one in cluster.pods if one.name == pod), None) if cluster is not None and pod else None
+        deployment = labels.get("deployment", "") or (
+            owner.owner if owner is not None and owner.owner_kind == "Deployment" else ""
+        )
+        named = {"deployment": deployment, "application": labels.get("application", "")}
+        return {name: value for name, value in named.items() if value}
 
 
 @dataclass(frozen=True, slots=True)

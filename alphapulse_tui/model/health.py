@@ -66,3 +66,5 @@ class Finding:
     severity: Severity | None = None
     source: str = ""
     """Where the rule comes from: ``runbook 4.2``."""
+    values: tuple[tuple[str, str], ...] = ()
+    """What the procedure is opened with, parameter to value: the object that this is about."""

@@ -14,6 +14,7 @@ from textual.containers import Grid
 from textual.css.query import NoMatches
 from textual.events import Resize
 
+from alphapulse_tui.model.alerts import Alert, AlertsSnapshot
 from alphapulse_tui.model.reading import Link, Reading
 from alphapulse_tui.model.verdict import Verdict, findings, judge
 from alphapulse_tui.screens.base import CockpitScreen
@@ -68,6 +69,8 @@ class Cockpit(CockpitScreen):
         self.verdict: Verdict | None = None
         self.suggested = ""
         """The procedure that the verdict offers."""
+        self.suggested_values: dict[str, str] = {}
+        """What it is opened with: the object of its finding."""
         self._ticks = 0
         self._drawn_live: frozenset[str] = frozenset()
         """Targets that were live when they were drawn last."""
@@ -137,15 +140,16 @@ class Cockpit(CockpitScreen):
 
     def _judge(self) -> None:
         self.verdict = judge(self.session.board.readings.values(), self.session.now)
-        self.suggested = self._suggest()
+        self.suggested, self.suggested_values = self._suggest()
         self.query_one(VerdictLine).show(self.verdict, self.suggested, self.key("procedure"))
         self.query_one(TooSmall).show(self.verdict)
 
-    def _suggest(self) -> str:
+    def _suggest(self) -> tuple[str, dict[str, str]]:
         """The installed procedure of the first finding that has one, among those as bad as the worst: a restart may stand before its cause."""
         found = findings(self.session.board.readings.values(), self.session.now)
-        ours = (self.installed(each.procedure) for each in found if each.health is found[0].health)
-        return next((procedure for procedure in ours if procedure), "")
+        ours = (each for each in found if each.health is found[0].health and self.installed(each.procedure))
+        first = next(ours, None)
+        return (first.procedure, dict(first.values)) if first is not None else ("", {})
 
     def _draw(self, target: str) -> None:
         try:
@@ -223,7 +227,7 @@ class Cockpit(CockpitScreen):
                 markup=False,
             )
             return
-        self.open_procedure(self.suggested)
+        self.open_procedure(self.suggested, self.suggested_values)
 
     def action_fixes(self) -> None:
         """The numbered fixes of the focused panel and row."""
@@ -235,15 +239,15 @@ class Cockpit(CockpitScreen):
         target = (event.panel.id or "").removeprefix("panel-")
         if target == "incident":
             self.action_incident()
-        elif target == "alerts" and (procedure := self._procedure_of(event.key)):
-            self.open_procedure(procedure)
+        elif target == "alerts" and (alert := self._alert(event.key)) and self.installed(alert.procedure):
+            cluster = self.session.board.get("kubernetes")
+            self.open_procedure(alert.procedure, alert.values(cluster.snapshot if cluster is not None else None))
         else:
             self.open_detail(target)
 
-    def _procedure_of(self, alert_key: str) -> str:
+    def _alert(self, key: str) -> Alert | None:
         reading = self.session.board.get("alerts")
         if reading is None or reading.snapshot is None:
-            return ""
-        return self.installed(
-            next((alert.procedure for alert in reading.snapshot.alerts if alert.key == alert_key), "")
-        )
+            return None
+        snapshot: AlertsSnapshot = reading.snapshot
+        return next((alert for alert in snapshot.alerts if alert.key == key), None)

@@ -28,6 +28,7 @@ ALERT_TARGETS = {
     "pg-replication-lag": "postgres",
     "pg-slow-queries": "postgres",
     "redis-memory": "redis",
+    "rollback-deployment": "kubernetes",
     "redis-split-brain": "redis",
     "vault-latency": "vault",
     "vault-sealed": "vault",

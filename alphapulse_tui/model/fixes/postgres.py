@@ -29,7 +29,7 @@ ANALYZE = offer("pg.analyze", "analyze tables with stale statistics")
 REPLICAS = "postgres-replica"
 """The StatefulSet of the replicas (runbook 2.1)."""
 
-_DEFINITION = re.compile(r"^CREATE INDEX \S+ ON (?P<table>\S+) USING btree \((?P<columns>[\w, ]+)\)$")
+DEFINITION = re.compile(r"^CREATE INDEX \S+ ON (?P<table>\S+) USING btree \((?P<columns>[\w, ]+)\)$")
 """An index whose columns are plain, as ``pg_get_indexdef`` writes it."""
 
 
@@ -202,7 +202,7 @@ def _indexes(key: str, readings: Readings) -> list[Fix]:
         return _missing(readings)
     drop = offer("pg.drop-index", f"drop {row.full_name}", index=row.full_name)
     drop = replace(drop, why_not=f"it is being built: {row.progress}" if row.progress else "")
-    plain = _DEFINITION.match(row.definition)
+    plain = DEFINITION.match(row.definition)
     if row.valid or plain is None:
         return [drop]
     again = offer(

@@ -54,7 +54,14 @@ def _workload(workload: Workload, thresholds: Thresholds, now: float) -> list[Fi
         health: Health, sentence: str, severity: Severity | None = None, source: str = "facts 2.4.1"
     ) -> Finding:
         return Finding(
-            TARGET, health, sentence, f"{workload.kind.lower()}/{workload.name}", _procedure(workload), severity, source
+            TARGET,
+            health,
+            sentence,
+            f"{workload.kind.lower()}/{workload.name}",
+            _procedure(workload.kind),
+            severity,
+            source,
+            _values(workload.kind, workload.name),
         )
 
     what = f"{workload.kind} {workload.name}"
@@ -78,8 +85,18 @@ def _workload(workload: Workload, thresholds: Thresholds, now: float) -> list[Fi
     return found
 
 
-def _procedure(workload: Workload) -> str:
-    return CRASH if workload.kind == "Deployment" else ""
+def _procedure(kind: str) -> str:
+    """The crash loop's procedure rolls a Deployment back: for a Redis, Vault or PostgreSQL pod it would mend the API instead."""
+    return CRASH if kind == "Deployment" else ""
+
+
+def _values(kind: str, name: str) -> tuple[tuple[str, str], ...]:
+    return (("deployment", name),) if kind == "Deployment" and name else ()
+
+
+def _of(pod: Pod, health: Health, sentence: str, source: str) -> Finding:
+    values = _values(pod.owner_kind, pod.owner)
+    return Finding(TARGET, health, sentence, pod.name, _procedure(pod.owner_kind), None, source, values)
 
 
 def _pods(pods: Iterable[Pod]) -> list[Finding]:
@@ -93,19 +110,13 @@ def _pods(pods: Iterable[Pod]) -> list[Finding]:
             else ""
         )
         if reason in CRASHING or reason.startswith(("ExitCode:", "Signal:")):
-            found.append(
-                Finding(
-                    TARGET, Health.CRITICAL, f"{pod.name} is in {pod.status}{why}", pod.name, CRASH, None, "runbook 2.4"
-                )
-            )
+            found.append(_of(pod, Health.CRITICAL, f"{pod.name} is in {pod.status}{why}", "runbook 2.4"))
         elif reason in STUCK:
             message = container.waiting_message[:120] if container and container.waiting_message else ""
             sentence = f"{pod.name} is in {pod.status}" + (f": {message}" if message else "")
-            found.append(Finding(TARGET, Health.CRITICAL, sentence, pod.name, CRASH, None, "facts 2.4.1"))
+            found.append(_of(pod, Health.CRITICAL, sentence, "facts 2.4.1"))
         elif reason in ("Unknown", "Evicted", "NodeLost", "Failed"):
-            found.append(
-                Finding(TARGET, Health.WARNING, f"{pod.name} is in {pod.status}", pod.name, CRASH, None, "facts 2.4.1")
-            )
+            found.append(_of(pod, Health.WARNING, f"{pod.name} is in {pod.status}", "facts 2.4.1"))
     return found
 
 
@@ -121,7 +132,7 @@ def _restarts(pods: Iterable[Pod], unwell: list[Pod], thresholds: Thresholds, no
         health = Health.CRITICAL if recent >= thresholds.pod_restarts_critical else Health.WARNING
         times = "once" if recent == 1 else f"{recent} times"
         sentence = f"{pod.name} restarted {times} within {span(thresholds.pod_restart_window)}"
-        found.append(Finding(TARGET, health, sentence, pod.name, CRASH, None, "facts 2.4.1"))
+        found.append(_of(pod, health, sentence, "facts 2.4.1"))
     return found
 
 
@@ -130,7 +141,6 @@ def _few(found: list[Finding]) -> list[Finding]:
     if len(ordered) <= SHOWN + 1:
         return list(ordered)
     rest = ordered[SHOWN]
-    more = Finding(
-        TARGET, rest.health, f"{len(ordered) - SHOWN} more pods are not well", "", rest.procedure, None, rest.source
-    )
+    said = f"{len(ordered) - SHOWN} more pods are not well"
+    more = Finding(TARGET, rest.health, said, "", rest.procedure, None, rest.source, rest.values)
     return [*ordered[:SHOWN], more]

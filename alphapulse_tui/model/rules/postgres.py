@@ -99,7 +99,10 @@ def _idle_in_transaction(sessions: list[Session], thresholds: Thresholds, now: f
         health = Health.CRITICAL if age >= thresholds.postgres_idle_in_transaction_critical else Health.WARNING
         sentence = f"pid {session.pid} of {session.user} is idle in a transaction for {span(age)}"
         found.append(
-            (age, Finding(TARGET, health, sentence, f"pid {session.pid}", "pg-connections", None, "facts 2.1.1"))
+            (
+                age,
+                Finding(TARGET, health, sentence, f"pid {session.pid}", "pg-connections", None, "facts 2.1.1"),
+            )
         )
     return _longest(found, "sessions idle in a transaction")
 
@@ -152,11 +155,13 @@ def _oldest_transaction(sessions: list[Session], thresholds: Thresholds, now: fl
 
 
 def _replica(replica: ReplicaView, thresholds: Thresholds) -> list[Finding]:
+    values = (("replica", replica.name),)
+
     def finding(health: Health, sentence: str, source: str = "facts 2.1.3") -> Finding:
-        return Finding(TARGET, health, sentence, replica.name, "pg-replication-lag", None, source)
+        return Finding(TARGET, health, sentence, replica.name, "pg-replication-lag", None, source, values)
 
     if replica.problem:
-        return [Finding(TARGET, Health.UNKNOWN, replica.problem, replica.name, "pg-replication-lag", None, "design 7")]
+        return [finding(Health.UNKNOWN, replica.problem, "design 7")]
     found = []
     if replica.receiver != "streaming":
         found.append(finding(Health.CRITICAL, f"{replica.name} receives no WAL from its primary"))

@@ -113,9 +113,12 @@ def _amount(resource: str, value: float) -> str:
 
 def _of_pod(pod: Pod) -> tuple[str, Mapping[str, str]]:
     """The procedure that mends the pod: only an API's crash loop has one."""
-    return (
-        ("api-crashloop", {"deployment": pod.owner}) if not pod.healthy and pod.owner_kind == "Deployment" else ("", {})
+    if pod.healthy or pod.owner_kind != "Deployment":
+        return "", {}
+    ended = max(
+        (one for one in pod.containers if one.last_reason), key=lambda one: one.last_finished_at or 0.0, default=None
     )
+    return "api-crashloop", {"deployment": pod.owner, "container": ended.name if ended is not None else ""}
 
 
 def _of_workload(row: Workload) -> tuple[str, Mapping[str, str]]:
@@ -125,7 +128,7 @@ def _of_workload(row: Workload) -> tuple[str, Mapping[str, str]]:
 
 
 def _of_autoscaler(row: Autoscaler) -> tuple[str, Mapping[str, str]]:
-    return ("api-latency", {"deployment": row.workload}) if row.at_maximum else ("", {})
+    return ("api-latency", {"deployment": row.workload}) if row.at_maximum and row.kind == "Deployment" else ("", {})
 
 
 def _logs_of(pod: Pod) -> tuple[str, Sequence[str]]:

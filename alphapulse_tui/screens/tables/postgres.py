@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from alphapulse_tui.model.fixes.postgres import DEFINITION
 from alphapulse_tui.model.postgres import PostgresSnapshot, Session, SessionGroup
 from alphapulse_tui.model.postgres_surveys import (
     IndexFigures,
@@ -185,7 +186,17 @@ def _index_state(row: IndexFigures) -> str:
 def _session_procedure(row: Session) -> Opened:
     if row.blocked_by or row.state == "active":
         return "pg-slow-queries", {}
-    return "pg-connections", {}
+    return "pg-connections", {"application": row.application}
+
+
+def _index_procedure(row: IndexFigures) -> Opened:
+    """An INVALID index is built anew as it was meant: all three values or none, for the rest would be another table's."""
+    if row.valid:
+        return "", {}
+    plain = DEFINITION.match(row.definition)
+    if plain is None:
+        return "pg-slow-queries", {}
+    return "pg-slow-queries", {"index-table": plain["table"], "index-columns": plain["columns"], "index-name": row.name}
 
 
 def _lock_head(survey: LockSurvey) -> Line:
@@ -241,7 +252,7 @@ VIEWS = (
     ),
     View(
         "connections", "postgres", CONNECTIONS, lambda taken: taken.groups, lambda row: row.key, fixes="postgres-connections",
-        head=_connection_head, procedure=lambda row: ("pg-connections", {}), text=postgres_texts.connection,  # noqa: ARG005
+        head=_connection_head, procedure=lambda row: ("pg-connections", {"application": row.application}), text=postgres_texts.connection,
     ),
     View(
         "statements", "postgres-statements", STATEMENTS, lambda taken: taken.statements, lambda row: row.key, fixes="postgres-statements",
@@ -254,7 +265,7 @@ VIEWS = (
     ),
     View(
         "indexes", "postgres-tables", INDEXES, lambda taken: taken.indexes, lambda row: row.full_name, fixes="postgres-indexes",
-        procedure=lambda row: ("pg-slow-queries", {}) if not row.valid else ("", {}), text=postgres_texts.index,
+        procedure=_index_procedure, text=postgres_texts.index,
     ),
     View("settings", "postgres-settings", SETTINGS, lambda taken: taken.settings, lambda row: row.key, fixes="postgres-settings", head=_setting_head),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -75,6 +76,17 @@ def test_each_rule(
 ) -> None:
     found = judge(snapshot, Thresholds(), NOW)
     assert [(one.health, one.severity, one.procedure) for one in found] == [(health, severity, procedure)]
+
+
+def test_a_crash_opens_the_procedure_on_its_own_deployment_and_none_for_a_stateful_server() -> None:
+    canary = replace(pod("canary-1", "CrashLoopBackOff", 0), owner="canary")
+    (found,) = judge(namespace(canary), Thresholds(), NOW)
+    assert (found.procedure, found.values) == ("api-crashloop", (("deployment", "canary"),))
+    for status in ("CrashLoopBackOff", "ImagePullBackOff", "Evicted", "Running"):
+        redis = replace(pod("redis-0", status, 0, restarted_at=(NOW - 1,)), owner_kind="StatefulSet", owner="redis")
+        assert {(one.procedure, one.values) for one in judge(namespace(redis), Thresholds(), NOW)} == {("", ())}
+    (found,) = judge(namespace(workload(2, "canary")), Thresholds(), NOW)
+    assert found.values == (("deployment", "canary"),)
 
 
 FINE = [

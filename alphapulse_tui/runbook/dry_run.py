@@ -10,7 +10,7 @@ from alphapulse_tui.actions.registry import make_action
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.runbook.checks import CHECKS, CheckResult, Scene
 from alphapulse_tui.runbook.checks.look import look
-from alphapulse_tui.runbook.load import fill
+from alphapulse_tui.runbook.load import fill, fill_command
 from alphapulse_tui.runbook.schema import ActionStep, BranchStep, CheckStep, Procedure, Step, WaitStep
 
 READ_SECONDS = 5.0
@@ -36,8 +36,7 @@ async def dry_run(
 async def _walk(profile: Profile, step: Step, scene: Scene) -> dict[str, Any]:
     if isinstance(step, ActionStep):
         return await _planned(profile, step, scene)
-    values = {name: value for name, value in scene.params.items() if value}
-    command = {"command": fill(step.command, values)}
+    command = {"command": fill_command(step.command, dict(scene.params))}
     if isinstance(step, CheckStep | WaitStep | BranchStep):
         return {**_judged(look(CHECKS[step.check], scene)), **command}
     return {"verdict": "by hand", "sentence": step.why, "evidence": [], **command}

@@ -15,7 +15,7 @@ from typing import Any
 from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.runbook.checks import CHECKS, CheckResult, Passed, Scene
 from alphapulse_tui.runbook.checks.look import look
-from alphapulse_tui.runbook.load import fill
+from alphapulse_tui.runbook.load import fill, fill_command
 from alphapulse_tui.runbook.schema import ActionStep, BranchStep, CheckStep, Parameter, Procedure, Step, WaitStep
 
 Record = Callable[[Kind, dict[str, Any]], Awaitable[object]]
@@ -177,6 +177,10 @@ class Engine:
     def filled(self, text: str) -> str:
         """A command or an instruction with this run's values in it; one that has no value yet stays a placeholder."""
         return fill(text, {name: value for name, value in self.values().items() if value})
+
+    def command(self, step: Step) -> str:
+        """The step's command for a bastion, with this run's values in it as words of the shell."""
+        return fill_command(step.command, self.values())
 
     def action_params(self, step: ActionStep) -> dict[str, str]:
         """The action's parameters with this run's values in them."""

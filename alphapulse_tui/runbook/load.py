@@ -7,6 +7,7 @@ not fit; here the one is looked up by the other.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import fields
 from difflib import get_close_matches
@@ -210,6 +211,7 @@ def _check_references(file: Path, root: yaml.Node, procedure: Procedure) -> None
             raise mistake(file, root, [*here, "check"], unknown("check", step.check, CHECKS))
         if isinstance(step, LinkStep) and step.link not in Links.__struct_fields__:
             raise mistake(file, root, [*here, "link"], unknown("link", step.link, Links.__struct_fields__))
+        _check_command(file, root, [*here, "command"], step.command, parameters)
         if isinstance(step, BranchStep):
             for number, case in enumerate(step.cases):
                 if case.goto not in ids:
@@ -225,6 +227,38 @@ def _check_references(file: Path, root: yaml.Node, procedure: Procedure) -> None
                 for wanted in _PLACEHOLDER.findall(value):
                     if wanted not in parameters:
                         raise mistake(file, root, [*here, "params", name], unknown("parameter", wanted, parameters))
+
+
+def _check_command(
+    file: Path, root: yaml.Node, where: list[str | int], command: str, parameters: Iterable[str]
+) -> None:
+    """A command's placeholders name parameters, and stand where the shell takes a quoted word for one word."""
+    for found in _PLACEHOLDER.finditer(command):
+        if found.group(1) not in parameters:
+            raise mistake(file, root, where, unknown("parameter", found.group(1), parameters))
+        if _in_quotes(command[: found.start()]):
+            raise mistake(
+                file, root, where, f"{found.group(0)} stands inside quotes; its value is quoted when it is put in"
+            )
+
+
+def _in_quotes(before: str) -> bool:
+    """Whether the shell is inside quotes after ``before``.
+
+    >>> [_in_quotes(text) for text in ("echo 'it", "echo 'it' ", 'echo "a\\\\" b', "it\\\\'s ")]
+    [True, False, True, False]
+    """
+    inside, escaped = "", False
+    for character in before:
+        if escaped:
+            escaped = False
+        elif character == "\\" and inside != "'":
+            escaped = True
+        elif character == inside:
+            inside = ""
+        elif not inside and character in "'\"":
+            inside = character
+    return bool(inside)
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
@@ -243,3 +277,12 @@ def fill(text: str, values: dict[str, str]) -> str:
     'older than 600 s {state}'
     """
     return _PLACEHOLDER.sub(lambda match: values.get(match.group(1), match.group(0)), text)
+
+
+def fill_command(text: str, values: dict[str, str]) -> str:
+    """A command with every ``{parameter}`` replaced by its value as one word of the shell, whatever is in it; what has no value stays.
+
+    >>> fill_command("psql -v name={name} -v age={age}", {"name": "a; reboot", "age": ""})
+    "psql -v name='a; reboot' -v age={age}"
+    """
+    return fill(text, {name: shlex.quote(value) for name, value in values.items() if value})

@@ -52,7 +52,8 @@ class StepBase(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, ta
     because: str = ""
     """Why we differ."""
     command: str = ""
-    """The same with stock tools on a bastion, for copy mode; an action's comes from its plan. Values stand in braces: ``{replica}``."""
+    """The same with stock tools on a bastion, for copy mode; an action's comes from its plan. Parameters stand in braces: ``{replica}``, outside
+    quotes; addresses and logins come from the environment (docs/procedures.md)."""
     needs: str = ""
     """Id of an earlier step that must have passed (or been skipped with a reason) first; empty for none."""
     opens: tuple[Identifier, ...] = ()

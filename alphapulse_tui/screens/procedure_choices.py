@@ -114,7 +114,7 @@ class ProcedureChoices(CockpitScreen):
         if isinstance(step, ActionStep):
             self.run_worker(self._copy_plan(step), group="copy", exclusive=True)
             return
-        text = self.engine.filled(step.command or step.run) or step.written
+        text = self.engine.command(step) or self.engine.filled(step.run) or step.written
         if text:
             copy(self.app, text, "it stands under As we run it (w).")
         else:

@@ -130,11 +130,14 @@ class CrashSource(Source[CrashesSnapshot]):
         return replace(end, words=words, log_problem="" if words else "it wrote nothing")
 
 
+UNREADABLE = "its value is not readable from here (a Secret, or configmaps [get] is missing): test it from the pod"
+
+
 async def _tried(address: Address) -> list[Probe]:
     """One probe a place; an address that cannot be read says so."""
     name = (address.dependency, address.variable, address.origin)
     if not address.places:
-        return [Probe(*name, place="", answers=None, said="its value is not readable from here: test it from the pod")]
+        return [Probe(*name, place="", answers=None, said=UNREADABLE)]
     answers = await asyncio.gather(*(probe(address.dependency, place) for place in address.places))
     return [
         Probe(*name, place=str(place), answers=answered, said=said)

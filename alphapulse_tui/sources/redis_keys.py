@@ -136,8 +136,9 @@ class RedisKeysSource(Source[KeysSnapshot]):
     async def _who(self, link: ReadLink) -> tuple[ReadLink, str, str, str, str, bool]:
         """A node: id, role, whose replica, how its link is, whether it owns slots."""
         info, nodes = await link.ask(("INFO", "replication"), ("CLUSTER", "NODES"))
-        if isinstance(nodes, Exception) or isinstance(info, Exception):
-            raise Unreachable(f"{link.name} does not tell the cluster's nodes: {clean(nodes, 160)}")
+        refused = [answer for answer in (info, nodes) if isinstance(answer, Exception)]
+        if refused:
+            raise Unreachable(f"{link.name} does not tell the cluster's nodes: {clean(refused[0], 160)}")
         found, me = fields(str(info)), myself(members(str(nodes)))
         if me is None:
             raise Unreachable(f"{link.name} does not know itself")

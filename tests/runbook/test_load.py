@@ -61,6 +61,16 @@ MISTAKES = {
         "did you mean 'vault.seal'?",
     ),
     "needs nothing": (GOOD + "    needs: later\n", 13, "no earlier step 'later'"),
+    "command of an unknown parameter": (
+        GOOD + "    command: psql -v slow={slow}\n",
+        13,
+        "steps[0].command: there is no parameter 'slow'",
+    ),
+    "command with a parameter in quotes": (
+        GOOD + "    command: psql -c \"SELECT '{slow}'\"\nparameters: [{name: slow, title: a number}]\n",
+        13,
+        "{slow} stands inside quotes",
+    ),
     "hostile": (GOOD.replace("vault.seal", '"\\e]52;c;x\\a[/x]"'), 12, "no check"),
 }
 

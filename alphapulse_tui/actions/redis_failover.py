@@ -34,7 +34,7 @@ _AGREED = Parameter("agreed_with", "who else agreed to it", required=True)
 class _Failover(RedisAction):
     """What the three have in common."""
 
-    parameters = (_REPLICA,)
+    parameters: tuple[Parameter, ...] = (_REPLICA,)
     option: ClassVar[str]
     """The word after CLUSTER FAILOVER, or none."""
     ask_for: ClassVar[str] = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
 from alphapulse_tui.actions.contract import ActionProblem, Parameter
 from alphapulse_tui.actions.vault_cluster import ClusterAction, ClusterClient, Standing, no_leader
@@ -89,7 +90,7 @@ class StepDown(ClusterAction):
         if leader is None:
             return Verification(Verdict.PENDING, "no node leads yet", reading)
         if leader.active_since == before:
-            return Verification(Verdict.CONTRADICTED, f"{leader.name} leads as before", reading)
+            return Verification(Verdict.PENDING, f"{leader.name} leads as before: it has not stepped down yet", reading)
         again = (
             " again: look at its host if it is still slow" if leader.name == plan.preconditions.get("leader") else ""
         )
@@ -181,8 +182,24 @@ class RemovePeer(ClusterAction):
             return Verification(Verdict.VERIFIED, f"{peer} is out of raft; {voters} voters are left", reading)
         there = next((one for one in standings if one.name == peer), None)
         if there is not None and there.code in (200, 429, 503):
+            server = next(one for one in servers if clean(one.get("node_id", ""), 128) == peer)
+            if not _another(plan, server):
+                said = f"{peer} answers, {_word(there)}, with the seat that it had: nothing shows that it was taken out"
+                return Verification(Verdict.PENDING, said, reading)
             return Verification(Verdict.VERIFIED, f"{peer} has joined anew and answers: {_word(there)}", reading)
         return Verification(Verdict.CONTRADICTED, f"{peer} is still in raft's configuration", reading)
+
+
+def _another(plan: Plan, server: Mapping[str, Any]) -> bool:
+    """Whether the seat is not the one that was planned for: at another address, or no voter any more, as who has just joined.
+
+    Not autopilot's ``stable_since``: that changes as well when a peer that was never removed comes back to health.
+    """
+    if not plan.victims:
+        return False
+    victim = plan.victims[0]
+    moved = clean(server.get("address", ""), 128) != victim.identity
+    return moved or (victim.facts.get("voter", "") == "yes" and not server.get("voter"))
 
 
 def step_down_refusal(survey: VaultSurvey) -> str:
@@ -255,7 +272,7 @@ def _seat(peer: Peer) -> Victim:
         peer.name,
         peer.cluster_address,
         f"{peer.name}: {'voter' if peer.voter else 'non-voter'}, {says}{silent}",
-        {"cluster address": peer.cluster_address, "answers": says},
+        {"cluster address": peer.cluster_address, "answers": says, "voter": "yes" if peer.voter else "no"},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +15,7 @@ from alphapulse_tui.actions.vault_cluster import no_leader
 from alphapulse_tui.actions.vault_raft import RemovePeer, StepDown, chosen_peer, removal_refusal, step_down_refusal
 from alphapulse_tui.actions.vault_restart import restart_refusal
 from alphapulse_tui.config.settings import Profile, VaultNode, VaultTarget
-from alphapulse_tui.model.plan import Outcome, Risk, Verdict
+from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict, Victim
 from alphapulse_tui.model.vault_raft import Peer, SurveyedNode, VaultSurvey
 from tests.sources.doors import by_path, door
 from tests.sources.servers import Vaults, stop, vaults
@@ -148,7 +149,7 @@ async def test_a_step_down_is_planned_done_and_proven(cluster: Vaults, profile: 
     assert (plan.refusal, plan.risk, plan.object) == ("", Risk.DISRUPTIVE, "vault/leader")
     assert plan.title == f"vault-{leader} steps down" and plan.undo.startswith("none:")
     assert plan.shell == f"VAULT_ADDR={cluster.addresses[leader]} vault operator step-down"
-    assert (await action.verify(plan)).verdict is Verdict.CONTRADICTED
+    assert (await action.verify(plan)).verdict is Verdict.PENDING, "the order may still be under way"
     assert (await action.execute(plan)).outcome is Outcome.DONE
 
     async def proven() -> bool:
@@ -170,7 +171,7 @@ async def test_a_step_down_at_a_standby_is_not_forwarded(cluster: Vaults, profil
     async with ClusterClient(profile) as client:
         with pytest.raises(ActionProblem, match="does not lead any more: nothing was done, plan again"):
             await client.write("PUT", "sys/step-down", (f"vault-{standby}", cluster.addresses[standby]), ("update",))
-    assert (await action.verify(plan)).sentence.endswith("leads as before")
+    assert (await action.verify(plan)).sentence.endswith("leads as before: it has not stepped down yet")
 
 
 async def test_a_token_that_may_not_names_the_grant(cluster: Vaults, profile: Profile, tmp_path: Path) -> None:
@@ -234,6 +235,43 @@ async def test_a_dead_peer_is_removed_and_a_live_one_is_not(cluster: Vaults, pro
     assert name not in [server["node_id"] for server in told["data"]["config"]["servers"]]
     with pytest.raises(ActionProblem, match="not in raft's configuration any more: nothing was done"):
         await action.execute(plan)
+
+
+@pytest.mark.parametrize(
+    ("address", "voter", "was_voter", "verdict"),
+    [
+        ("c:1", True, True, Verdict.PENDING),
+        ("c:1", False, False, Verdict.PENDING),
+        ("c:1", False, True, Verdict.VERIFIED),
+        ("c:2", True, True, Verdict.VERIFIED),
+    ],
+)
+async def test_a_peer_that_answers_has_joined_anew_only_if_its_seat_is_another(
+    tmp_path: Path, address: str, voter: bool, was_voter: bool, verdict: Verdict
+) -> None:
+    config = {
+        "servers": [
+            {"node_id": "vault-0", "address": "a:1", "voter": True, "leader": True},
+            {"node_id": "vault-2", "address": address, "voter": voter, "leader": False},
+        ]
+    }
+    leading = by_path(
+        {
+            "/v1/sys/health": (200, b"{}"),
+            "/v1/sys/leader": (200, b'{"is_self": true, "active_time": "2026-01-01T00:00:00Z"}'),
+            "/v1/sys/storage/raft/configuration": (200, json.dumps({"data": {"config": config}}).encode()),
+        }
+    )
+    async with door(leading) as first, door(by_path({"/v1/sys/health": (429, b"{}")})) as other:
+        nodes = (VaultNode("vault-0", f"http://127.0.0.1:{first}"), VaultNode("vault-2", f"http://127.0.0.1:{other}"))
+        target = VaultTarget(nodes=nodes, token_file=str(token_file(tmp_path, "t")))
+        action = RemovePeer(Profile(name="test", vault=target))
+        seat = Victim("vault-2", "c:1", "vault-2", {"voter": "yes" if was_voter else "no"})
+        plan = Plan(
+            "1", action.id, action.title, "vault", "lab", "vault/peer/vault-2", action.risk, "", "", "",
+            {"peer": "vault-2"}, (seat,),
+        )  # fmt: skip
+        assert (await action.verify(plan)).verdict is verdict
 
 
 async def test_without_a_quorum_everything_is_refused_with_what_would_help(cluster: Vaults, profile: Profile) -> None:

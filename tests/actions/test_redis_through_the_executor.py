@@ -12,7 +12,7 @@ from alphapulse_tui.executor.core import Executor
 from alphapulse_tui.executor.protocol import Progress, Stage
 from alphapulse_tui.incident.events import Kind
 from alphapulse_tui.incident.journal import Journal
-from alphapulse_tui.model.plan import Outcome, Plan, Verdict
+from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
 from tests.actions.redis_cases import masters, name, profile_of, replica_of, wait_well
 from tests.sources.servers import RedisCluster, redis_cluster
 from tests.waiting import wait_until
@@ -77,6 +77,65 @@ async def test_a_replica_that_was_promoted_meanwhile_is_not_sent_to(executor: Ex
         refused is not None and refused.outcome is Outcome.REFUSED and "not the one that was shown" in refused.sentence
     )
     assert Kind.SENT not in [event.kind for event in executor.journal.events()]
+
+
+async def refused(executor: Executor, plan: Plan) -> str:
+    """Run it; why it was refused before anything was sent."""
+    result = (await run(executor, plan))[-1].result
+    assert result is not None and result.outcome is Outcome.REFUSED
+    assert Kind.SENT not in [event.kind for event in executor.journal.events()]
+    return result.sentence
+
+
+async def test_a_node_that_somebody_else_has_set_stops_it_before_the_first_is_sent_to(
+    executor: Executor, cluster: RedisCluster
+) -> None:
+    plan = await executor.plan("redis.set-policy", {"policy": "volatile-ttl"})
+    before = [cluster.cli(port, "config", "get", "maxmemory-policy") for port in cluster.ports]
+    cluster.cli(cluster.ports[4], "config", "set", "maxmemory-policy", "volatile-lfu")
+    assert f"{name(4)} is not the one that was shown" in await refused(executor, plan)
+    after = [cluster.cli(port, "config", "get", "maxmemory-policy") for port in cluster.ports]
+    assert after[:4] + after[5:] == before[:4] + before[5:]
+    cluster.cli(cluster.ports[4], "config", "set", "maxmemory-policy", before[4].split()[1])
+
+
+async def test_a_limit_that_has_become_destructive_is_not_set_on_an_easy_word(
+    executor: Executor, cluster: RedisCluster
+) -> None:
+    place = masters(cluster)[0]
+    plan = await executor.plan("redis.set-maxmemory", {"bytes": "24mb"})
+    assert plan.risk is Risk.DISRUPTIVE
+    key = next(
+        f"big{number}" for number in range(99) if cluster.cli(cluster.ports[place], "set", f"big{number}", "x") == "OK"
+    )
+    cluster.cli(cluster.ports[place], "setrange", key, str(30 * 1024 * 1024), "x")
+    said = await refused(executor, plan)
+    assert "it was disruptive when it was confirmed and is destructive now: plan again" in said
+    cluster.cli(cluster.ports[place], "del", key)
+
+
+async def test_a_key_of_another_type_is_not_unlinked(executor: Executor, cluster: RedisCluster) -> None:
+    place = next(one for one in masters(cluster) if "OK" in cluster.cli(cluster.ports[one], "set", "k", "v"))
+    plan = await executor.plan("redis.unlink", {"key": "k"})
+    cluster.cli(cluster.ports[place], "del", "k")
+    cluster.cli(cluster.ports[place], "sadd", "k", "member")
+    assert "k is not the one that was shown" in await refused(executor, plan)
+    assert cluster.cli(cluster.ports[place], "exists", "k") == "1"
+    cluster.cli(cluster.ports[place], "del", "k")
+
+
+async def test_a_key_whose_slot_moved_to_another_master_is_not_unlinked(
+    executor: Executor, cluster: RedisCluster
+) -> None:
+    place = next(one for one in masters(cluster) if "OK" in cluster.cli(cluster.ports[one], "set", "k", "v"))
+    plan = await executor.plan("redis.unlink", {"key": "k"})
+    replica = replica_of(cluster, place)
+    cluster.cli(cluster.ports[replica], "cluster", "failover")
+    wait_until(lambda: cluster.cli(cluster.ports[replica], "role").startswith("master"), 10, "the new master")
+    wait_well(cluster)
+    assert "k is not the one that was shown" in await refused(executor, plan)
+    assert cluster.cli(cluster.ports[replica], "exists", "k") == "1"
+    cluster.cli(cluster.ports[replica], "del", "k")
 
 
 async def test_a_key_that_is_gone_is_nothing_to_do(executor: Executor, cluster: RedisCluster) -> None:

@@ -114,7 +114,7 @@ def test_a_policy_that_refuses_is_changed_on_every_node_then_there_is_more_memor
         cockpit.run_step("What to do first", "suggests: Set the policy on every node")
         cockpit.run_step("Set the policy on every node", "Enter plans it")
         cockpit.wait_text("from noeviction to allkeys-lru on 6 of 6 nodes")
-        confirm(cockpit)
+        confirm_by_name(cockpit, "redis")
         assert setting(redis_lab, "maxmemory-policy") == {"allkeys-lru"}
         wait_until(lambda: said(redis_lab, node, "set", "{tenant:00002}x", "1", "ex", "5") == "OK", 10, "a write")
         cockpit.run_step("Is there still too little memory", "suggests: Raise the limit on every node")

@@ -68,7 +68,7 @@ def test_a_dead_master_is_replaced_by_force_at_the_right_replica(redis_lab: LabH
         cockpit.let_it_hear()
         cockpit.send("bo")
         cockpit.press("enter")
-        cockpit.wait_text("agreed-with bo")
+        cockpit.wait_text("agreed_with bo")
         cockpit.press("enter")
         cockpit.wait_text("MAY BE LOST", f"type {dead} and Enter")
         cockpit.leave("MAY BE LOST")

@@ -11,12 +11,16 @@ from alphapulse_tui.app import Cockpit
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.executor.protocol import Resolution
 from alphapulse_tui.model.health import Finding, Health, Severity
+from alphapulse_tui.model.redis import RedisSnapshot
 from alphapulse_tui.screens.action import ActionScreen
 from alphapulse_tui.screens.declare import DeclareScreen
 from alphapulse_tui.screens.fixes import FixesScreen
 from alphapulse_tui.screens.help import HelpScreen
+from alphapulse_tui.screens.prompt import PromptScreen
 from alphapulse_tui.screens.unresolved import UnresolvedScreen
 from alphapulse_tui.widgets.panel import Panel
+from tests.model.rules.test_redis import WELL
+from tests.model.test_redis_cluster import flagged, silent
 from tests.screens.hand import Hand, at_hand, open_run
 from tests.screens.stage import SEALED, post, quiet, snapshots, text_of
 from tests.waiting import until
@@ -36,6 +40,25 @@ async def test_a_fix_is_two_keys_away_and_opens_its_plan() -> None:
         await pilot.press("1")
         await until(lambda: hand.planned, 10, "the plan")
         assert hand.planned == [("vault.unseal", {"node": "next"})]
+        assert isinstance(app.screen, ActionScreen)
+
+
+async def test_a_fix_that_needs_a_second_person_asks_for_the_name_before_it_is_planned() -> None:
+    hand = Hand()
+    app = at_hand(hand)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.session.executor, 10, "the executor")
+        post(app, "redis", RedisSnapshot(flagged(silent(WELL.nodes, 0), 0, "fail", (1, 2, 3, 4, 5))))
+        await pilot.press("4", "f")
+        await pilot.pause()
+        assert "1  force a failover: n3 for n0" in text_of(app)
+        await pilot.press("1")
+        await until(lambda: "Who else agreed to it?" in text_of(app), 10, "the question")
+        await pilot.press("enter")
+        assert isinstance(app.screen, PromptScreen) and hand.planned == [], "nobody is no answer"
+        await pilot.press("b", "o", "enter")
+        await until(lambda: hand.planned, 10, "the plan")
+        assert hand.planned == [("redis.failover-force", {"replica": "n3", "agreed_with": "bo"})]
         assert isinstance(app.screen, ActionScreen)
 
 

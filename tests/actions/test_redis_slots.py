@@ -26,6 +26,7 @@ from tests.actions.redis_cases import (
     wait_well,
 )
 from tests.model.rules.test_redis import WELL
+from tests.model.test_redis_cluster import flagged, silent
 from tests.sources.servers import RedisCluster, redis_cluster, stop
 from tests.waiting import until, wait_until
 
@@ -276,6 +277,34 @@ async def test_one_that_forgot_one_of_two_and_no_more_has_changed_something(monk
     result = await forget_everywhere(made, WELL.nodes[:1], ["id4", "id5"])
     assert result.outcome is Outcome.FAILED
     assert (await forget_everywhere(made, WELL.nodes[:1], ["id4", "id5"])).outcome is Outcome.REFUSED
+
+
+async def test_after_the_first_forget_nothing_is_called_refused(monkeypatch):
+    """The slots of a master that is gone: the others forget it, and then refuse its slots."""
+    nodes = flagged(silent(WELL.nodes, 0, 3), 0, "fail", (1, 2, 4, 5))
+    action = CoverSlots(profile_of([1]))
+
+    class Stubborn(Link):
+        async def ask(self, *commands):
+            return [0 for _ in commands]
+
+        async def send(self, *words):
+            if words[1] != "FORGET":
+                raise ActionProblem("refused: not now")
+            self.accepted += 1
+            return "OK"
+
+    for node in nodes:
+        action.cluster._links[node.name] = Stubborn(Address(node.name, "h", 1), action.cluster.target)
+
+    async def read():
+        return nodes
+
+    monkeypatch.setattr(action.cluster, "read", read)
+    plan = await action.plan({"gone": "n0"})
+    assert plan.refusal == ""
+    result = await action.execute(plan)
+    assert result.outcome is Outcome.FAILED and result.details["n1"] == "has forgotten it"
 
 
 async def covered(cluster: RedisCluster, place: int) -> str:

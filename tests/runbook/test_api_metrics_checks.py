@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from alphapulse_tui.model.cluster import Autoscaler, CapacitySnapshot
 from alphapulse_tui.model.kubernetes import Workload
 from alphapulse_tui.model.platform import Metric, PlatformSnapshot
 from alphapulse_tui.runbook.checks import Passed
+from alphapulse_tui.runbook.load import load_procedures
+from alphapulse_tui.runbook.schema import BranchStep
 from tests.runbook.api_scene import API, CRASHING, OLD_RELEASE, WALL, look, namespace, pod
 from tests.runbook.test_api_checks import failing
 
@@ -47,7 +50,10 @@ DATABASE = replace(TRADES, parts=(("database", 700.0), ("redis", 5.0)))
     ("latency", "hpa", "workload", "value", "words"),
     [
         (LATENCY, HPA, API, "release", "/trades is slow in the API itself since revision 3: more pods do not help"),
-        (slow(DATABASE), HPA, API, "database", "/trades waits for database: more pods would make it worse"),
+        (slow(DATABASE), HPA, OLD_RELEASE, "database", "/trades waits for database: more pods would make it worse"),
+        (slow(DATABASE), HPA, API, "release-database", "/trades waits for database since revision 3: either may be to blame"),
+        (slow(DATABASE, onset=None), HPA, API, "database", "waits for database"),
+        (slow(DATABASE), HPA, replace(API, revisions=API.revisions[:1]), "database", "waits for database"),
         (slow(DATABASE), FULL, OLD_RELEASE, "database", "waits for database"),
         (LATENCY, FULL, OLD_RELEASE, "crowded", "is at its maximum of 5 and would want more"),
         (slow(TRADES, pods=(PodTime("api-1", "v", 3.0, 900.0, 0.95),)), HPA, OLD_RELEASE, "crowded", "1 of 1 pods are out of CPU"),
@@ -62,6 +68,18 @@ def test_each_place_of_lost_time_has_its_own_way(
     readings = {"kubernetes": namespace(pod("api-1"), workload=workload), "kubernetes_capacity": capacity(hpa)}
     result = look("api.latency-verdict", api_latency=latency, **readings)
     assert result.value == value and words in result.sentence, result.sentence
+
+
+@pytest.mark.parametrize(
+    ("procedure", "dependency"), [*product(("api-latency", "api-errors"), ("database", "redis", "vault"))]
+)
+def test_a_release_beside_a_dependency_offers_the_roll_back_and_its_procedure(procedure: str, dependency: str) -> None:
+    steps = load_procedures()[procedure].steps
+    verdict = next(step for step in steps if step.id == "verdict")
+    assert isinstance(verdict, BranchStep)
+    way = next(case.goto for case in verdict.cases if case.when == f"release-{dependency}")
+    place = next(number for number, step in enumerate(steps) if step.id == way)
+    assert "pg-slow-queries" in steps[place].opens and steps[place + 1].id == "roll-back"
 
 
 def test_the_slow_endpoint_is_named_not_the_rare_outlier() -> None:
@@ -132,8 +150,19 @@ ERRORS = ErrorsSnapshot(
     ("errors", "workload", "value", "words"),
     [
         (ERRORS, API, "release", "revision 3 fits the onset: its own errors"),
-        (replace(ERRORS, types=(("database", 2.0),)), API, "database", "the errors blame database, not a release"),
-        (replace(ERRORS, types=(("cache", 2.0),)), API, "redis", "blame redis"),
+        (
+            replace(ERRORS, types=(("database", 2.0),)),
+            OLD_RELEASE,
+            "database",
+            "the errors blame database, not a release",
+        ),
+        (
+            replace(ERRORS, types=(("database", 2.0),)),
+            API,
+            "release-database",
+            "blame database, and revision 3 fits the onset",
+        ),
+        (replace(ERRORS, types=(("cache", 2.0),)), API, "release-redis", "blame redis, and revision 3"),
         (replace(ERRORS, types=(("vault", 2.0),)), OLD_RELEASE, "vault", "blame vault"),
         (replace(ERRORS, types=()), API, "release", "fits the onset"),
         (ERRORS, OLD_RELEASE, "unknown", "read the logs"),

@@ -106,7 +106,7 @@ def complaints(scene: Scene) -> CheckResult:
 
 
 def verdict(scene: Scene) -> CheckResult:
-    """Where to go: a release that fits the onset first; else what the errors' type blames."""
+    """Where to go: a release that fits the onset first, beside what the errors' type blames."""
     snapshot: ErrorsSnapshot | None = scene.snapshot(SURVEY)
     if snapshot is None:
         return scene.silence(SURVEY)
@@ -124,6 +124,9 @@ def verdict(scene: Scene) -> CheckResult:
             Passed.NO, f"revision {release.revision.number} fits the onset: its own errors", rows, "release"
         )
     if blamed:
+        if release is not None and release.previous is not None and release.onset is not None:
+            said = f"the errors blame {blamed}, and revision {release.revision.number} fits the onset: either may be to blame"
+            return CheckResult(Passed.NO, said, rows, f"release-{blamed}")
         return CheckResult(Passed.NO, f"the errors blame {blamed}, not a release", rows, blamed)
     if release is not None and release.previous is not None:
         return CheckResult(Passed.NO, f"revision {release.revision.number} fits the onset", rows, "release")

@@ -215,7 +215,7 @@ def _told_hpa(hpa: Autoscaler) -> str:
 
 
 def verdict(scene: Scene) -> CheckResult:
-    """Where to go: a release that fits the onset first, then where the time goes, then the pods' CPU."""
+    """Where to go: a release that fits the onset (beside the dependency that it may have slowed), then where the time goes, then the pods' CPU."""
     snapshot: LatencySnapshot | None = scene.snapshot(SURVEY)
     if snapshot is None:
         return scene.silence(SURVEY)
@@ -235,6 +235,9 @@ def verdict(scene: Scene) -> CheckResult:
         )
         return CheckResult(Passed.NO, said, rows, "release")
     if name in ("database", "redis", "vault") and part >= SHARE:
+        if release is not None and release.previous is not None and release.onset is not None:
+            said = f"{slow.endpoint} waits for {name} since revision {release.revision.number}: either may be to blame"
+            return CheckResult(Passed.NO, said, rows, f"release-{name}")
         return CheckResult(Passed.NO, f"{slow.endpoint} waits for {name}: more pods would make it worse", rows, name)
     if crowded:
         return CheckResult(Passed.NO, crowded, rows, "crowded")

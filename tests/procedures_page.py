@@ -25,10 +25,22 @@ step's command. Without a screen:
     alphapulse runbook list
     alphapulse runbook show ID
     alphapulse runbook run ID --dry-run
+    alphapulse runbook run ID --copy
     alphapulse runbook run ID [--step STEP] [--param NAME=VALUE] --yes [--confirm NAME] [--json]
 
 `run` leaves with 0 when every step came out well, 2 when a proof did not hold or an action failed, 3 when something could not be verified,
 77 when a step was refused: a manual step, a key share, a destructive action whose object was not named with `--confirm`.
+
+`--copy` prints the commands of every step for a bastion, with stock tools, and sends nothing. They are for bash and read addresses and logins
+from the environment, so that no secret stands in them:
+
+| tool | variables |
+|---|---|
+| psql | `PGHOST`, `PGPORT`, `PGUSER`, `PGDATABASE`, `PGPASSFILE`; the replica's `REPLICA_HOST`, `REPLICA_PORT`; the pooler's `PGBOUNCER_PORT` |
+| redis-cli | `REDIS_HOST` and `REDIS_PORT` of any one node, `REDIS_USER`, `REDISCLI_AUTH` |
+| vault | `VAULT_ADDR`, `VAULT_TOKEN`; `VAULT_NODES`, the addresses of all nodes with blanks between |
+| kubectl | `KUBECONFIG` |
+| curl | `PROMETHEUS_URL`, `API_HEALTH_URL` |
 """
 
 RISKS = """## Actions
@@ -78,7 +90,11 @@ def _procedure(procedure: Procedure) -> str:
 def _step(number: int, step: Step) -> list[str]:
     usually = f", usually {age(step.typical_seconds)}" if step.typical_seconds else ""
     lines = [f"### {number}. {step.title}", "", f"`{step.id}`, {_does(step)}{usually}. {step.why}", ""]
-    for title, text in (("As the runbook writes it", step.written), ("As we run it", step.run)):
+    for title, text in (
+        ("As the runbook writes it", step.written),
+        ("As we run it", step.run),
+        ("The same with stock tools", step.command),
+    ):
         if text:
             lines += [f"{title}:", "", "```", text.strip(), "```", ""]
     if step.because:

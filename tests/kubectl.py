@@ -20,13 +20,13 @@ class Kubectl:
     """Runs kubectl as one of the lab's users."""
 
     def __init__(self, program: Path, folder: Path, user: str = "oncall") -> None:
-        self._program = program
+        self.program = program
         self._folder = folder
         self._user = user
 
     def as_user(self, user: str) -> Kubectl:
         """The same as ``admin``, ``oncall`` or ``viewer``."""
-        return Kubectl(self._program, self._folder, user)
+        return Kubectl(self.program, self._folder, user)
 
     def run(self, *words: str, stdin: str = "", timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
         """One command; its exit code is the caller's business."""
@@ -36,7 +36,7 @@ class Kubectl:
             "HOME": str(self._folder),
         }
         return subprocess.run(
-            [self._program, *words],
+            [self.program, *words],
             input=stdin,
             env=environment,
             capture_output=True,

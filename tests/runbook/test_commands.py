@@ -18,8 +18,10 @@ from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.model.thresholds import Thresholds
 from alphapulse_tui.runbook.load import fill, fill_command, load_procedures
 from alphapulse_tui.runbook.schema import ActionStep
-from tests.kubectl import Kubectl
+from tests.kubectl import Kubectl, kubectl
 from tests.lab_handle import LabHandle
+
+__all__ = ["kubectl"]
 
 PROCEDURES = load_procedures()
 PICKED = {"replica": "postgres-replica-0", "node": "vault-0", "peer": "vault-2"}
@@ -198,7 +200,10 @@ async def plans(profile: Profile) -> dict[str, tuple[str, str]]:
 @pytest.mark.long
 @pytest.mark.parametrize("name", WITH_KUBECTL)
 def test_a_command_of_kubectl_runs_on_the_cluster(
-    name: str, whole_lab: LabHandle, kubectl: Kubectl, tmp_path: Path
+    name: str,
+    whole_lab: LabHandle,
+    kubectl: Kubectl,
+    tmp_path: Path,
 ) -> None:
     text = COMMANDS[name].replace(" delete ", " delete --dry-run=client --ignore-not-found ")
     environment = {

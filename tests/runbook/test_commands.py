@@ -30,6 +30,8 @@ PICKED = {"replica": "postgres-replica-0", "node": "vault-0", "peer": "vault-2"}
 WITHOUT = {
     "api-crashloop/dependency": "another procedure's",
     "api-errors/elsewhere": "another procedure's",
+    "api-errors/either": "a person decides",
+    "api-latency/either": "a person decides",
     "api-latency/queries": "another procedure's",
     "api-latency/cache": "a change of code",
     "pg-replication-lag/rebuild": "data folder and slot are the site's own; its run shows the form",

@@ -58,8 +58,7 @@ def test_a_wrong_address_is_found_and_rolled_back(
     assert container(kubectl) != before
     with CockpitTerminal(platform.profile, state) as cockpit:
         cockpit.wait_live("Pods")
-        cockpit.wait_verdict("p: api-crashloop")
-        cockpit.press("p")
+        cockpit.choose_procedure("api-crashloop")
         diagnose(cockpit, "exit code 1", words)
         cockpit.run_step("Do database, Redis and Vault answer", f"bad: {variable} names")
         cockpit.run_step("The same from inside a pod")

@@ -55,7 +55,7 @@ def test_all_nodes_are_sealed_and_opened_on_the_smallest_screen(platform: LabHan
         cockpit.wait_verdict("sealed", "p: vault-sealed")
         cockpit.choose_procedure("vault-sealed")
         shares = platform.shares()[-THRESHOLD:]
-        walk_vault_sealed(cockpit, shares, why="somebody sealed it on purpose")
+        walk_vault_sealed(cockpit, shares, why="ok: ")
         assert sealed_nodes(platform) == set()
         wait_until(
             lambda: sum(bool(bao_status(platform, node).get("is_self")) for node in range(NODES)) <= 1, 5, "one leader"

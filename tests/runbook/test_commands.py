@@ -97,6 +97,10 @@ def test_a_hostile_value_is_one_word_of_the_shell() -> None:
     assert shown.stdout == f"slow={hostile}\n"
 
 
+SHORTEST_SECRET = 12
+"""Characters; the lab's own are longer, and their files hold shorter words too (``=``)."""
+
+
 def bastion(lab: LabHandle, folder: Path) -> dict[str, str]:
     """The environment of a bastion: stock tools by their own names, addresses, and logins in files and variables."""
     for name, program in (("psql", lab.psql_path), ("redis-cli", lab.redis_cli_path), ("vault", lab.bao_path)):
@@ -148,7 +152,8 @@ def test_a_command_runs_on_the_real_servers(name: str, whole_lab: LabHandle, tmp
     assert not re.search(r"error|denied|could not connect", done.stdout + done.stderr, re.IGNORECASE), done.stderr
     for file in (whole_lab.directory / "secrets").glob("*"):
         for secret in file.read_text().split():
-            assert secret.rpartition(":")[2] not in done.stdout
+            word = secret.rpartition(":")[2]
+            assert len(word) < SHORTEST_SECRET or word not in done.stdout
 
 
 @pytest.mark.lab

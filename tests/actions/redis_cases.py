@@ -75,7 +75,10 @@ async def proven(action: Action, plan: Plan, timeout: float = 20.0) -> Verificat
         last.append(await action.verify(plan))
         return last[-1].verdict is Verdict.VERIFIED
 
-    await until(look, timeout, f"the proof of {plan.title}")
+    try:
+        await until(look, timeout, f"the proof of {plan.title}")
+    except AssertionError as vain:
+        raise AssertionError(f"{vain}; it says: {last[-1]}") from None
     return last[-1]
 
 

@@ -109,8 +109,17 @@ async def test_redis_6_is_mended_too(old: RedisCluster) -> None:
     master = masters(old)[0]
     failover = Graceful(profile_of(old.ports))
     plan = await failover.plan({"replica": name(replica_of(old, master))})
-    await failover.execute(plan)
-    await proven(failover, plan)
+    for left in (
+        2,
+        1,
+        0,
+    ):  # An order that got no votes lapses after 5 s: in a young cluster one may, and is given again.
+        assert (await failover.execute(plan)).outcome is Outcome.DONE
+        try:
+            await proven(failover, plan, timeout=20.0 if not left else 8.0)
+            break
+        except AssertionError:
+            assert left, "three orders lapsed"
     wait_well(old)
 
     slot = old.cli(old.ports[0], "cluster", "keyslot", "6")

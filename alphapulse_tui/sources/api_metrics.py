@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from alphapulse_tui.model import api_queries as queries
 from alphapulse_tui.model.api import (
@@ -32,13 +34,14 @@ ONSET_STEP = 15.0
 QUERY_SECONDS = 7.0
 """For all queries of one reading."""
 
+T = TypeVar("T")
+
 _WINDOW = re.compile(r"(\d+)([smh])")
 
 
-class LatencySource(Source[LatencySnapshot]):
-    """Latency by endpoint and pod, with what the dependencies take of it."""
+class MetricsSource(Source[T]):
+    """What Prometheus knows of the API; a subclass asks its queries."""
 
-    target = "api-latency"
     interval = 10.0
     deadline = 8.0
 
@@ -50,17 +53,30 @@ class LatencySource(Source[LatencySnapshot]):
         self._thresholds = thresholds or Thresholds()
         self._clock = clock
 
-    async def read(self) -> LatencySnapshot:
+    async def read(self) -> T:
         """All queries, one after another in the private thread."""
         return await self._prometheus.run(self._ask, QUERY_SECONDS)
 
-    def judge(self, snapshot: LatencySnapshot) -> tuple[Finding, ...]:  # noqa: ARG002 - the platform's panel judges
+    def judge(self, snapshot: T) -> tuple[Finding, ...]:  # noqa: ARG002 - the platform's panel judges
         """Nothing."""
         return ()
 
     async def close(self) -> None:
         """Let go of the thread."""
         self._prometheus.close()
+
+    @abstractmethod
+    def _ask(self) -> T:
+        """The snapshot; blocks."""
+
+    def _series(self, query: str) -> list[Series]:
+        return self._prometheus.series(queries.over(query, self._window))
+
+
+class LatencySource(MetricsSource[LatencySnapshot]):
+    """Latency by endpoint and pod, with what the dependencies take of it."""
+
+    target = "api-latency"
 
     def _ask(self) -> LatencySnapshot:
         parts = self._series(queries.ENDPOINT_PARTS)
@@ -96,39 +112,14 @@ class LatencySource(Source[LatencySnapshot]):
         ]  # fmt: skip
         return tuple(sorted(pods, key=lambda one: (-(one.p99 or 0.0), one.pod)))
 
-    def _series(self, query: str) -> list[Series]:
-        return self._prometheus.series(queries.over(query, self._window))
-
     def _value(self, query: str) -> float | None:
         return value_of(self._prometheus.vector(queries.over(query, self._window)))
 
 
-class ErrorsSource(Source[ErrorsSnapshot]):
+class ErrorsSource(MetricsSource[ErrorsSnapshot]):
     """Errors by endpoint, status, type and release, and since when."""
 
     target = "api-errors"
-    interval = 10.0
-    deadline = 8.0
-
-    def __init__(
-        self, url: str, window: str, thresholds: Thresholds | None = None, clock: Callable[[], float] = time.time
-    ) -> None:
-        self._prometheus = Prometheus(url)
-        self._window = window
-        self._thresholds = thresholds or Thresholds()
-        self._clock = clock
-
-    async def read(self) -> ErrorsSnapshot:
-        """All queries, one after another in the private thread."""
-        return await self._prometheus.run(self._ask, QUERY_SECONDS)
-
-    def judge(self, snapshot: ErrorsSnapshot) -> tuple[Finding, ...]:  # noqa: ARG002 - the platform's panel judges
-        """Nothing."""
-        return ()
-
-    async def close(self) -> None:
-        """Let go of the thread."""
-        self._prometheus.close()
 
     def _ask(self) -> ErrorsSnapshot:
         types = [(labels.get("type", ""), rate) for labels, rate in self._series(queries.TYPES) if rate > 0]
@@ -147,9 +138,6 @@ class ErrorsSource(Source[ErrorsSnapshot]):
             percent=value_of(self._prometheus.vector(percent)),
             onset=_onset(self._prometheus, percent, self._clock(), self._thresholds.api_error_rate_critical),
         )
-
-    def _series(self, query: str) -> list[Series]:
-        return self._prometheus.series(queries.over(query, self._window))
 
 
 def answers(series: Sequence[Series]) -> tuple[EndpointErrors, ...]:

@@ -9,7 +9,16 @@ import pytest
 from alphapulse_tui.incident.events import Kind
 from tests.actions.recorded import recorded_nodes
 from tests.e2e.cockpit import CockpitTerminal
-from tests.e2e.vault import NODES, THRESHOLD, assert_nowhere, bao_status, sealed_nodes, walk_vault_sealed
+from tests.e2e.vault import (
+    BY_A_PERSON,
+    NODES,
+    RESTARTED,
+    THRESHOLD,
+    assert_nowhere,
+    bao_status,
+    sealed_nodes,
+    walk_vault_sealed,
+)
 from tests.lab_handle import LabHandle
 from tests.waiting import wait_until
 
@@ -55,7 +64,7 @@ def test_all_nodes_are_sealed_and_opened_on_the_smallest_screen(platform: LabHan
         cockpit.wait_verdict("sealed", "p: vault-sealed")
         cockpit.choose_procedure("vault-sealed")
         shares = platform.shares()[-THRESHOLD:]
-        walk_vault_sealed(cockpit, shares, why="ok: ")
+        walk_vault_sealed(cockpit, shares, RESTARTED, BY_A_PERSON)
         assert sealed_nodes(platform) == set()
         wait_until(
             lambda: sum(bool(bao_status(platform, node).get("is_self")) for node in range(NODES)) <= 1, 5, "one leader"

@@ -26,11 +26,16 @@ def sealed_nodes(lab: LabHandle) -> set[int]:
     return {ordinal for ordinal in range(NODES) if bao_status(lab, ordinal)["sealed"]}
 
 
-def walk_vault_sealed(cockpit: CockpitTerminal, shares: list[str], why: str = "its process was started anew") -> None:
-    """The whole procedure by keys, the cockpit being on its first step; ``why`` is what the nodes' logs tell of the seal."""
+RESTARTED, BY_A_PERSON = "its process was started anew", "somebody sealed it on purpose"
+"""What the nodes' logs tell of the seal. The leader of ``vault-sealed-all`` is told to seal itself, and restarted where it leads no more."""
+
+
+def walk_vault_sealed(cockpit: CockpitTerminal, shares: list[str], *why: str) -> None:
+    """The whole procedure by keys, the cockpit being on its first step; ``why``: what the nodes' logs may tell of the seal."""
     cockpit.run_step("Which nodes are sealed", "sealed: vault-")
     cockpit.run_step("What opens it", "Shamir: 3 of 5 key shares")
-    cockpit.run_step("What sealed it", why)
+    told = cockpit.run_step("What sealed it", "ok: ")
+    assert any(cause in told for cause in why or (RESTARTED,)), told
     cockpit.run_step("Why did it seal")
     cockpit.answer("What was done or found?", "the pod restarted")
     cockpit.run_step("How many must be opened")

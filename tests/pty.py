@@ -249,11 +249,18 @@ class Terminal:
             ended = self.process.poll() is not None
             ready, _, _ = select.select([self._master], [], [], 0.05)
             if ready:
-                self._take(os.read(self._master, 65536))
+                self._take(self._frame())
             elif ended:
                 break
         with self._changed:
             self._changed.notify_all()
+
+    def _frame(self) -> bytes:
+        """What is written in one go: the kernel hands out 4 kB at a time, and half a frame shows one step's title over another's text."""
+        data = os.read(self._master, 65536)
+        while len(data) < 1 << 20 and self._reading.is_set() and select.select([self._master], [], [], 0.002)[0]:
+            data += os.read(self._master, 65536)
+        return data
 
     def _take(self, data: bytes) -> None:
         with self._changed:

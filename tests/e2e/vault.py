@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from alphapulse_tui.incident.events import Kind
-from tests.e2e.cockpit import CockpitTerminal, processes_of
+from tests.e2e.cockpit import STEP_SECONDS, CockpitTerminal, processes_of
 from tests.lab_handle import LabHandle
 
 NODES = 3
@@ -34,8 +34,9 @@ def walk_vault_sealed(cockpit: CockpitTerminal, shares: list[str], *why: str) ->
     """The whole procedure by keys, the cockpit being on its first step; ``why``: what the nodes' logs may tell of the seal."""
     cockpit.run_step("Which nodes are sealed", "sealed: vault-")
     cockpit.run_step("What opens it", "Shamir: 3 of 5 key shares")
-    told = cockpit.run_step("What sealed it", "ok: ")
-    assert any(cause in told for cause in why or (RESTARTED,)), told
+    cockpit.wait_step("What sealed it")
+    cockpit.wait_until(lambda screen: any(cause in screen for cause in why or (RESTARTED,)), STEP_SECONDS, f"{why}")
+    cockpit.run_step("What sealed it")
     cockpit.run_step("Why did it seal")
     cockpit.answer("What was done or found?", "the pod restarted")
     cockpit.run_step("How many must be opened")

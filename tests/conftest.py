@@ -1,13 +1,43 @@
-"""Fixtures for every test."""
+"""Fixtures for every test, and which tests share a process because they share servers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.lab_handle import lab, postgres_lab, redis_lab, small_postgres_lab, small_redis_lab, whole_lab
+from tests.sources.servers import Vaults, vaults
 
-# A test process shares two cores with three others and their labs: how long an example takes says nothing here.
+# A test process shares two cores with others and their labs: how long an example takes says nothing here.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
 __all__ = ["lab", "postgres_lab", "redis_lab", "small_postgres_lab", "small_redis_lab", "whole_lab"]
+
+SHARED = ("lab", "small_postgres_lab", "small_redis_lab", "vault_cluster")
+"""Fixtures with servers that take long to start: all tests of one run in one process (``--dist loadgroup``), so that it is started once."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of each shared fixture together."""
+    for item in items:
+        shared = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
+        if shared:
+            item.add_marker(pytest.mark.xdist_group(shared[0]))
+
+
+@pytest.fixture(scope="session")
+def vault_cluster() -> Iterator[Vaults]:
+    """Three OpenBao nodes; up in seven seconds."""
+    with vaults() as made:
+        yield made
+
+
+@pytest.fixture
+def bao(vault_cluster: Vaults) -> Vaults:
+    """Those nodes, all open, with one leader."""
+    vault_cluster.mend()
+    return vault_cluster

@@ -11,15 +11,25 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def _either(uv: list[str], pip: list[str]) -> None:
+    """Fast by uv, or by pip where only pip's own settings lead to the packages, as in the Makefile."""
+    if subprocess.run([sys.executable, "-m", "uv", *uv], check=False).returncode:
+        subprocess.run([sys.executable, "-m", "pip", *pip], check=True)
+
+
 def main() -> None:
     """Raise ``CalledProcessError`` for the first step that fails."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, str(ROOT)], check=True)
+        python = str(place / "empty" / "bin" / "python")
+        _either(
+            ["build", "-q", "--wheel", "-o", folder, str(ROOT)],
+            ["wheel", "-q", "--no-deps", "-w", folder, str(ROOT)],
+        )
         (wheel,) = place.glob("*.whl")
-        subprocess.run([sys.executable, "-m", "venv", str(place / "empty")], check=True)
-        pip = place / "empty" / "bin" / "pip"
-        subprocess.run([str(pip), "install", "-q", "-c", str(ROOT / "constraints.txt"), str(wheel)], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place / "empty")], check=True)
+        what = ["install", "-q", "-c", str(ROOT / "constraints.txt"), str(wheel)]
+        _either(["pip", *what, "--python", python], ["--python", python, *what])
         alphapulse = str(place / "empty" / "bin" / "alphapulse")
         home = place / "home"
         home.mkdir()

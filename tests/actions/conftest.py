@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.sources.servers import Vaults, free_port, launch, stop, temporary_folder, tool, unprivileged, vaults
+from tests.sources.servers import free_port, launch, stop, temporary_folder, tool, unprivileged
 from tests.waiting import wait_until
 
 ROLES = """
@@ -122,10 +122,3 @@ async def postgres(postgres_server: Postgres) -> AsyncIterator[Postgres]:
     """The server, without sessions at the beginning and at the end."""
     yield postgres_server
     await postgres_server.end_sessions()
-
-
-@pytest.fixture(scope="module")
-def bao() -> Iterator[Vaults]:
-    """Three OpenBao nodes."""
-    with vaults() as made:
-        yield made

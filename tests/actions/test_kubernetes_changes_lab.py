@@ -26,6 +26,7 @@ def resources(kubectl: Kubectl) -> dict[str, dict[str, str]]:
     return found
 
 
+@pytest.mark.long
 async def test_memory_is_set_proven_and_taken_back(action, kubectl):
     before = resources(kubectl)
     memory = action("kubernetes.set-memory")

@@ -141,6 +141,7 @@ def newer_release(kubectl: Kubectl) -> Iterator[None]:
             yield
 
 
+@pytest.mark.long
 async def test_a_rollback_shows_the_difference_and_rolls_forward_again(action, kubectl, newer_release):
     roll_back = action("kubernetes.rollback")
     before = kubectl.get("deployment", "api")

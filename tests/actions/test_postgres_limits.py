@@ -10,6 +10,7 @@ from alphapulse_tui.config.settings import PostgresServer, PostgresTarget, Profi
 from alphapulse_tui.model.plan import Risk, Verdict
 from alphapulse_tui.model.thresholds import Thresholds
 from tests.actions.postgres_actions import action, proof
+from tests.waiting import until
 
 __all__ = ["action"]
 
@@ -95,7 +96,11 @@ async def test_the_files_are_read_by_who_may(postgres, action):
     try:
         plan = await write.plan({"value": "40"})
         await write.execute(plan)
-        assert (await write.verify(plan)).verdict is Verdict.UNKNOWN
+
+        async def told() -> bool:
+            return (await write.verify(plan)).verdict is Verdict.UNKNOWN
+
+        await until(told, 10, "the reload to have reached the backend, which then may not read what the files say")
         postgres.psql(GRANT.format("GRANT", "TO"))
         assert "20 stays in force" in (await proof(write, plan)).sentence
         postgres.psql("ALTER SYSTEM SET max_connections = 41")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from alphapulse_tui.actions.vault_restart import RestartNode
 from alphapulse_tui.config.settings import KubernetesTarget, Profile, VaultNode, VaultTarget
 from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
 from tests.sources.doors import by_path, door
-from tests.sources.servers import Vaults, stop, vaults
+from tests.sources.servers import Vaults, stop
 from tests.waiting import until
 
 PODS = "/api/v1/namespaces/alphapulse/pods"
@@ -34,10 +34,9 @@ def status(code: int, reason: str, message: str) -> tuple[int, bytes]:
     return code, json.dumps({"kind": "Status", "code": code, "reason": reason, "message": message}).encode()
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Vaults]:
-    with vaults() as made:
-        yield made
+@pytest.fixture
+def cluster(bao: Vaults) -> Vaults:
+    return bao
 
 
 @contextlib.asynccontextmanager

@@ -57,6 +57,7 @@ def test_an_action_is_done_only_when_it_was_agreed_to_and_is_proven(forgotten: L
     assert alphapulse("--config", str(forgotten.profile), "incident", "verify").code == ExitCode.OK
 
 
+@pytest.mark.long
 @pytest.mark.lab
 def test_a_walk_ends_at_the_first_proof_that_does_not_hold_and_is_taken_up_there(forgotten: LabHandle) -> None:
     walk = ("pg-connections", "--param", "transaction-seconds=5", "--json")
@@ -104,6 +105,7 @@ def test_a_mistake_gets_one_sentence(tmp_path: Path, arguments: tuple[str, ...],
     assert sentence in result.err and len(result.err.strip().splitlines()) == 1
 
 
+@pytest.mark.long
 def test_what_cannot_be_read_is_not_verified(tmp_path: Path) -> None:
     config = tmp_path / "alphapulse.toml"
     config.write_text(

@@ -128,6 +128,7 @@ def test_a_target_that_hangs_is_never_healthy(platform: LabHandle, state: Path) 
     assert CODES[report.health] >= CODES["critical"]
 
 
+@pytest.mark.long
 def test_two_cockpits_at_once(platform: LabHandle, state: Path) -> None:
     with (
         CockpitTerminal(platform.profile, state, columns=160, lines=45) as ana,

@@ -46,9 +46,8 @@ def diagnose(cockpit: CockpitTerminal, ends: str, words: str = "") -> None:
     cockpit.run_step("What it is given", "variables")
 
 
-@pytest.mark.parametrize(
-    "cause", ["database", pytest.param("redis", marks=pytest.mark.long), pytest.param("vault", marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("cause", ["database", "redis", "vault"])
 def test_a_wrong_address_is_found_and_rolled_back(
     platform: LabHandle, kubectl: Kubectl, state: Path, cause: str
 ) -> None:

@@ -30,6 +30,7 @@ def roll_back(cockpit: CockpitTerminal, watched: str) -> None:
     cockpit.wait_step(watched)
 
 
+@pytest.mark.long
 def test_errors_of_a_release_are_found_and_rolled_back(platform: LabHandle, kubectl: Kubectl, state: Path) -> None:
     before = image(kubectl)
     platform.break_("bad-release-errors")

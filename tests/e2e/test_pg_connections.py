@@ -109,6 +109,7 @@ def test_a_storm_is_mended_and_who_must_live_lives(
         assert all(event.payload["before"] and event.payload["after"] for event in proofs)
 
 
+@pytest.mark.long
 def test_what_is_not_confirmed_is_not_done(platform: LabHandle, state: Path) -> None:
     platform.break_("idle-in-transaction")
     wait_until(lambda: len(sessions(platform, _FORGOTTEN)) == 3, 30, "three transactions that are old enough")

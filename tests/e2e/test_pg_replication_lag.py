@@ -31,6 +31,7 @@ def diagnose(cockpit: CockpitTerminal, found: str, seen: str) -> None:
     cockpit.run_step("What the replica sees", seen)
 
 
+@pytest.mark.long
 def test_a_forgotten_pause_is_resumed(postgres_lab: LabHandle, state: Path) -> None:
     postgres_lab.break_("replica-lag")
     assert on_replica(postgres_lab, "SELECT pg_get_wal_replay_pause_state()") == "paused"

@@ -35,6 +35,7 @@ def confirm(cockpit: CockpitTerminal, *said: str) -> None:
     cockpit.press("escape")
 
 
+@pytest.mark.long
 def test_both_root_blockers_are_ended_and_the_waiting_go_on(postgres_lab: LabHandle, state: Path) -> None:
     postgres_lab.break_("lock-chain")
     assert (postgres_lab.psql(_WAITING), postgres_lab.psql(_ROOTS)) == ("2", "2")

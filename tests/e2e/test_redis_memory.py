@@ -51,6 +51,7 @@ def setting(lab: LabHandle, name: str) -> set[str]:
     return {lab.redis_cli(ordinal, "config", "get", name).splitlines()[1] for ordinal in range(6)}
 
 
+@pytest.mark.long
 def test_a_giant_key_is_found_and_unlinked(redis_lab: LabHandle, state: Path) -> None:
     redis_lab.break_("redis-giant-key")
     node = owner(redis_lab, "positions:all")

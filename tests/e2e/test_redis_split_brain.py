@@ -54,6 +54,7 @@ def finish(cockpit: CockpitTerminal) -> None:
     cockpit.wait_journal(Kind.PROCEDURE_FINISHED, timeout=90)
 
 
+@pytest.mark.long
 def test_a_dead_master_is_replaced_by_force_at_the_right_replica(redis_lab: LabHandle, state: Path) -> None:
     dead, replica = (word.strip(",") for word in redis_lab.break_("redis-no-successor").split()[1:6:4])
     with CockpitTerminal(redis_lab.profile, state) as cockpit:

@@ -45,7 +45,8 @@ def test_a_link_that_is_lost_ends_it(platform: LabHandle, state: Path) -> None:
     cockpit.close()
 
 
-@pytest.mark.parametrize("seconds", [3, pytest.param(10, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("seconds", [3, 10])
 def test_a_stalled_terminal_finds_a_living_cockpit(platform: LabHandle, state: Path, seconds: int) -> None:
     with CockpitTerminal(platform.profile, state) as cockpit:
         cockpit.wait_live("Redis")
@@ -103,6 +104,7 @@ def test_a_tiny_terminal_tells_the_verdict_and_what_it_needs(platform: LabHandle
         assert cockpit.left_behind() == []
 
 
+@pytest.mark.long
 def test_leaving_leaves_no_screen_behind(platform: LabHandle, state: Path) -> None:
     with CockpitTerminal(platform.profile, state) as cockpit:
         cockpit.wait_live("Redis")

@@ -56,6 +56,7 @@ def test_one_node_is_sealed_and_opened_on_a_wide_screen(platform: LabHandle, sta
         assert_nowhere(cockpit, *shares)
 
 
+@pytest.mark.long
 @pytest.mark.lab
 def test_all_nodes_are_sealed_and_opened_on_the_smallest_screen(platform: LabHandle, state: Path) -> None:
     platform.break_("vault-sealed-all")

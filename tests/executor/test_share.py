@@ -22,30 +22,27 @@ from alphapulse_tui.config.settings import Profile, VaultNode, VaultTarget
 from alphapulse_tui.executor.share import result_of
 from alphapulse_tui.model.plan import Outcome, Plan, Result, Verdict
 from tests.actions.recorded import recorded_nodes
-from tests.sources.servers import Vaults, stop, vaults
+from tests.sources.servers import Vaults, stop
 from tests.waiting import until, wait_until
 
 PROMPT = "Key share .*: "
 WRONG = "ab" * 33
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Vaults]:
-    with vaults() as made:
-        yield made
-
-
 @pytest.fixture
-def bao(cluster: Vaults) -> Vaults:
+def bao(vault_cluster: Vaults) -> Vaults:
     """Node 0 is open; nodes 1 and 2 are sealed, without a share."""
+    vault_cluster.let_run(0)
+    if vault_cluster.sealed(0):
+        vault_cluster.unseal(0)
     for node in (1, 2):
-        cluster.processes[node].send_signal(signal.SIGCONT)
-        if cluster.call(node, "GET", "sys/seal-status")["sealed"]:
-            cluster.call(node, "PUT", "sys/unseal", {"reset": True})
+        vault_cluster.let_run(node)
+        if vault_cluster.sealed(node):
+            vault_cluster.call(node, "PUT", "sys/unseal", {"reset": True})
         else:
-            stop(cluster.processes[node])
-            cluster.restart(node)
-    return cluster
+            stop(vault_cluster.processes[node])
+            vault_cluster.restart(node)
+    return vault_cluster
 
 
 class Cockpit:

@@ -32,6 +32,7 @@ def replicas(kubectl: Kubectl) -> dict[str, tuple[int, int]]:
     }
 
 
+@pytest.mark.long
 def test_a_broken_lab_is_restored(whole_lab: LabHandle, kubectl: Kubectl) -> None:
     lab = whole_lab
     lab.wait()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.sources.servers import PostgresPair, RedisCluster, Vaults, postgres_pair, redis_cluster, vaults
+from tests.sources.servers import PostgresPair, RedisCluster, postgres_pair, redis_cluster
 
 
 @pytest.fixture(scope="session")
@@ -20,11 +20,4 @@ def postgres() -> Iterator[PostgresPair]:
 def cluster() -> Iterator[RedisCluster]:
     """Six Valkey nodes."""
     with redis_cluster() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def bao() -> Iterator[Vaults]:
-    """Three OpenBao nodes."""
-    with vaults() as made:
         yield made

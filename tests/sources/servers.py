@@ -15,6 +15,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -282,9 +283,34 @@ class Vaults:
         """Give shares until the node is open."""
         for share in self.shares[:3]:
             self.call(node, "PUT", "sys/unseal", {"key": share})
-        wait_until(
-            lambda: not self.call(node, "GET", "sys/seal-status").get("sealed", True), 30, f"unsealed node {node}"
-        )
+        wait_until(lambda: not self.sealed(node), 30, f"unsealed node {node}")
+
+    def sealed(self, node: int) -> bool:
+        """Whether the node says that it is sealed."""
+        return bool(self.call(node, "GET", "sys/seal-status").get("sealed", True))
+
+    def let_run(self, node: int) -> None:
+        """Thaw a frozen node; start a dead one again, which comes up sealed."""
+        self.processes[node].send_signal(signal.SIGCONT)
+        if self.processes[node].poll() is not None:
+            self.restart(node)
+
+    def mend(self) -> None:
+        """Whatever the last test left: every node runs and is open, and one of them leads."""
+        for node in range(len(self.addresses)):
+            self.let_run(node)
+        for node in filter(self.sealed, range(len(self.addresses))):
+            self.call(node, "PUT", "sys/unseal", {"reset": True})
+            self.unseal(node)
+        wait_until(self._led, 40, "one leader")
+
+    def _led(self) -> bool:
+        return sorted(self.codes()) == [200] + [429] * (len(self.addresses) - 1)
+
+    def open(self, node: int) -> None:
+        """Let a new node find its cluster, and unseal it."""
+        wait_until(functools.partial(self.joined, node), 20, f"node {node} joined")
+        self.unseal(node)
 
     def restart(self, node: int) -> None:
         """Start a dead node again; it comes up sealed."""
@@ -313,6 +339,10 @@ class Vaults:
             return 0
 
 
+AUTOPILOT = {"server_stabilization_time": "2s", "last_contact_threshold": "5s"}
+"""Both are ten seconds by default: until a new peer votes, and until a silent one is called unhealthy."""
+
+
 @contextlib.contextmanager
 def vaults(count: int = 3) -> Iterator[Vaults]:
     """An open cluster with one leader."""
@@ -328,7 +358,8 @@ def vaults(count: int = 3) -> Iterator[Vaults]:
             home = folder / f"vault-{number}"
             (home / "raft").mkdir(parents=True)
             bus = free_port()
-            config = f'storage "raft" {{\n  path = "{home}/raft"\n  node_id = "vault-{number}"\n{joins if number else ""}}}\n'
+            config = f'storage "raft" {{\n  path = "{home}/raft"\n  node_id = "vault-{number}"\n  performance_multiplier = 1\n'
+            config += f"{joins if number else ''}}}\n"
             config += f'listener "tcp" {{\n  address = "{address[7:]}"\n  cluster_address = "127.0.0.1:{bus}"\n  tls_disable = true\n}}\n'
             config += f'api_addr = "{address}"\ncluster_addr = "http://127.0.0.1:{bus}"\n'
             (home / "bao.hcl").write_text(config)
@@ -338,10 +369,11 @@ def vaults(count: int = 3) -> Iterator[Vaults]:
             wait_until(lambda: all(group.codes()), 20, "every node's listener")
             made = group.call(0, "PUT", "sys/init", {"secret_shares": 5, "secret_threshold": 3})
             group.shares, group.root_token = made["keys"], made["root_token"]
-            for node in range(count):
-                wait_until(functools.partial(group.joined, node), 20, f"node {node} joined")
-                group.unseal(node)
-            wait_until(lambda: sorted(group.codes()) == [200] + [429] * (count - 1), 30, "one leader")
+            group.open(0)
+            with ThreadPoolExecutor() as others:
+                list(others.map(group.open, range(1, count)))
+            wait_until(group._led, 30, "one leader")
+            group.call(0, "PUT", "sys/storage/raft/autopilot/configuration", AUTOPILOT, group.root_token)
             yield group
         finally:
             for process in processes:

@@ -51,6 +51,7 @@ def canary(kubectl: Kubectl, whole_lab: LabHandle) -> Iterator[str]:
     wait_until(lambda: not kubectl.pods("api-canary"), 30, "the canary to be gone")
 
 
+@pytest.mark.long
 def test_a_canary_gets_its_share_and_its_errors_are_its_own(
     canary: str, kubectl: Kubectl, whole_lab: LabHandle
 ) -> None:

@@ -78,7 +78,7 @@ def fronted(whole_lab: LabHandle) -> Iterator[LabHandle]:
         proxy(whole_lab, line.split()[0])
 
 
-@pytest.mark.parametrize("target", quick(DOORS, {"postgres"}))
+@pytest.mark.parametrize("target", quick(DOORS, {"redis"}))
 def test_slow_garbled_and_refusing_are_felt_at_every_targets_own_port(fronted: LabHandle, target: str) -> None:
     door = DOORS[target]
     fronted.break_("target-refusing", target)

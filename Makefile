@@ -44,7 +44,7 @@ test: lint servers
 	$(BIN)/pytest -m "not long" -n $(WORKERS) --dist loadgroup || $(ALONE)
 
 test-long: $(INSTALLED) servers
-	$(BIN)/pytest -m long --timeout 3600
+	$(BIN)/pytest -m long --timeout 3600 -n $(WORKERS) --dist worksteal
 
 bench: $(INSTALLED) servers
 	$(BIN)/python -m tests.bench

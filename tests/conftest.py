@@ -17,16 +17,13 @@ settings.load_profile("house")
 __all__ = ["lab", "postgres_lab", "redis_lab", "small_postgres_lab", "small_redis_lab", "whole_lab"]
 
 SHARED = ("lab", "small_postgres_lab", "small_redis_lab", "vault_cluster")
-"""Fixtures with servers that take long to start: all tests of one run in one process (``--dist loadgroup``), so that it is started once."""
+"""Fixtures with servers that take long to start: all their tests run in one process, so that each is started once."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of each shared fixture together."""
-    for item in items:
-        shared = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
-        if shared:
-            item.add_marker(pytest.mark.xdist_group(shared[0]))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Say for ``--dist loadgroup`` which tests stay together: those of the same servers, and else those of a file."""
+    shared = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
+    item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="session")

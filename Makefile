@@ -15,8 +15,8 @@ INSTALLED := $(VENV)/.installed
 
 help:
 	@echo "make demo       start the platform on loopback and open the cockpit on it"
-	@echo "make test       lint, types, import rules and every test, on real servers"
-	@echo "make test-long  the long part of the matrices"
+	@echo "make test       lint, types, import rules and the tests, on real servers"
+	@echo "make test-long  every walk by keyboard, every fault, lives and kills: an hour"
 	@echo "make bench      measure; writes docs/speed.md"
 	@echo "make pictures   screenshots of the running program into docs/pictures"
 

@@ -79,6 +79,7 @@ OTHERWISE: dict[str, set[str]] = {
     "redis-split-brain/leaders": {"ok"},
     "redis-split-brain/leads-now": {"master-lost", "ok"},
     "redis-split-brain/after-force": {"master-lost", "ok", "partition"},
+    "redis-split-brain/after-takeover": {"master-lost", "ok"},
     "redis-split-brain/slots": {"ok"},
     "redis-split-brain/coverage": {"ok"},
     "redis-split-brain/lost": {"ok", "open", "uncovered"},

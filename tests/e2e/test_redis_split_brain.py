@@ -44,6 +44,23 @@ def confirm_by_name(cockpit: CockpitTerminal, name: str) -> None:
     cockpit.press("escape")
 
 
+def set_value(cockpit: CockpitTerminal, place: int, question: str, value: str, shown: str) -> None:
+    """Type a value that the steps use: the one in that ``place`` of the list."""
+    cockpit.press("t")
+    cockpit.wait_text("Which value")
+    cockpit.press(str(place))
+    cockpit.wait_text(question)
+    cockpit.let_it_hear()
+    cockpit.send(value)
+    cockpit.press("enter")
+    cockpit.wait_text(shown)
+
+
+def say_who_agreed(cockpit: CockpitTerminal) -> None:
+    """The second person of a failover that may lose something."""
+    set_value(cockpit, 2, "Who else agreed", "bo", "agreed_with bo")
+
+
 def finish(cockpit: CockpitTerminal) -> None:
     """The proof, and ten seconds of it."""
     cockpit.run_step("Are there ghosts", *WHOLE)
@@ -62,14 +79,7 @@ def test_a_dead_master_is_replaced_by_force_at_the_right_replica(redis_lab: LabH
         cockpit.run_step("Who leads, and who may decide", "suggests: Force a failover at the right replica")
         cockpit.wait_step("Force a failover at the right replica")
         cockpit.wait_text(f"replica {replica}")
-        cockpit.press("t")
-        cockpit.wait_text("Which value")
-        cockpit.press("2")
-        cockpit.wait_text("Who else agreed")
-        cockpit.let_it_hear()
-        cockpit.send("bo")
-        cockpit.press("enter")
-        cockpit.wait_text("agreed_with bo")
+        say_who_agreed(cockpit)
         cockpit.press("enter")
         cockpit.wait_text("MAY BE LOST", f"type {dead} and Enter")
         cockpit.leave("MAY BE LOST")

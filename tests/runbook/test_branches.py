@@ -90,6 +90,7 @@ OTHERWISE: dict[str, set[str]] = {
     "vault-latency/after-unseal": {"no-leader", "no-quorum", "sealed"},
     "vault-latency/after-step-down": {"audit", "dead-peer", "leader", "no-leader", "no-quorum", "sealed"},
     "vault-latency/after-restart": {"audit", "dead-peer", "no-leader", "no-quorum", "sealed"},
+    "vault-latency/after-audit": {"dead-peer", "no-leader", "no-quorum", "sealed"},
     "vault-latency/after-host": {"audit", "dead-peer", "no-leader", "no-quorum", "sealed"},
     "vault-sealed/kms-opened": {"sealed"},
 }

@@ -258,7 +258,10 @@ class Faults:
         return [" ".join(filter(None, one)) for one in chosen]
 
     async def _mend_one(self, one: tuple[str, str]) -> None:
-        await self._faults[one[0]].mend(self._lab, one[1])
+        try:
+            await self._faults[one[0]].mend(self._lab, one[1])
+        except _SERVER_TROUBLE as error:
+            raise LabError(f"{one[0]} could not be mended: {type(error).__name__} {error}") from error
         self._active.remove(one)
 
     async def forget(self) -> None:

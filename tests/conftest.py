@@ -7,16 +7,34 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.lab_handle import lab, postgres_lab, redis_lab, small_postgres_lab, small_redis_lab, whole_lab
+from tests.lab_handle import (
+    lab,
+    postgres_lab,
+    redis_lab,
+    small_postgres_lab,
+    small_redis_lab,
+    small_vault_lab,
+    vault_lab,
+    whole_lab,
+)
 from tests.sources.servers import Vaults, vaults
 
 # A test process shares two cores with others and their labs: how long an example takes says nothing here.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
-__all__ = ["lab", "postgres_lab", "redis_lab", "small_postgres_lab", "small_redis_lab", "whole_lab"]
+__all__ = [
+    "lab",
+    "postgres_lab",
+    "redis_lab",
+    "small_postgres_lab",
+    "small_redis_lab",
+    "small_vault_lab",
+    "vault_lab",
+    "whole_lab",
+]
 
-SHARED = ("lab", "small_postgres_lab", "small_redis_lab", "vault_cluster")
+SHARED = ("lab", "small_postgres_lab", "small_redis_lab", "small_vault_lab", "vault_cluster")
 """Fixtures with servers that take long to start: all their tests run in one process, so that each is started once."""
 
 

@@ -207,6 +207,21 @@ def redis_lab(small_redis_lab: LabHandle) -> Iterator[LabHandle]:
     small_redis_lab.mend()
 
 
+@pytest.fixture(scope="session")
+def small_vault_lab() -> Iterator[LabHandle]:
+    """A lab of Vault alone: three nodes, unsealed; up in ten seconds."""
+    with running_lab("vault") as handle:
+        yield handle
+
+
+@pytest.fixture
+def vault_lab(small_vault_lab: LabHandle) -> Iterator[LabHandle]:
+    """That lab with nothing broken, before and after the test."""
+    small_vault_lab.mend()
+    yield small_vault_lab
+    small_vault_lab.mend()
+
+
 def processes_below(pid: int) -> list[Any]:
     """Every living process below ``pid``, and it itself."""
     import psutil

@@ -18,7 +18,16 @@ from alphapulse_tui.actions.redis_shell import cli
 from alphapulse_tui.actions.redis_stakes import better, config_epoch, follows, loss, majority, master_of, owns, slots_of
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.model.redis import RedisNode
-from alphapulse_tui.model.redis_cluster import answering, counting, lost_masters, name_of, ranges, uncovered, votes
+from alphapulse_tui.model.redis_cluster import (
+    answering,
+    counting,
+    lost_masters,
+    name_of,
+    ranges,
+    uncovered,
+    unled,
+    votes,
+)
 from alphapulse_tui.model.words import size
 from alphapulse_tui.text import clean
 
@@ -54,7 +63,7 @@ class _Failover(RedisAction):
 
     def choose(self, nodes: Sequence[RedisNode]) -> RedisNode | str:
         """The replica that nobody named: the best one of the one shard whose master has failed."""
-        lost = [one for one in lost_masters(nodes) if one.replicas]
+        lost = [one for one in unled(nodes) if one.replicas]
         if len(lost) == 1:
             return lost[0].replicas[0]
         if not lost:

@@ -55,7 +55,7 @@ class Forget(RedisAction):
                 for node in tellers
                 if _knows(node, member.node_id)
             ),
-            victims=tuple(_victim(nodes, member) for member in gone),
+            victims=tuple(_victim(nodes, member, tellers) for member in gone),
             checks=(Check("members", "no node that answers has it in its view"),),
             warnings=(
                 f"a node that is not told within {BAN_SECONDS:.0f} s gossips it back to all",
@@ -96,6 +96,11 @@ class Forget(RedisAction):
         still = [node.name for node in answering(nodes) if any(_knows(node, node_id) for node_id in gone)]
         if still:
             return Verification(Verdict.PENDING, f"{', '.join(still)} still know it, or were told of it again", reading)
+        known = {node.name for node in answering(nodes)}
+        silent = sorted({name for victim in plan.victims for name in victim.facts["told"].split(", ") if name} - known)
+        if silent:
+            said = f"{', '.join(silent)} does not answer: whether it has forgotten it is not known"
+            return Verification(Verdict.UNKNOWN, said, reading)
         return Verification(Verdict.VERIFIED, f"none of {len(answering(nodes))} nodes knows it any more", reading)
 
 
@@ -158,11 +163,16 @@ def _knows(node: RedisNode, node_id: str) -> bool:
     return any(member.node_id == node_id for member in node.view)
 
 
-def _victim(nodes: Sequence[RedisNode], member: ClusterMember) -> Victim:
+def _victim(nodes: Sequence[RedisNode], member: ClusterMember, tellers: Sequence[RedisNode]) -> Victim:
     name = name_of(nodes, member.node_id)
     return Victim(
         key=name,
         identity=member.node_id,
         label=f"{name} {member.address} {','.join(member.flags)}",
-        facts={"id": member.node_id, "address": member.address, "flags": ",".join(member.flags)},
+        facts={
+            "id": member.node_id,
+            "address": member.address,
+            "flags": ",".join(member.flags),
+            "told": ", ".join(node.name for node in tellers),
+        },
     )

@@ -146,6 +146,12 @@ class CloseSlots(RedisAction):
         ]
         if wrong:
             return Verification(Verdict.PENDING, "; ".join(wrong), reading)
+        # Each end has its own mark, and nobody else tells of it.
+        known = {node.name for node in answering(nodes)}
+        silent = sorted({victim.facts[end] for victim in plan.victims for end in ("owner", "importer")} - known)
+        if silent:
+            said = f"{', '.join(silent)} does not answer: whether its side is closed is not known"
+            return Verification(Verdict.UNKNOWN, said, reading)
         many = len(plan.victims)
         return Verification(Verdict.VERIFIED, f"{many} of {many} slots are closed and have their owner", reading)
 

@@ -87,6 +87,9 @@ class StepDown(ClusterAction):
         reading = {one.name: _word(one) for one in standings}
         before = plan.preconditions.get("leads since", "")
         leader = next((one for one in standings if one.leads), None)
+        silent = [one.problem for one in standings if one.problem]
+        if leader is None and silent:
+            return Verification(Verdict.UNKNOWN, f"who leads is not known: {'; '.join(silent)}", reading)
         if leader is None:
             return Verification(Verdict.PENDING, "no node leads yet", reading)
         if leader.active_since == before:

@@ -159,12 +159,27 @@ def cut_off(nodes: Sequence[RedisNode]) -> list[RedisNode]:
 
 def lost_masters(nodes: Sequence[RedisNode]) -> list[LostMaster]:
     """Masters that still own slots in the views that count and have failed there: nobody has taken over."""
+    return _lost(nodes, {"fail"})
+
+
+def unled(nodes: Sequence[RedisNode]) -> list[LostMaster]:
+    """Masters whose replicas wait: those that have failed, and without a majority also those that most suspect and that do not answer us.
+
+    A suspicion is no failure while a majority can make one of it. Masters that die together leave none, and stay suspected for ever.
+    """
+    if any(votes(node).majority for node in answering(nodes)):
+        return lost_masters(nodes)
+    return [one for one in _lost(nodes, {"fail", "fail?"}) if not one.answers]
+
+
+def _lost(nodes: Sequence[RedisNode], marks: set[str]) -> list[LostMaster]:
+    """Masters with slots that more than half of the views that count have under one of these flags."""
     count = counting(nodes)
     found: dict[str, ClusterMember] = {}
     agree: Counter[str] = Counter()
     for node in count:
         for member in node.view:
-            if "myself" not in member.flags and "fail" in member.flags and member.slots:
+            if "myself" not in member.flags and marks & set(member.flags) and member.slots:
                 found[member.node_id] = member
                 agree[member.node_id] += 1
     lost = []

@@ -31,7 +31,9 @@ class Telemetry:
     audit_p99: float | None = None
     """``vault_audit_log_request``: a blocked audit device blocks every request."""
     audit_failures: float = 0.0
-    """Requests and answers that no audit device could write, since the node started."""
+    """Requests and answers that no audit device could write, since the node started: what was may be over."""
+    audit_failing: float = 0.0
+    """Those since the reading before; 0 in the first one."""
     commit_p99: float | None = None
     """``vault_raft_commitTime``: leader only."""
     contact_p99: float | None = None

@@ -21,7 +21,7 @@ import msgspec
 
 from alphapulse_tui.errors import AlphaPulseError
 from alphapulse_tui.model.health import Finding
-from alphapulse_tui.model.vault_raft import Peer, SurveyedNode, Times, VaultSurvey
+from alphapulse_tui.model.vault_raft import Peer, SurveyedNode, Telemetry, Times, VaultSurvey
 from alphapulse_tui.sources import http
 from alphapulse_tui.sources.contract import Source, SourceProblem, Unreachable
 from alphapulse_tui.sources.node import Node
@@ -80,6 +80,8 @@ class VaultRaftSource(Source[VaultSurvey]):
         self._client: httpx.AsyncClient | None = None
         self._thread = PrivateThread("vault-token")
         self._held = ""
+        self._audit_failures: dict[str, float] = {}
+        """What each node had counted at its last reading."""
         self._nodes = [Node(node.name, lambda node=node: self._ask(node), 5.0) for node in nodes]  # type: ignore[misc]
 
     async def read(self) -> VaultSurvey:
@@ -173,7 +175,7 @@ class VaultRaftSource(Source[VaultSurvey]):
         """Telemetry, configuration and, of the leader, autopilot; a refused one is named and the rest goes on."""
         metrics = await self._get(node, f"{METRICS}?format=prometheus", headers)
         if self._allowed(metrics, METRICS, raft):
-            made = replace(made, telemetry=telemetry(metrics.body))
+            made = replace(made, telemetry=self._since_last(node.name, telemetry(metrics.body)))
         configuration = await self._get(node, CONFIGURATION, headers)
         if self._allowed(configuration, CONFIGURATION, raft):
             raft.configuration = servers_of(configuration, node.name)
@@ -185,6 +187,12 @@ class VaultRaftSource(Source[VaultSurvey]):
                 data = state.json(node.name).get("data")
                 raft.autopilot = data if isinstance(data, dict) else None
         return made
+
+    def _since_last(self, name: str, told: Telemetry) -> Telemetry:
+        """With how many audit entries more could not be written than at the last reading; a node that started anew counts from 0."""
+        before = self._audit_failures.get(name, told.audit_failures)
+        self._audit_failures[name] = told.audit_failures
+        return replace(told, audit_failing=max(0.0, told.audit_failures - before))
 
     @staticmethod
     def _allowed(answer: http.Answer, path: str, raft: _Raft) -> bool:

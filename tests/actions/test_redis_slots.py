@@ -63,7 +63,7 @@ def marks(cluster: RedisCluster) -> list[str]:
     return [word for view in views for member in view for word in member.open_slots]
 
 
-async def test_a_move_that_brought_nothing_is_closed(cluster):
+async def test_a_move_that_brought_nothing_is_closed(cluster, monkeypatch):
     key = "tenant:1"
     slot = slot_of(cluster, key)
     owner = next(place for place in range(3) if "OK" in cluster.cli(cluster.ports[place], "set", key, "x"))
@@ -78,6 +78,14 @@ async def test_a_move_that_brought_nothing_is_closed(cluster):
     assert (result.outcome, result.details) == (Outcome.DONE, {f"slot {slot}": "closed on both sides"})
     assert (await proven(action, plan)).reading["open slots"] == "none"
     assert marks(cluster) == [] and cluster.cli(cluster.ports[owner], "get", key) == "x"
+    monkeypatch.setattr("alphapulse_tui.actions.redis_node.READ_SECONDS", 0.7)
+    cluster.processes[owner].send_signal(signal.SIGSTOP)
+    try:
+        found = await action.verify(plan)
+    finally:
+        cluster.processes[owner].send_signal(signal.SIGCONT)
+    assert found.verdict is Verdict.UNKNOWN and f"{name(owner)} does not answer" in found.sentence
+    await proven(action, plan)
     assert (await action.plan({})).refusal == "no slot is open"
     assert (await action.plan({"slot": "9"})).refusal == "slot 9 is not open"
     await action.close()
@@ -308,6 +316,11 @@ async def test_a_lost_shard_is_given_away_and_its_members_are_ghosts():
         assert (plan.refusal, plan.risk) == ("", Risk.DISRUPTIVE) and len(plan.victims) == 1
         assert (await forget.execute(plan)).outcome is Outcome.DONE
         assert (await proven(forget, plan)).reading["members"] == "4"
+        cluster.processes[witness].send_signal(signal.SIGSTOP)
+        found = await forget.verify(plan)
+        cluster.processes[witness].send_signal(signal.SIGCONT)
+        assert found.verdict is Verdict.UNKNOWN and "whether it has forgotten it is not known" in found.sentence
+        await proven(forget, plan)
         assert "no member is a ghost" in (await forget.plan({})).refusal
         await action.close()
         await forget.close()

@@ -282,6 +282,8 @@ async def test_without_a_quorum_everything_is_refused_with_what_would_help(clust
         wait_until(lambda: cluster.codes()[survivor] == 429, 10, "the survivor")
         for action in (StepDown(profile), RemovePeer(profile)):
             assert "no node leads: 1 of 3 nodes are open and raft needs 2" in (await action.plan({})).refusal
+        found = await StepDown(profile).verify(await StepDown(profile).plan({}))
+        assert found.verdict is Verdict.UNKNOWN and "who leads is not known" in found.sentence
     finally:
         cluster.processes[leader].send_signal(signal.SIGCONT)
 

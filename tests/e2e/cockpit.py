@@ -28,6 +28,7 @@ import psutil
 
 from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.incident.journal import Journal
+from alphapulse_tui.runbook.load import load_procedures
 from tests.pty import Terminal
 from tests.waiting import wait_until
 
@@ -106,6 +107,15 @@ class CockpitTerminal(Terminal):
         screen = self.wait_text("PROCEDURE", procedure)
         ids = re.findall(r"^\s*([a-z]+(?:-[a-z]+)+) +P\d ", screen, re.MULTILINE)
         self.press(*["down"] * ids.index(procedure), "enter")
+
+    def open_at(self, procedure: str, title: str) -> None:
+        """Open a procedure and look at a step of it, whatever stands before."""
+        steps = load_procedures()[procedure].steps
+        place = next(place for place, step in enumerate(steps) if step.title == title)
+        self.choose_procedure(procedure)
+        self.wait_step(steps[0].title)
+        self.press(*["right"] * place)
+        self.wait_step(title)
 
     def wait_step(self, title: str, timeout: float = STEP_SECONDS) -> str:
         """Wait until the step of this title is the one that is looked at."""

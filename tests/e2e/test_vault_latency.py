@@ -11,6 +11,7 @@ import pytest
 
 from alphapulse_tui.incident.events import Kind
 from tests.e2e.cockpit import CockpitTerminal
+from tests.e2e.record import assert_recorded
 from tests.e2e.vault import NODES, THRESHOLD, bao_status, sealed_nodes
 from tests.kubectl import Kubectl
 from tests.lab_handle import LabHandle
@@ -56,16 +57,21 @@ def wait_whole(lab: LabHandle) -> None:
     wait_until(lambda: autopilot(lab).get("FailureTolerance") == 1, 60, "raft to bear a failure", interval=0.5)
 
 
-@pytest.fixture
-def profile(platform: LabHandle, tmp_path: Path) -> Path:
+def patient_profile(lab: LabHandle, folder: Path) -> Path:
     """The lab's profile with a threshold that this machine keeps while nothing is broken."""
-    wait_whole(platform)
-    file = tmp_path / "alphapulse.toml"
+    wait_whole(lab)
+    file = folder / "alphapulse.toml"
     section = "[profiles.lab.thresholds]\n"
     limits = f"vault_latency_warning = {SLOW_MILLISECONDS}\nvault_last_contact_warning = 480\n"
-    told = platform.profile.read_text()
+    told = lab.profile.read_text()
     file.write_text(told.replace(section, section + limits) if section in told else f"{told}\n{section}{limits}")
     return file
+
+
+@pytest.fixture
+def profile(vault_lab: LabHandle, tmp_path: Path) -> Path:
+    """That profile of Vault alone; the nodes' logs are left out there, for pods have them."""
+    return patient_profile(vault_lab, tmp_path)
 
 
 def diagnose(cockpit: CockpitTerminal, answers: str, raft: str, suggests: str) -> None:
@@ -94,6 +100,13 @@ def run_or_leave_out(cockpit: CockpitTerminal, title: str) -> None:
         cockpit.press("enter")
 
 
+def run_once_quick(cockpit: CockpitTerminal, title: str) -> None:
+    """Follow a branch when nothing is slow any more: a busy machine may be slow itself for a while."""
+    cockpit.wait_step(title)
+    cockpit.wait_text("suggests: Vault is quick and stays so", timeout=150)
+    cockpit.press("enter")
+
+
 def to_the_end(cockpit: CockpitTerminal) -> None:
     """The proofs: quick for a while, raft whole."""
     cockpit.run_step("Vault is quick and stays so")
@@ -102,12 +115,12 @@ def to_the_end(cockpit: CockpitTerminal) -> None:
 
 
 @pytest.mark.long
-def test_every_node_is_slow_and_the_hosts_are_mended(platform: LabHandle, profile: Path, state: Path) -> None:
-    platform.break_("vault-slow")
+def test_every_node_is_slow_and_the_hosts_are_mended(vault_lab: LabHandle, profile: Path, state: Path) -> None:
+    vault_lab.break_("vault-slow")
     with CockpitTerminal(profile, state, columns=80, lines=24) as cockpit:
         diagnose(cockpit, "bad: slow: vault-", "", "Look at the hosts")
         cockpit.wait_step("Look at the hosts")
-        platform.mend("vault-slow")
+        vault_lab.mend("vault-slow")
         cockpit.press("enter")
         cockpit.answer("What was done or found?", "a CPU quota was used up")
         cockpit.run_step("Did that help", "suggests: Vault is quick and stays so")
@@ -115,13 +128,63 @@ def test_every_node_is_slow_and_the_hosts_are_mended(platform: LabHandle, profil
         told = {event.payload["step"]: event.payload for event in cockpit.journal(Kind.STEP)}
         assert told["host"]["sentence"] == "a CPU quota was used up"
         assert told["step-down"]["state"] == told["restart-standby"]["state"] == "skipped"
-        assert cockpit.journal(Kind.INTENT) == []
+        assert_recorded(cockpit, "vault-latency")
 
 
 @pytest.mark.long
-def test_a_dead_peer_is_taken_out_by_name_and_a_new_one_joins(platform: LabHandle, profile: Path, state: Path) -> None:
-    lost = str(platform.break_("vault-peer-lost")).split()[1]
-    assert lost in peers(platform)
+def test_one_slow_standby_is_named_restarted_and_opened(
+    platform: LabHandle, state: Path, tmp_path: Path, kubectl: Kubectl
+) -> None:
+    profile = patient_profile(platform, tmp_path)
+    slow = platform.break_("vault-slow", "standby").split()[1]
+    uid = kubectl.get("pod", slow)["metadata"]["uid"]
+    with CockpitTerminal(profile, state, columns=80, lines=24) as cockpit:
+        diagnose(cockpit, f"bad: slow: {slow}", "", "Restart one standby")
+        cockpit.run_step("Restart one standby", f"node {slow}")
+        cockpit.wait_text("Evicts the pod", f"restart {slow}")
+        cockpit.press(cockpit.confirmation())
+        cockpit.wait_text("verified:", "Esc back", timeout=150)
+        cockpit.press("escape")
+        assert kubectl.get("pod", slow)["metadata"]["uid"] != uid
+        assert sealed_nodes(platform) == {int(slow[-1])}
+        for given, share in enumerate(platform.shares()[:THRESHOLD], 1):
+            cockpit.run_step("Open it again")
+            cockpit.type_share(share)
+            cockpit.send("\r")
+            cockpit.wait_text("sent and answered", "verified:", "Esc back")
+            cockpit.wait_journal(Kind.VERIFIED, given + 1)
+            cockpit.press("escape")
+        run_once_quick(cockpit, "Did that help")
+        to_the_end(cockpit)
+        assert sealed_nodes(platform) == set() and autopilot(platform)["Healthy"] is True
+        assert_recorded(cockpit, "vault-latency", "vault.restart-node", *["vault.unseal"] * THRESHOLD)
+
+
+@pytest.mark.long
+def test_a_slow_audit_device_is_told_apart_from_slow_nodes(vault_lab: LabHandle, profile: Path, state: Path) -> None:
+    vault_lab.break_("vault-audit-slow")
+    with CockpitTerminal(profile, state, columns=80, lines=24) as cockpit:
+        cockpit.wait_live("Vault")
+        cockpit.choose_procedure("vault-latency")
+        run_or_leave_out(cockpit, "Who answers, and how fast")
+        run_or_leave_out(cockpit, "How long the leader works on a request")
+        run_or_leave_out(cockpit, "Is raft whole")
+        cockpit.run_step("Does the audit log hold requests up", "bad: the audit log of vault-", "takes over 50 ms")
+        run_or_leave_out(cockpit, "What the nodes complain of")
+        cockpit.run_step("What to mend", "suggests: Free the audit device")
+        cockpit.wait_step("Free the audit device")
+        vault_lab.mend("vault-audit-slow")
+        cockpit.press("enter")
+        cockpit.answer("What was done or found?", "syslog was behind")
+        run_once_quick(cockpit, "Did that help")
+        to_the_end(cockpit)
+        assert_recorded(cockpit, "vault-latency")
+
+
+@pytest.mark.long
+def test_a_dead_peer_is_taken_out_by_name_and_a_new_one_joins(vault_lab: LabHandle, profile: Path, state: Path) -> None:
+    lost = str(vault_lab.break_("vault-peer-lost")).split()[1]
+    assert lost in peers(vault_lab)
     with CockpitTerminal(profile, state, columns=80, lines=24) as cockpit:
         diagnose(cockpit, f"{lost} gives no answer", f"{lost} is not healthy", "Is the server gone for good")
         cockpit.run_step("Is the server gone for good", f"{lost}`)")  # Its command has the value in it.
@@ -129,31 +192,32 @@ def test_a_dead_peer_is_taken_out_by_name_and_a_new_one_joins(platform: LabHandl
         cockpit.run_step("Take the dead server out of raft", f"peer {lost}")
         cockpit.confirm_name(lost[:-1])
         cockpit.wait_text("that is not its name")
-        assert lost in peers(platform) and cockpit.journal(Kind.INTENT) == []
+        assert lost in peers(vault_lab) and cockpit.journal(Kind.INTENT) == []
         cockpit.leave("that is not its name")
         cockpit.run_step("Take the dead server out of raft", f"peer {lost}")
         cockpit.confirm_name(lost)
         cockpit.wait_text("verified:", "Esc back")
-        assert lost not in peers(platform)
+        assert lost not in peers(vault_lab)
         cockpit.press("escape")
         cockpit.wait_step("Start a new one in its place")
-        platform.mend("vault-peer-lost")
+        vault_lab.mend("vault-peer-lost")
         cockpit.press("enter")
         cockpit.answer("What was done or found?", "a new one was started and opened")
         cockpit.run_step("What is next", "suggests: Vault is quick and stays so")
-        wait_whole(platform)
+        wait_whole(vault_lab)
         to_the_end(cockpit)
-        assert autopilot(platform)["Healthy"] is True and lost in peers(platform)
+        assert autopilot(vault_lab)["Healthy"] is True and lost in peers(vault_lab)
         kinds = (Kind.INTENT, Kind.SENT, Kind.OUTCOME, Kind.VERIFIED)
         intent, sent, outcome, verified = cockpit.journal(*kinds)
         assert [victim["key"] for victim in intent.payload["plan"]["victims"]] == [lost]
         assert (sent.kind, outcome.payload["outcome"], verified.payload["verdict"]) == (Kind.SENT, "done", "verified")
         assert lost in verified.payload["before"]["servers"] and lost not in verified.payload["after"]["servers"]
+        assert_recorded(cockpit, "vault-latency", "vault.remove-peer")
 
 
 @pytest.mark.long
-def test_a_lost_quorum_is_seen_though_the_survivor_answers(platform: LabHandle, profile: Path, state: Path) -> None:
-    platform.break_("vault-quorum-lost")
+def test_a_lost_quorum_is_seen_though_the_survivor_answers(vault_lab: LabHandle, profile: Path, state: Path) -> None:
+    vault_lab.break_("vault-quorum-lost")
     with CockpitTerminal(profile, state, columns=80, lines=24) as cockpit:
         diagnose(
             cockpit, "gives no answer", "no quorum: 1 of 3 nodes are open", "Bring nodes back until there is a quorum"
@@ -167,20 +231,22 @@ def test_a_lost_quorum_is_seen_though_the_survivor_answers(platform: LabHandle, 
         cockpit.wait_step("Take the dead server out of raft")
         cockpit.press("left", "left", "left")
         cockpit.wait_step("Bring nodes back until there is a quorum")
-        platform.mend("vault-quorum-lost")
-        wait_whole(platform)
+        vault_lab.mend("vault-quorum-lost")
+        wait_whole(vault_lab)
         cockpit.press("enter")
         cockpit.answer("What was done or found?", "the hosts are back and opened")
         cockpit.wait_step("What is next")
         cockpit.run_step("What is next", "suggests: Vault is quick and stays so")
         to_the_end(cockpit)
-        assert sealed_nodes(platform) == set() and cockpit.journal(Kind.INTENT) == []
+        assert sealed_nodes(vault_lab) == set()
+        assert_recorded(cockpit, "vault-latency")
 
 
 @pytest.mark.long
 def test_the_leader_steps_down_and_is_restarted_and_opened_as_a_standby(
-    platform: LabHandle, profile: Path, state: Path, kubectl: Kubectl
+    platform: LabHandle, state: Path, tmp_path: Path, kubectl: Kubectl
 ) -> None:
+    profile = patient_profile(platform, tmp_path)
     first = leader_of(platform)
     with CockpitTerminal(profile, state, columns=160, lines=45) as cockpit:
         cockpit.wait_live("Vault")
@@ -218,9 +284,7 @@ def test_the_leader_steps_down_and_is_restarted_and_opened_as_a_standby(
             cockpit.wait_journal(Kind.VERIFIED, given + 2)
             cockpit.leave("verified:")
         wait_whole(platform)
-        done = [event.payload["plan"]["action"] for event in cockpit.journal(Kind.INTENT)]
-        assert done == ["vault.step-down", "vault.restart-node", *["vault.unseal"] * THRESHOLD]
-        assert all(event.payload["verdict"] == "verified" for event in cockpit.journal(Kind.VERIFIED))
+        assert_recorded(cockpit, "", "vault.step-down", "vault.restart-node", *["vault.unseal"] * THRESHOLD)
 
 
 def fix(cockpit: CockpitTerminal, title: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from alphapulse_tui.incident.events import Kind
 from tests.actions.recorded import recorded_nodes
 from tests.e2e.cockpit import CockpitTerminal
+from tests.e2e.record import assert_recorded
 from tests.e2e.vault import (
     BY_A_PERSON,
     NODES,
@@ -16,6 +17,7 @@ from tests.e2e.vault import (
     THRESHOLD,
     assert_nowhere,
     bao_status,
+    prove_vault_open,
     sealed_nodes,
     walk_vault_sealed,
 )
@@ -53,6 +55,7 @@ def test_one_node_is_sealed_and_opened_on_a_wide_screen(platform: LabHandle, sta
         walk_vault_sealed(cockpit, shares)
         assert sealed_nodes(platform) == set()
         assert_journaled(cockpit, {f"vault-{sealed}"})
+        assert_recorded(cockpit, "vault-sealed", *["vault.unseal"] * THRESHOLD)
         assert_nowhere(cockpit, *shares)
 
 
@@ -71,6 +74,7 @@ def test_all_nodes_are_sealed_and_opened_on_the_smallest_screen(platform: LabHan
             lambda: sum(bool(bao_status(platform, node).get("is_self")) for node in range(NODES)) <= 1, 5, "one leader"
         )
         assert_journaled(cockpit, {f"vault-{ordinal}" for ordinal in range(NODES)})
+        assert_recorded(cockpit, "vault-sealed", *["vault.unseal"] * THRESHOLD)
         assert_nowhere(cockpit, *shares)
 
 
@@ -116,8 +120,10 @@ def test_a_wrong_share_is_told_at_the_threshold_and_the_round_is_begun_anew(plat
         cockpit.press("escape")
         for share in (first, second, third):
             give(cockpit, share, "sent and answered", "verified:")
-        cockpit.wait_step("Every node is open")
+        prove_vault_open(cockpit)
         assert sealed_nodes(platform) == set()
+        done = [*["vault.unseal"] * 3, "vault.reset-unseal", *["vault.unseal"] * THRESHOLD]
+        assert_recorded(cockpit, "vault-sealed", *done, failed=["vault.unseal"])
         assert_nowhere(cockpit, first, second, third)
 
 

@@ -49,6 +49,11 @@ def walk_vault_sealed(cockpit: CockpitTerminal, shares: list[str], *why: str) ->
         cockpit.wait_text("sent and answered", "verified:", "Esc back")
         cockpit.wait_journal(Kind.VERIFIED, given)
         cockpit.press("escape")
+    prove_vault_open(cockpit)
+
+
+def prove_vault_open(cockpit: CockpitTerminal) -> None:
+    """The procedure's last steps, to its end."""
     cockpit.run_step("Every node is open", "all 3 nodes are unsealed")
     cockpit.run_step("Vault serves again")
     cockpit.run_step("The API recovers")

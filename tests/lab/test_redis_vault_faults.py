@@ -141,17 +141,66 @@ def agrees_again(lab: LabHandle) -> bool:
     )
 
 
-def answer_times(lab: LabHandle) -> list[float]:
-    """Seconds of each answer that the first node gives within one second, over a connection that is open already."""
+def nobody_is_elected(lab: LabHandle) -> bool:
+    """Two masters are silent; the third and three replicas say that nothing is served, and none has them failed."""
+    told = {ordinal: said(lab, ordinal, "cluster", "nodes") for ordinal in range(6)}
+    left = [view for view in told.values() if "myself" in view]
+    assert all(view.count("fail?") >= 2 and " fail " not in view for view in left)
+    silent = [ordinal for ordinal, view in told.items() if "myself" not in view]
+    assert "CLUSTERDOWN" in said(lab, next(one for one in told if one not in silent), "get", "tenant:00002")
+    return len(silent) == 2
+
+
+def lacks_a_shard(lab: LabHandle) -> bool:
+    told = [said(lab, ordinal, "cluster", "nodes") for ordinal in range(6)]
+    left = [view for view in told if "myself" in view]
+    failed = [[line.split()[2] for line in view.splitlines() if "fail" in line.split()[2]] for view in left]
+    return len(left) == 4 and all(sorted(flags) == ["master,fail", "slave,fail"] for flags in failed)
+
+
+def has_three_shards(lab: LabHandle) -> bool:
+    wait_until(lambda: agrees_again(lab), 20, "all views to be one")
+    return len(masters(lab)) == 3 and len(said(lab, owner(lab, "tenant:00002"), "get", "tenant:00002")) > 20
+
+
+def has_seven_members(lab: LabHandle) -> bool:
+    views = [lab.redis_cli(ordinal, "cluster", "nodes") for ordinal in range(6)]
+    ghosts = {line.split()[0] for view in views for line in view.splitlines() if "noaddr" in line}
+    return redis_is_well(lab) and len(ghosts) == 1 and max(len(view.splitlines()) for view in views) == 7
+
+
+def has_six_members(lab: LabHandle) -> bool:
+    views = [lab.redis_cli(ordinal, "cluster", "nodes") for ordinal in range(6)]
+    return agrees_again(lab) and all(len(view.splitlines()) == 6 and "noaddr" not in view for view in views)
+
+
+def answer_times(lab: LabHandle, ordinal: int = 0, path: str = "sys/health", token: str = "") -> list[float]:
+    """Seconds of each answer that a node gives within one second, over a connection that is open already."""
     times = []
-    with httpx.Client(base_url=f"http://127.0.0.1:{lab.ports['vault-0']}", trust_env=False, timeout=10) as client:
-        client.get("/v1/sys/health")
+    headers = {"X-Vault-Token": lab.secret(f"vault-token-{token}").read_text().strip()} if token else {}
+    address = f"http://127.0.0.1:{lab.ports[f'vault-{ordinal}']}"
+    with httpx.Client(base_url=address, trust_env=False, timeout=10, headers=headers) as client:
+        client.get(f"/v1/{path}")
         end = time.monotonic() + 1.0
         while time.monotonic() < end:
             began = time.monotonic()
-            client.get("/v1/sys/health")
+            client.get(f"/v1/{path}")
             times.append(time.monotonic() - began)
     return times
+
+
+def one_standby_is_slow(lab: LabHandle) -> bool:
+    slowest = [max(answer_times(lab, ordinal)) > 0.15 for ordinal in range(3)]
+    leads = (
+        json.loads(lab.bao(slowest.index(True), "status", "-format=json").stdout)["is_self"] if any(slowest) else None
+    )
+    return slowest.count(True) == 1 and leads is False
+
+
+def waits_for_the_audit_log(lab: LabHandle) -> bool:
+    """What is audited waits, and what is not does not."""
+    audited = [max(answer_times(lab, ordinal, "auth/token/lookup-self", "oncall")) for ordinal in range(3)]
+    return min(audited) > 0.1 and all(statistics.median(answer_times(lab, ordinal)) < 0.03 for ordinal in range(3))
 
 
 def is_slow(lab: LabHandle) -> bool:
@@ -211,7 +260,12 @@ CASES = {
     "redis-giant-key": Case(has_a_giant, has_room),
     "redis-slots-uncovered": Case(serves_nothing, serves_the_key_again),
     "redis-partition": Case(has_two_sides, agrees_again),
+    "redis-majority-lost": Case(nobody_is_elected, agrees_again),
+    "redis-shard-lost": Case(lacks_a_shard, has_three_shards),
+    "redis-ghost": Case(has_seven_members, has_six_members),
     "vault-slow": Case(is_slow, is_quick),
+    "vault-slow standby": Case(one_standby_is_slow, is_quick),
+    "vault-audit-slow": Case(waits_for_the_audit_log, is_quick),
     "vault-peer-lost": Case(has_nothing_to_spare, bears_one_failure),
     "vault-sealed-one": Case(has_a_sealed_node, vault_is_well),
     "vault-quorum-lost": Case(answers_alone, vault_is_well),
@@ -220,9 +274,10 @@ CASES = {
 
 @pytest.mark.parametrize("fault", quick(CASES, {"redis-slots-uncovered", "redis-partition", "vault-slow"}))
 def test_it_shows_and_it_is_mended(whole_lab: LabHandle, fault: str) -> None:
-    whole_lab.break_(fault)
+    name, _, parameter = fault.partition(" ")
+    whole_lab.break_(name, parameter)
     wait_until(lambda: CASES[fault].symptom(whole_lab), 20, f"the symptom of {fault}")
-    assert whole_lab.mend(fault) == [fault]
+    assert [one.removesuffix(" all") for one in whole_lab.mend(name)] == [fault]
     assert CASES[fault].well(whole_lab)
 
 
@@ -233,7 +288,7 @@ def test_two_at_a_time(whole_lab: LabHandle, one: str, other: str) -> None:
     whole_lab.break_(other)
     wait_until(lambda: CASES[one].symptom(whole_lab), 20, f"the symptom of {one}")
     wait_until(lambda: CASES[other].symptom(whole_lab), 20, f"the symptom of {other}")
-    assert whole_lab.mend() == [one, other]
+    assert [mended.removesuffix(" all") for mended in whole_lab.mend()] == [one, other]
     assert CASES[one].well(whole_lab)
     assert CASES[other].well(whole_lab)
 

@@ -97,6 +97,19 @@ async def test_a_server_that_refuses_is_one_sentence_and_the_fault_can_be_mended
     assert faults.active() == []
 
 
+async def test_a_server_that_is_silent_while_it_is_mended_is_one_sentence(
+    faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(lab: Lab, parameter: str) -> None:
+        raise TimeoutError("no answer")
+
+    monkeypatch.setattr(registry.load_faults()["other"], "mend", silent)
+    await faults.inject("other", "")
+    with pytest.raises(LabError, match="other could not be mended: TimeoutError no answer"):
+        await faults.mend("other", "")
+    assert faults.active() == ["other"]
+
+
 async def test_forgetting_mends_what_is_in_force(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
     await faults.inject("other", "")
     await faults.forget()

@@ -19,6 +19,7 @@ from alphapulse_tui.model.redis_cluster import (
     open_slots,
     uncovered,
     unheard,
+    unled,
     votes,
 )
 from tests.model.rules.test_redis import WELL, member
@@ -76,6 +77,14 @@ def test_without_a_majority_nobody_may_decide():
         nodes = flagged(nodes, who, "fail?", (2, 3, 4, 5))
     assert leadership(nodes) == "no-majority" and not votes(nodes[2]).majority
     assert lost_masters(nodes) == [], "a suspicion is no failure"
+    assert [(one.name, one.replicas[0].name) for one in unled(nodes)] == [("n0", "n3"), ("n1", "n4")]
+    alive = flagged(NODES, 0, "fail?", (1, 2, 3, 4, 5))
+    assert unled(alive) == [], "a majority can say whether it has failed"
+    apart = NODES
+    for who in (0, 1):
+        apart = flagged(apart, who, "fail?", (2, 3, 4, 5))
+    apart = flagged(flagged(apart, 1, "fail?", (0,)), 2, "fail?", (0, 1))
+    assert unled(flagged(apart, 0, "fail?", (1,))) == [], "both answer us"
 
 
 def test_a_master_that_is_cut_off_answers_us_and_is_failed_for_the_others():

@@ -79,6 +79,7 @@ OTHERWISE: dict[str, set[str]] = {
     "redis-split-brain/leaders": {"ok"},
     "redis-split-brain/leads-now": {"master-lost", "ok"},
     "redis-split-brain/after-force": {"master-lost", "ok", "partition"},
+    "redis-split-brain/after-takeover": {"master-lost", "ok"},
     "redis-split-brain/slots": {"ok"},
     "redis-split-brain/coverage": {"ok"},
     "redis-split-brain/lost": {"ok", "open", "uncovered"},
@@ -89,6 +90,7 @@ OTHERWISE: dict[str, set[str]] = {
     "vault-latency/after-unseal": {"no-leader", "no-quorum", "sealed"},
     "vault-latency/after-step-down": {"audit", "dead-peer", "leader", "no-leader", "no-quorum", "sealed"},
     "vault-latency/after-restart": {"audit", "dead-peer", "no-leader", "no-quorum", "sealed"},
+    "vault-latency/after-audit": {"dead-peer", "no-leader", "no-quorum", "sealed"},
     "vault-latency/after-host": {"audit", "dead-peer", "no-leader", "no-quorum", "sealed"},
     "vault-sealed/kms-opened": {"sealed"},
 }

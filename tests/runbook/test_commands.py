@@ -38,6 +38,7 @@ WITHOUT = {
     "pg-replication-lag/rebuild": "data folder and slot are the site's own; its run shows the form",
     "pg-slow-queries/explain": "the statement is the person's; its run shows the form",
     "redis-memory/add-nodes": "an administrator's planned work; its run shows it",
+    "redis-split-brain/new-nodes": "an administrator's work; its run shows it",
     "rollback-deployment/schema": "a person reads a release",
     "vault-latency/scale": "usually not",
     "vault-sealed/kms": "the vendor's tool; its run shows the form",

@@ -97,7 +97,8 @@ def test_without_a_reading_no_check_passes(name: str) -> None:
         (replace(WHOLE, nodes=(replace(node(0, 200), telemetry=replace(TOLD, handle_p99=300.0)), node(1))), "all"),
         (replace(WHOLE, nodes=(replace(node(0, 200), telemetry=replace(TOLD, contact_p99=306.0)), node(1))), "all"),
         (replace(WHOLE, nodes=(replace(node(0, 200), telemetry=replace(TOLD, audit_p99=80.0)), node(1))), "audit"),
-        (replace(WHOLE, nodes=(replace(node(0, 200), telemetry=replace(TOLD, audit_failures=2.0)), node(1))), "audit"),
+        (replace(WHOLE, nodes=(replace(node(0, 200), telemetry=replace(TOLD, audit_failing=2.0)), node(1))), "audit"),
+        (replace(WHOLE, nodes=(replace(node(0, 200), telemetry=replace(TOLD, audit_failures=2.0)), node(1))), "fine"),
     ],
 )
 def test_what_to_begin_with(survey: VaultSurvey, value: str) -> None:

@@ -137,6 +137,22 @@ async def test_nobody_listens_and_hostile_names_are_harmless() -> None:
     assert "\x1b" not in survey.peers[0].name and survey.nodes[0].telemetry is not None
 
 
+async def test_audit_entries_that_could_not_be_written_count_from_one_reading_to_the_next() -> None:
+    answers = {
+        "/v1/sys/health": (429, b"{}"),
+        "/v1/sys/leader": (200, b"{}"),
+        "/v1/auth/token/lookup-self": (200, b"{}"),
+        "/v1/sys/metrics": (200, b"vault_audit_log_request_failure 2\n"),
+        "/v1/sys/storage/raft/configuration": (200, b'{"data": {"config": {"servers": []}}}'),
+    }
+    told = []
+    async with door(by_path(answers)) as port, source([f"http://127.0.0.1:{port}"], "t") as reader:
+        for count in (2, 5, 5, 1):
+            answers["/v1/sys/metrics"] = (200, f"vault_audit_log_request_failure {count}\n".encode())
+            told.append((await reader.read()).nodes[0].telemetry)
+    assert [one.audit_failing for one in told if one] == [0.0, 3.0, 0.0, 0.0]
+
+
 def test_telemetry_is_read_and_what_is_not_a_number_is_not_told() -> None:
     told = telemetry(
         b'# HELP x\nvault_core_handle_request{quantile="0.5"} 0.9\nvault_core_handle_request{quantile="0.99"} 291.5\n'

@@ -31,6 +31,7 @@ MODULES = (
     "vault_sealed_one",
     "vault_sealed_all",
     "vault_slow",
+    "vault_audit_slow",
     "vault_peer_lost",
     "vault_quorum_lost",
     "connection_storm",
@@ -45,6 +46,9 @@ MODULES = (
     "hpa_at_maximum",
     "redis_master_killed",
     "redis_no_successor",
+    "redis_majority_lost",
+    "redis_shard_lost",
+    "redis_ghost",
     "redis_memory_pressure",
     "redis_wrong_policy",
     "redis_giant_key",
@@ -254,7 +258,10 @@ class Faults:
         return [" ".join(filter(None, one)) for one in chosen]
 
     async def _mend_one(self, one: tuple[str, str]) -> None:
-        await self._faults[one[0]].mend(self._lab, one[1])
+        try:
+            await self._faults[one[0]].mend(self._lab, one[1])
+        except _SERVER_TROUBLE as error:
+            raise LabError(f"{one[0]} could not be mended: {type(error).__name__} {error}") from error
         self._active.remove(one)
 
     async def forget(self) -> None:

@@ -12,11 +12,11 @@ from alphapulse_tui.model.redis_cluster import (
     ghosts,
     joined,
     leadership,
-    lost_masters,
     name_of,
     open_slots,
     ranges,
     uncovered,
+    unled,
 )
 from alphapulse_tui.model.redis_keys import KeysSnapshot
 from alphapulse_tui.model.words import size
@@ -55,9 +55,9 @@ def _leading(found: RedisSnapshot, row: RedisNode | None) -> list[Fix]:
     """A failover: by force where a master is dead, gracefully at the row's shard."""
     kind = leadership(found.nodes)
     fixes = []
-    for lost in lost_masters(found.nodes):
+    for lost in unled(found.nodes):
         for replica in lost.replicas[:1]:
-            whom = f"{replica.name} for {lost.name}, which failed"
+            whom = f"{replica.name} for {lost.name}, which {'is silent' if kind == 'no-majority' else 'failed'}"
             if kind == "no-majority":
                 fix = offer("redis.failover-takeover", f"take over without votes: {whom}", replica=replica.name)
                 fixes.append(replace(fix, why_not=FENCE_FIRST))

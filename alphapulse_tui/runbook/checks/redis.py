@@ -20,6 +20,7 @@ from alphapulse_tui.model.redis_cluster import (
     ranges,
     uncovered,
     unheard,
+    unled,
     votes,
 )
 from alphapulse_tui.model.words import size
@@ -146,13 +147,13 @@ def leaders(scene: Scene) -> CheckResult:
 
 
 def candidates(scene: Scene) -> CheckResult:
-    """Replicas of failed masters, the one that has most first."""
+    """Replicas of failed masters, the one that has most first; without a majority also of those that are only suspected."""
     known = _nodes(scene)
     if known is None:
         return scene.silence("redis")
     found = [
         (replica.name, f"of {lost.name} ({ranges(lost.slots)}), has {replica.offset} bytes")
-        for lost in lost_masters(known)
+        for lost in unled(known)
         for replica in lost.replicas
     ]
     if not answering(known):

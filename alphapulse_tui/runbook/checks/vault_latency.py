@@ -87,10 +87,11 @@ def audit(scene: Scene) -> CheckResult:
     if not told:
         return _untold(survey, "telemetry")
     rows = tuple(
-        (node.name, f"p99 {_ms(one.audit_p99)}, {one.audit_failures:.0f} could not be written") for node, one in told
+        (node.name, f"p99 {_ms(one.audit_p99)}, {one.audit_failures:.0f} could not be written since it started")
+        for node, one in told
     )
     most = limit(scene, "audit-ms", AUDIT_MS)
-    failing = [node.name for node, one in told if one.audit_failures]
+    failing = [node.name for node, one in told if one.audit_failing]
     slow = [node.name for node, one in told if one.audit_p99 is not None and one.audit_p99 >= most]
     if failing:
         return CheckResult(Passed.NO, f"{', '.join(failing)} could not write its audit log", rows, "failing")

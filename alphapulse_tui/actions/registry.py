@@ -23,6 +23,7 @@ ACTIONS: dict[str, str] = {
     "pg.analyze": "postgres_analyze:Analyze",
     "pg.resume-replay": "postgres_replica:ResumeReplay",
     "pg.cancel-conflicting": "postgres_replica:CancelConflicting",
+    "pg.drop-slot": "postgres_slot:DropSlot",
     "pg.reload": "postgres_settings:Reload",
     "pg.set-max-connections": "postgres_settings:SetMaxConnections",
     "vault.unseal": "vault:Unseal",

@@ -17,6 +17,7 @@ from alphapulse_tui.model.postgres_surveys import (
     ReplicationSurvey,
     Setting,
     SettingSurvey,
+    SlotFigures,
     Statement,
     StatementSurvey,
     TableFigures,
@@ -154,6 +155,34 @@ def test_each_state_of_a_replica_has_its_fix(replica, action, suggested, why):
     fix = next(fix for fix in found if fix.action_id == action)
     assert fix.suggested is suggested and why in fix.why_not
     assert found[-1].action_id == "kubernetes.restart" and not found[-1].suggested
+
+
+LEFT = SlotFigures("old_1", "physical", False, "extended", 48 << 20, None)
+
+
+def test_a_slot_that_was_left_behind_is_dropped():
+    survey = ReplicationSurvey(slots=(LEFT,), replicas=(replace(REPLICA, slot="r1"),))
+    for key in ("/slot old_1", ""):
+        assert first(menu("postgres-replication", key, postgres_replication=survey)) == (
+            "pg.drop-slot",
+            {"slot": "old_1"},
+            True,
+        )
+
+
+@pytest.mark.parametrize(
+    ("slot", "replica", "why"),
+    [
+        (replace(LEFT, active=True), {}, "somebody reads it"),
+        (replace(LEFT, name="r1"), {}, "the slot of replica-0"),
+        (replace(LEFT, kind="logical"), {}, "logical"),
+        (LEFT, {"problem": "replica-0 gave no answer"}, "replica-0 is not known: replica-0 gave no answer"),
+    ],
+)
+def test_why_a_slot_is_not_dropped(slot, replica, why):
+    survey = ReplicationSurvey(slots=(slot,), replicas=(replace(REPLICA, slot="r1", **replica),))
+    (fix,) = menu("postgres-replication", f"/slot {slot.name}", postgres_replication=survey)
+    assert fix.action_id == "pg.drop-slot" and not fix.suggested and why in fix.why_not
 
 
 def test_a_setting_is_raised_on_its_own_server():

@@ -13,7 +13,7 @@ SILENT = {"unknown", "silent", "unreachable"}
 VALUES: dict[str, set[str]] = {
     "pg.victims": {"idle-in-transaction", "idle", "none"},
     "pg.room": {"full", "limit", "enough", "idle"},
-    "pg.lag-cause": {"lost", "settings", "paused", "conflict", "receiver", "sending", "replaying", "none"},
+    "pg.lag-cause": {"lost", "settings", "paused", "conflict", "receiver", "sending", "replaying", "slot", "none"},
     "pg.slow-cause": {"blocked", "prepared", "deadlock", "slow", "index", "building", "stale", "none"},
     "redis.memory-first": {"giant", "policy", "memory", "ok"},
     "redis.memory-next": {"policy", "memory", "ok"},

@@ -110,6 +110,46 @@ def test_slots(fields: dict[str, Any], value: str) -> None:
     assert look("pg.lag-slots", postgres_replication=ReplicationSurvey(slots=(replace(SLOT, **fields),))).value == value
 
 
+LEFT = SlotFigures(
+    "old_1",
+    "physical",
+    False,
+    "extended",
+    48 * MEGABYTE,
+    256 * MEGABYTE,
+    inactive_since=NOW - 7300,
+    safe=208 * MEGABYTE,
+)
+
+
+def test_a_slot_that_was_left_behind_is_named_with_what_it_holds() -> None:
+    survey = ReplicationSurvey(standbys=(STANDBY,), slots=(SLOT, LEFT), replicas=(WELL,))
+    found = look("pg.lag-slots", postgres_replication=survey)
+    assert found.passed is Passed.NO and "slot old_1 was left behind" in found.sentence, found
+    assert "nobody has read it for 2h, and it keeps 48.0 MiB of WAL" in found.sentence
+    said = dict(found.rows)["old_1"]
+    assert said == "NOT READ for 2h, extended, holds 48.0 MiB of 256.0 MiB, safe for 208.0 MiB more, of no replica"
+    assert look("pg.lag-cause", postgres_replication=survey).value == "slot"
+    assert look("pg.slots-left", postgres_replication=survey).choices[0][0] == "old_1"
+
+
+@pytest.mark.parametrize(
+    ("slot", "replica", "value"),
+    [
+        (LEFT, {"pause_state": "paused"}, "paused"),
+        (LEFT, {"problem": "replica-0 gave no answer"}, "unknown"),
+        (replace(LEFT, name="r1"), {}, "none"),
+        (replace(LEFT, name="replica_0"), {"slot": ""}, "none"),
+        (replace(LEFT, kind="logical"), {}, "none"),
+        (replace(LEFT, retained=MEGABYTE), {}, "none"),
+        (replace(LEFT, retained=None, wal_status="lost"), {}, "slot"),
+    ],
+)
+def test_no_slot_is_called_left_behind_that_may_be_a_replicas(slot: Any, replica: dict[str, Any], value: str) -> None:
+    survey = ReplicationSurvey(standbys=(STANDBY,), slots=(slot,), replicas=(replace(WELL, **replica),))
+    assert look("pg.lag-cause", postgres_replication=survey).value == value
+
+
 @pytest.mark.parametrize(
     "check", sorted(name for name in CHECKS if name.startswith("pg.") and name not in ("pg.slots", "pg.who"))
 )

@@ -9,6 +9,7 @@ from alphapulse_tui.model.fixes.contract import Fix, Maker, Readings, first, off
 from alphapulse_tui.model.health import Health
 from alphapulse_tui.model.postgres import PostgresSnapshot, Session
 from alphapulse_tui.model.postgres_hints import missing_indexes
+from alphapulse_tui.model.postgres_slots import left_behind, owner_of
 from alphapulse_tui.model.postgres_surveys import (
     PREPARED,
     LockNode,
@@ -28,6 +29,9 @@ ROOTS = offer("pg.terminate-root-blockers", "terminate the root blockers")
 ANALYZE = offer("pg.analyze", "analyze tables with stale statistics")
 REPLICAS = "postgres-replica"
 """The StatefulSet of the replicas (runbook 2.1)."""
+
+SLOT_ROW = "/slot "
+"""How the replication view's key of a slot begins (``screens.tables.postgres_replication``)."""
 
 DEFINITION = re.compile(r"^CREATE INDEX \S+ ON (?P<table>\S+) USING btree \((?P<columns>[\w, ]+)\)$")
 """An index whose columns are plain, as ``pg_get_indexdef`` writes it."""
@@ -219,6 +223,8 @@ def _replication(key: str, readings: Readings) -> list[Fix]:
     survey: ReplicationSurvey | None = snapshot(readings, "postgres-replication")
     if survey is None:
         return []
+    if key.startswith(SLOT_ROW):
+        return _of_slot(key.removeprefix(SLOT_ROW), survey)
     name, _, session = key.partition("/")
     row = first(survey.replicas, lambda one: one.name == name) or first(
         survey.replicas, lambda one: one.paused or one.conflict
@@ -227,10 +233,34 @@ def _replication(key: str, readings: Readings) -> list[Fix]:
     every = offer(
         "kubernetes.restart", "restart every replica, pod after pod (last resort)", kind="StatefulSet", name=REPLICAS
     )
+    drops = [_drop(slot.name, suggested=not any(one.paused or one.conflict for one in survey.replicas))
+             for slot in left_behind(survey)]  # fmt: skip
     if row is None:
-        return [every]
+        return [*drops, every]
     alone = offer("kubernetes.delete-pod", f"restart {row.name} alone (last resort)", pod=row.name)
-    return [*_of_replica(row, session), alone, every]
+    return [*_of_replica(row, session), *drops, alone, every]
+
+
+def _of_slot(name: str, survey: ReplicationSurvey) -> list[Fix]:
+    """What can be done about a slot: drop it, where nobody reads it and no replica owns it."""
+    slot = first(survey.slots, lambda one: one.name == name)
+    if slot is None:
+        return []
+    owner = owner_of(slot, survey)
+    silent = first(survey.replicas, lambda one: bool(one.problem))
+    if slot.active:
+        why = "somebody reads it"
+    elif owner:
+        why = f"it is the slot of {owner}"
+    elif silent is not None:
+        why = f"whether it is the slot of {silent.name} is not known: {silent.problem}"
+    else:
+        why = "" if slot.kind == "physical" else "it is a logical slot: its subscription is dropped instead"
+    return [replace(_drop(name, suggested=slot in left_behind(survey)), why_not=why)]
+
+
+def _drop(name: str, *, suggested: bool) -> Fix:
+    return replace(offer("pg.drop-slot", f"drop slot {name}", slot=name), suggested=suggested)
 
 
 def _of_replica(row: ReplicaFigures, session: str) -> list[Fix]:

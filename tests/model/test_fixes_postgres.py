@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from alphapulse_tui.model.fixes.contract import Fix
-from alphapulse_tui.model.postgres import SessionGroup
+from alphapulse_tui.model.postgres import ConnectionLimit, SessionGroup
 from alphapulse_tui.model.postgres_surveys import (
     IndexFigures,
     LockNode,
@@ -111,6 +111,13 @@ def test_a_group_is_ended_by_its_application(state, action):
     found = menu("postgres-connections", group.key, postgres=replace(postgres(), groups=(group,)))
     assert first(found) == (action, {"application": "api-leak"}, True)
     assert found[-1].action_id == "pg.set-max-connections" and dict(found[-1].params) == {"value": "125"}
+
+
+def test_max_connections_is_no_fix_for_a_roles_own_limit():
+    limited = replace(postgres(), limits=(ConnectionLimit("role app", 5, 5),))
+    assert "role app is at a limit of its own" in menu("postgres-connections", postgres=limited)[-1].why_not
+    full = replace(limited, clients=limited.usable)
+    assert menu("postgres-connections", postgres=full)[-1].why_not == ""
 
 
 def test_the_missing_index_is_offered_where_the_table_is_read_whole():

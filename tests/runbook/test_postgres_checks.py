@@ -245,6 +245,30 @@ def test_room(taken: Any, value: str) -> None:
     assert look("pg.room", postgres=taken).value == value
 
 
+LIMITED = (ConnectionLimit("role app", 5, 5),)
+
+
+@pytest.mark.parametrize(
+    ("taken", "value"),
+    [
+        (connected(10, limits=LIMITED), "limit"),
+        (connected(10, replace(IDLE, user="other"), limits=LIMITED), "limit"),
+        (connected(10, replace(IDLE, user="app"), limits=LIMITED), "idle"),
+        (connected(95, replace(IDLE, user="other"), limits=LIMITED), "idle"),
+        (connected(95, limits=LIMITED), "none"),
+        (connected(10, replace(IDLE, database="db"), limits=(ConnectionLimit("database db", 5, 5),)), "idle"),
+    ],
+)
+def test_others_are_not_ended_for_a_roles_own_limit(taken: Any, value: str) -> None:
+    assert look("pg.victims", postgres=taken).value == value
+
+
+@pytest.mark.parametrize(("clients", "says"), [(10, "the server has room (10 of"), (95, "the server is full besides")])
+def test_a_limit_says_whether_the_server_has_room(clients: int, says: str) -> None:
+    found = look("pg.limits", postgres=connected(clients, limits=LIMITED))
+    assert found.passed is Passed.NO and says in found.sentence and "max_connections does nothing" in found.sentence
+
+
 def test_what_waits_for_a_restart_and_who_was_not_asked() -> None:
     waiting = Setting("primary", "max_connections", "60", "postmaster", True, "")
     assert look("pg.pending", postgres_settings=SettingSurvey((waiting,))).value == "pending"

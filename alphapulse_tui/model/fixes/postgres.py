@@ -159,6 +159,9 @@ def _connections(key: str, readings: Readings) -> list[Fix]:
         fixes = [*mine, *fixes]
     more = min(10_000, taken.max_connections + max(20, taken.max_connections // 4))
     raised = offer("pg.set-max-connections", f"write max_connections {more} for the next restart", value=str(more))
+    reached = first(taken.limits, lambda limit: limit.used >= limit.limit > 0)
+    if reached is not None and taken.clients < taken.usable:
+        raised = replace(raised, why_not=f"the server has room; {reached.subject} is at a limit of its own")
     return [*fixes, raised]
 
 

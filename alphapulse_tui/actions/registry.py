@@ -21,6 +21,8 @@ ACTIONS: dict[str, str] = {
     "pg.create-index": "postgres_index:CreateIndex",
     "pg.drop-index": "postgres_index:DropIndex",
     "pg.analyze": "postgres_analyze:Analyze",
+    "pg.vacuum": "postgres_vacuum:Vacuum",
+    "pg.explain": "postgres_explain:Explain",
     "pg.resume-replay": "postgres_replica:ResumeReplay",
     "pg.cancel-conflicting": "postgres_replica:CancelConflicting",
     "pg.drop-slot": "postgres_slot:DropSlot",

@@ -33,6 +33,7 @@ ACTIONS: dict[str, tuple[object, ...]] = {
     "queries": ([],), "signal_queries": ([], [], [], False, []), "running": ([], [], []), "terminate_blockers": ([], [], [], []),
     "prepared": ("",), "table": ("trades",), "index": (None, "nothing", "public"), "old_transactions": (60.0,), "builders": ("nobody",),
     "analyzable": ([], 10.0), "analyzable_17": ([], 10.0), "setting": (True,),
+    "vacuumable": ([],), "vacuumable_17": ([],), "vacuuming": ("nobody",), "explainable_query": ([],), "planner": (),
     "slot": ("nobody",), "slot_17": ("nobody",), "unread_slots": (), "drop_slot": ("nobody", None),
 }  # fmt: skip
 """The actions' statements, likewise."""

@@ -133,6 +133,30 @@ def test_the_missing_index_is_offered_where_the_table_is_read_whole():
     assert first(menu("postgres-tables", "public.trades", **surveys))[0] == "pg.analyze"
 
 
+@pytest.mark.parametrize(
+    ("dead", "limit", "suggested"), [(90_000, 40_000, True), (90_000, 100_000, False), (30_000, 20_000, False)]
+)
+def test_a_table_is_vacuumed_where_autovacuum_should_have_come(dead, limit, suggested):
+    table = replace(TRADES, dead=dead, dead_limit=limit, seq_scans_a_second=0.0)
+    found = menu("postgres-tables", "public.trades", postgres_tables=TableSurvey((table,), window=5.0))
+    mine = next(
+        fix for fix in found if dict(fix.params) == {"tables": "public.trades"} and fix.action_id == "pg.vacuum"
+    )
+    assert mine.suggested is suggested and (not suggested or found[0] is mine)
+    assert any(fix.action_id == "pg.vacuum" and not fix.params for fix in found)
+
+
+def test_a_statement_and_a_running_query_are_explained_and_the_owner_is_a_choice():
+    survey = StatementSurvey((POSITION,), 5.0, 900.0)
+    found = menu("postgres-statements", "k", postgres_statements=survey)
+    assert [dict(fix.params) for fix in found[:2]] == [{"statement": "k"}, {"statement": "k", "as_owner": "yes"}]
+    active = replace(SESSION, state="active")
+    for session, explained in ((active, 2), (replace(SESSION, state="idle"), 0)):
+        menu_of_it = fixes("postgres", session.key, postgres=reading("postgres", postgres(session)))
+        mine = [dict(fix.params) for fix in menu_of_it if fix.action_id == "pg.explain"]
+        assert mine == [{"pids": session.key}, {"pids": session.key, "as_owner": "yes"}][:explained]
+
+
 def test_an_invalid_index_is_built_anew_and_one_at_work_left_alone():
     found = menu("postgres-indexes", "public.idx_a", postgres_tables=TableSurvey((), (INDEX,)))
     wanted = {"table": "public.trades", "columns": "tenant_id, symbol", "name": "idx_a"}

@@ -213,6 +213,14 @@ def test_the_index_to_build_is_picked_from_what_is_read_whole() -> None:
     assert look("pg.index-table", **FRESH).choices[0] == ("public.trades", "the runbook's example")
 
 
+def test_the_statement_to_explain_is_picked_from_what_takes_the_time() -> None:
+    found = look("pg.statement-keys", **READ_WHOLE)
+    assert found.choices == (("k", f"90.0 ms each  {POSITION.query}"),)
+    lock = replace(POSITION, key="l", query="LOCK TABLE tenants IN SHARE MODE", total_ms=9000.0)
+    for none in (StatementSurvey(), StatementSurvey((lock,), 5.0, 9000.0)):
+        assert look("pg.statement-keys", postgres_statements=none).passed is Passed.UNKNOWN
+
+
 def test_statements_without_the_extension_are_not_verified() -> None:
     absent = StatementSurvey(missing="pg_stat_statements is not installed in database x")
     assert look("pg.statements", postgres_statements=absent).passed is Passed.UNKNOWN

@@ -36,7 +36,8 @@ def diagnose(cockpit: CockpitTerminal, found: str, seen: str) -> None:
     cockpit.run_step("What the replica sees", seen)
 
 
-def test_a_forgotten_pause_is_resumed(postgres_lab: LabHandle, state: Path) -> None:
+@pytest.mark.parametrize("recorded", [False, pytest.param(True, marks=[pytest.mark.long, pytest.mark.timeout(400)])])
+def test_a_forgotten_pause_is_resumed(postgres_lab: LabHandle, state: Path, recorded: bool) -> None:
     postgres_lab.break_("replica-lag")
     assert on_replica(postgres_lab, "SELECT pg_get_wal_replay_pause_state()") == "paused"
     with CockpitTerminal(postgres_lab.profile, state) as cockpit:
@@ -57,9 +58,12 @@ def test_a_forgotten_pause_is_resumed(postgres_lab: LabHandle, state: Path) -> N
         assert intent.payload["plan"]["action"] == "pg.resume-replay"
         assert outcome.payload["outcome"] == "done" and proof.payload["verdict"] == "verified"
         assert proof.payload["before"]["replay"] == "paused" and proof.payload["after"]["replay"] == "not paused"
+        if recorded:
+            assert_recorded(cockpit, "pg-replication-lag", "pg.resume-replay")
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_a_query_that_stands_in_the_way_is_cancelled(postgres_lab: LabHandle, state: Path) -> None:
     postgres_lab.break_("replica-conflict")
     reader = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'monthly-report' AND state = 'active'"
@@ -80,6 +84,7 @@ def test_a_query_that_stands_in_the_way_is_cancelled(postgres_lab: LabHandle, st
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_a_dead_receiver_is_no_green_lag_of_nothing(postgres_lab: LabHandle, state: Path) -> None:
     postgres_lab.break_("replica-stopped")
     with CockpitTerminal(postgres_lab.profile, state) as cockpit:
@@ -95,6 +100,7 @@ def test_a_dead_receiver_is_no_green_lag_of_nothing(postgres_lab: LabHandle, sta
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_an_idle_primary_is_no_lag(postgres_lab: LabHandle, state: Path) -> None:
     naive = "SELECT extract(epoch FROM now() - pg_last_xact_replay_timestamp()) > 20"
     with CockpitTerminal(postgres_lab.profile, state) as cockpit:
@@ -112,6 +118,7 @@ def administrator(postgres_lab: LabHandle) -> Iterator[LabHandle]:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_a_slot_that_was_left_behind_is_dropped_with_an_administrator(administrator: LabHandle, state: Path) -> None:
     administrator.break_("replication-slot-left-behind")
     assert administrator.psql(SLOTS) == f"postgres_replica_0\n{SLOT}"

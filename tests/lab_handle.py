@@ -89,6 +89,13 @@ class LabHandle:
 
     def psql(self, sql: str, role: str = "oncall", server: str = "postgres-primary") -> str:
         """Run SQL with psql as a role and return its unaligned rows; raises CalledProcessError when it fails."""
+        return self._psql(sql, role, "127.0.0.1", server)
+
+    def superuser(self, sql: str) -> str:
+        """The same on the primary as the superuser, whose only way in is the socket: what an administrator does meanwhile."""
+        return self._psql(sql, "postgres", self.psql("SHOW unix_socket_directories"), "postgres-primary")
+
+    def _psql(self, sql: str, role: str, host: str, server: str) -> str:
         environment = {"PGPASSFILE": str(self.secret(f"pgpass-{role}")), "PGCONNECT_TIMEOUT": "3", "LC_ALL": "C.UTF-8"}
         argv = [
             str(self.psql_path),
@@ -98,7 +105,7 @@ class LabHandle:
             "-v",
             "ON_ERROR_STOP=1",
             "-h",
-            "127.0.0.1",
+            host,
             "-p",
             str(self.ports[server]),
         ]

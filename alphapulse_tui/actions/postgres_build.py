@@ -1,4 +1,4 @@
-"""A statement that takes minutes, on a connection of its own: CREATE INDEX and DROP INDEX CONCURRENTLY.
+"""A statement that takes minutes, on a connection of its own: CREATE INDEX and DROP INDEX CONCURRENTLY, VACUUM.
 
 Neither may be in a transaction, neither may run into a time-out (a time-out of *ours* cancels it too, and leaves an INVALID index: facts
 2.1.2, 10.2). So the statement is begun, watched for a moment, and then left to itself: what became of it is read from the catalog, with its
@@ -9,7 +9,7 @@ finishes the statement all the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 
@@ -35,15 +35,20 @@ class Build:
         self._running: asyncio.Task[None] | None = None
         self.problem = ""
         """What the statement failed with, as a sentence; empty while it runs and when it ended well."""
+        self.warnings: list[str] = []
+        """What the server said meanwhile: ``skipping vacuum of "trades" --- lock not available``."""
 
-    async def begin(self, become: str, statements: Sequence[str]) -> bool:
-        """Begin; true when everything has ended well already, false while it is under way.
+    async def begin(self, become: str, statements: Sequence[str], settings: Mapping[str, str] | None = None) -> bool:
+        """Begin; true when everything has ended well already, false while it is under way. ``settings`` are the session's.
 
         Raises:
             ActionProblem: refused at once, or it failed within the moment that it is watched.
             SentWithoutAnswer: the connection broke meanwhile.
         """
-        opened = await self._connection.connect({"statement_timeout": "0", "lock_timeout": "0"}, endless=True)
+        opened = await self._connection.connect(
+            {"statement_timeout": "0", "lock_timeout": "0", **(settings or {})}, endless=True
+        )
+        opened.add_log_listener(lambda _connection, message: self.warnings.append(clean(message.message, 200)))
         self._running = asyncio.create_task(self._run(opened, become, statements), name="index build")
         done, _ = await asyncio.wait({self._running}, timeout=WATCHED_SECONDS)
         if done:

@@ -96,7 +96,9 @@ class CreateIndex(_Build):
 
     async def plan(self, params: Mapping[str, str]) -> Plan:
         """What would be built, what is in the way, and what it waits for."""
-        rows = await self.on().rows(statement("table"), params.get("table", ""))
+        if not params.get("table"):
+            raise ActionProblem("no table is named yet: which one is read whole is known with the next reading")
+        rows = await self.on().rows(statement("table"), params["table"])
         if not rows:
             raise ActionProblem(f'there is no table "{clean(params.get("table", ""), 60)}" in this database')
         table = rows[0]

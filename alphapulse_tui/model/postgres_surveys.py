@@ -242,6 +242,8 @@ class SlotFigures:
     """PostgreSQL 17 and later."""
     invalidation_reason: str = ""
     """PostgreSQL 17 and later."""
+    safe: int | None = None
+    """``safe_wal_size``: bytes that may still be written before the slot is in danger of losing WAL; none without a limit."""
 
     @property
     def lost(self) -> bool:
@@ -283,6 +285,7 @@ class ReplicaFigures:
     sender: str = ""
     """``host:port`` where it looks for its primary."""
     slot: str = ""
+    """The slot that it reads, or would read if its receiver ran (``primary_slot_name``)."""
     last_message_age: float | None = None
     """Seconds since the receiver heard of the primary."""
     behind_bytes: int | None = None

@@ -40,7 +40,10 @@ class ListScreen(CockpitScreen):
     def action_filter(self) -> None:
         """Type a filter; Enter keeps it, Esc drops it."""
         self.add_class("-filtering")
-        self.query_one(Input).focus()
+        # At once, and not with the next message: what is typed ahead on a slow link would be commands until then.
+        field = self.query_one(Input)
+        field.display = True
+        self.set_focus(field)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while typing."""
@@ -54,7 +57,8 @@ class ListScreen(CockpitScreen):
         """Drop the filter first, then leave."""
         if self.has_class("-filtering"):
             self.remove_class("-filtering")
-            self.query_one(Input).value = ""
+            field = self.query_one(Input)
+            field.value, field.display = "", False
             self.list.focus()
             return
         super().action_back()

@@ -51,13 +51,17 @@ def reading_lines(before: Mapping[str, str], after: Mapping[str, str]) -> list[L
 
 
 def detail_lines(details: Mapping[str, str], width: int) -> list[Line]:
-    """What happened to each victim, or what was read, whole: a log's end is what one opens it for, so nothing is cut."""
+    """What happened to each victim, or what was read, whole: a log's end is what one opens it for, so nothing is cut.
+
+    A line keeps its indentation: the tree of a query's plan is nothing else.
+    """
     lines: list[Line] = []
     for key, value in details.items():
         head = f"  {key}  "
         for text in value.split("\n"):
-            for part in wrap(text, max(20, width - len(head))):
-                lines.append(Line(((head, "dim"), *part.spans)))
+            indent = text[: len(text) - len(text.lstrip(" "))][: max(0, width - len(head) - 20)]
+            for part in wrap(text, max(20, width - len(head) - len(indent))):
+                lines.append(Line(((head + indent, "dim"), *part.spans)))
                 head = " " * len(head)
     return lines
 

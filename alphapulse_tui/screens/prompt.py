@@ -16,6 +16,9 @@ from alphapulse_tui.widgets.panel import Panel
 class PromptScreen(ModalScreen[str | None]):
     """Answers the text, or none when it was cancelled. ``usual`` answers can be chosen by F1 to F9."""
 
+    AUTO_FOCUS = "#answer"
+    """Type at once. Not by a query when it is mounted: whoever quits in that moment would find no field, and a crash."""
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "cancel", id="prompt.cancel"),
         *(
@@ -52,10 +55,6 @@ class PromptScreen(ModalScreen[str | None]):
         panel.can_focus = False
         yield panel
         yield Input(value=self._value, id="answer", select_on_focus=False)
-
-    def on_mount(self) -> None:
-        """Type at once."""
-        self.query_one(Input).focus()
 
     def action_usual(self, number: int) -> None:
         """Take a usual answer."""

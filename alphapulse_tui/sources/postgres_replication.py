@@ -138,6 +138,7 @@ def slot(row: Mapping[str, Any]) -> SlotFigures:
         conflicting=row["conflicting"],
         inactive_since=row["inactive_since"],
         invalidation_reason=row["invalidation_reason"],
+        safe=row["safe"],
     )
 
 

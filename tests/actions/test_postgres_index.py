@@ -182,3 +182,8 @@ async def test_a_locked_table_is_skipped_and_said(deals, action):
     assert result.outcome is Outcome.DONE and result.sentence == "0 of 1 tables analyzed"
     assert "skipping analyze" in result.details["table public.deals"]
     assert (await analyze.verify(plan)).verdict is Verdict.PENDING
+
+
+async def test_no_table_is_named_while_nothing_has_been_read(action):
+    with pytest.raises(ActionProblem, match="no table is named yet"):
+        await action("pg.create-index").plan({"table": "", "columns": "", "name": ""})

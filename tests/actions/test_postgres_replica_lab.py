@@ -144,3 +144,19 @@ async def test_only_who_is_in_the_way_and_does_what_was_shown_is_ended(postgres_
         await proof(cancel, plan)
     finally:
         bystander.terminate()
+
+
+async def test_the_slot_of_a_replica_is_never_dropped_whether_it_receives_or_not(
+    postgres_lab: LabHandle, action
+) -> None:
+    own = "postgres_replica_0"
+    drop = action("pg.drop-slot")
+    assert (await drop.plan({"slot": own})).refusal.startswith("it is in use")
+    postgres_lab.break_("replica-stopped")
+    assert (await drop.plan({"slot": own})).refusal.startswith(f"it is the slot of {REPLICA}")
+    with pytest.raises(ActionProblem, match="no slot is left behind"):
+        await drop.plan({})
+    postgres_lab.break_("replication-slot-left-behind")
+    plan = await drop.plan({})
+    assert plan.params["slot"] == "reporting_replica_1" and "GRANT replicator TO oncall" in plan.refusal
+    assert postgres_lab.psql("SELECT count(*) FROM pg_replication_slots") == "2"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from alphapulse_tui.executor.confirm import LETTERS
 from alphapulse_tui.incident.events import Kind
 from tests.e2e.cockpit import CockpitTerminal
+from tests.e2e.record import assert_recorded
 from tests.lab_handle import LabHandle
 from tests.waiting import wait_until
 
@@ -107,6 +110,8 @@ def test_a_storm_is_mended_and_who_must_live_lives(
         proofs = cockpit.journal(Kind.VERIFIED)
         assert [event.payload["verdict"] for event in proofs] == ["verified", "verified"]
         assert all(event.payload["before"] and event.payload["after"] for event in proofs)
+        if to_the_end:
+            assert_recorded(cockpit, "pg-connections", "pg.terminate-idle-in-transaction", "pg.terminate-idle")
 
 
 @pytest.mark.long
@@ -131,3 +136,71 @@ def test_what_is_not_confirmed_is_not_done(platform: LabHandle, state: Path) -> 
         cockpit.wait_step("End sessions idle in transaction")
         assert cockpit.journal(Kind.INTENT) == []
     assert sessions(platform, _FORGOTTEN) == before
+
+
+BACKUP_LIMIT = "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'backup'"
+
+
+@pytest.fixture
+def backups_at_their_limit(postgres_lab: LabHandle) -> Iterator[LabHandle]:
+    """The lab with every connection of role backup taken by something that works; its limit is put back."""
+    limit = int(postgres_lab.psql(BACKUP_LIMIT))
+    environment = {"PGPASSFILE": str(postgres_lab.secret("pgpass-backup")), "PGAPPNAME": "nightly-export"}
+    where = [
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(postgres_lab.ports["postgres-primary"]),
+        "-U",
+        "backup",
+        "-d",
+        "alphapulse_prod",
+    ]
+    argv = [str(postgres_lab.psql_path), "-X", *where, "-c", "SELECT pg_sleep(600)"]
+    working = [
+        subprocess.Popen(argv, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(limit)
+    ]
+    try:
+        wait_until(lambda: len(sessions(postgres_lab, "usename = 'backup'")) == limit, 20, "every connection of backup")
+        yield postgres_lab
+    finally:
+        for one in working:
+            one.terminate()
+            one.wait(10)
+        postgres_lab.superuser(f"ALTER ROLE backup CONNECTION LIMIT {limit}")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+def test_a_roles_own_limit_is_no_reason_for_a_larger_server(backups_at_their_limit: LabHandle, state: Path) -> None:
+    lab = backups_at_their_limit
+    with pytest.raises(subprocess.CalledProcessError, match="psql") as refused:
+        lab.psql("SELECT 1", role="backup")
+    assert 'too many connections for role "backup"' in refused.value.stderr
+    assert usage(lab) < CRITICAL_PERCENT
+    before = sessions(lab, "usename = 'backup'")
+    with CockpitTerminal(lab.profile, state) as cockpit:
+        cockpit.wait_live("PostgreSQL")
+        cockpit.choose_procedure("pg-connections")
+        cockpit.run_step("How many slots are taken", "ok: ")
+        cockpit.run_step(
+            "Is it a role's or database's own limit", "bad: role backup at its own limit", "the server has room"
+        )
+        cockpit.run_step("Who holds them")
+        cockpit.run_step("What to end first", "suggests: Raise or drain that one limit")
+        cockpit.wait_step("Raise or drain that one limit")
+        cockpit.wait_text("max_connections does nothing for it")
+        lab.superuser(f"ALTER ROLE backup CONNECTION LIMIT {len(before) + 3}")
+        cockpit.press("enter")
+        cockpit.answer("What was done or found?", "three more for role backup")
+        cockpit.run_step("Nobody is at a limit of their own", "ok: no role or database")
+        cockpit.wait_step("It stays down")
+        cockpit.press("enter")
+        assert_recorded(cockpit, "pg-connections")
+        done = {event.payload["step"]: event.payload["state"] for event in cockpit.journal(Kind.STEP)}
+        left_out = ("end-idle-in-transaction", "end-idle", "max-connections", "waits-for-restart")
+        assert {step: done[step] for step in left_out} == dict.fromkeys(left_out, "skipped")
+    assert lab.psql("SELECT 1", role="backup") == "1"
+    assert sessions(lab, "usename = 'backup'") == before
+    assert lab.psql("SELECT pending_restart FROM pg_settings WHERE name = 'max_connections'") == "f"

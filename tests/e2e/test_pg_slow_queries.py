@@ -8,6 +8,7 @@ import pytest
 
 from alphapulse_tui.incident.events import Kind
 from tests.e2e.cockpit import CockpitTerminal
+from tests.e2e.record import assert_recorded
 from tests.lab_handle import LabHandle
 
 pytestmark = pytest.mark.lab
@@ -36,7 +37,9 @@ def confirm(cockpit: CockpitTerminal, *said: str) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_both_root_blockers_are_ended_and_the_waiting_go_on(postgres_lab: LabHandle, state: Path) -> None:
+    postgres_lab.superuser("ANALYZE")
     postgres_lab.break_("lock-chain")
     assert (postgres_lab.psql(_WAITING), postgres_lab.psql(_ROOTS)) == ("2", "2")
     with CockpitTerminal(postgres_lab.profile, state) as cockpit:
@@ -53,10 +56,13 @@ def test_both_root_blockers_are_ended_and_the_waiting_go_on(postgres_lab: LabHan
         (proof,) = cockpit.journal(Kind.VERIFIED)
         assert proof.payload["before"]["sessions waiting for a lock"] == "2"
         assert proof.payload["after"]["sessions waiting for a lock"] == "0"
+        assert_recorded(cockpit, "pg-slow-queries", "pg.terminate-root-blockers")
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_a_prepared_transaction_is_named_and_rolled_back_by_its_name(postgres_lab: LabHandle, state: Path) -> None:
+    postgres_lab.superuser("ANALYZE")
     postgres_lab.break_("lock-chain", "prepared")
     with CockpitTerminal(postgres_lab.profile, state) as cockpit:
         diagnose(cockpit, "settlement-close-2026-11")
@@ -67,12 +73,18 @@ def test_a_prepared_transaction_is_named_and_rolled_back_by_its_name(postgres_la
         cockpit.run_step("Roll back the prepared transaction")
         cockpit.confirm_name("settlement-close-2026-11")
         cockpit.wait_text("verified:", "Esc back")
-    assert postgres_lab.psql("SELECT count(*) FROM pg_prepared_xacts") == "0"
-    assert postgres_lab.psql(_WAITING) == "0"
+        cockpit.press("escape")
+        assert postgres_lab.psql("SELECT count(*) FROM pg_prepared_xacts") == "0"
+        assert postgres_lab.psql(_WAITING) == "0"
+        cockpit.run_step("Does anybody wait still", "suggests: Nobody waits")
+        cockpit.run_step("Nobody waits, nothing runs long", "ok: nobody waits")
+        assert_recorded(cockpit, "pg-slow-queries", "pg.terminate-root-blockers", "pg.rollback-prepared")
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_a_runaway_report_is_cancelled_and_its_session_lives(postgres_lab: LabHandle, state: Path) -> None:
+    postgres_lab.superuser("ANALYZE")
     postgres_lab.break_("slow-query")
     with CockpitTerminal(postgres_lab.profile, state) as cockpit:
         diagnose(cockpit, "ok: nobody waits", "quarterly-report")
@@ -83,14 +95,18 @@ def test_a_runaway_report_is_cancelled_and_its_session_lives(postgres_lab: LabHa
         cockpit.wait_text("verified:", "Esc back")
         cockpit.press("escape")
         cockpit.run_step("Did it stop", "suggests: Nobody waits")
-    assert postgres_lab.psql(_REPORT) == "0"
-    alive = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'quarterly-report'"
-    assert postgres_lab.psql(alive) == "1"
+        cockpit.run_step("Nobody waits, nothing runs long", "ok: nobody waits")
+        assert postgres_lab.psql(_REPORT) == "0"
+        alive = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'quarterly-report'"
+        assert postgres_lab.psql(alive) == "1"
+        assert_recorded(cockpit, "pg-slow-queries", "pg.cancel-query")
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_the_missing_index_is_found_and_built(postgres_lab: LabHandle, state: Path) -> None:
     postgres_lab.break_("missing-index")
+    postgres_lab.superuser("ANALYZE")
     assert postgres_lab.psql(_VALID) == ""
     with CockpitTerminal(postgres_lab.profile, state) as cockpit:
         cockpit.wait_live("PostgreSQL")
@@ -102,4 +118,23 @@ def test_the_missing_index_is_found_and_built(postgres_lab: LabHandle, state: Pa
         cockpit.run_step("What to do first", "suggests: Build the missing index")
         cockpit.run_step("Build the missing index", "name idx_trades_tenant")
         confirm(cockpit, "is valid and ready")
-    assert postgres_lab.psql(_VALID) == "t"
+        assert postgres_lab.psql(_VALID) == "t"
+        cockpit.run_step("Is anything left", "suggests: Nobody waits")
+        cockpit.run_step("Nobody waits, nothing runs long", "ok: nobody waits")
+        assert_recorded(cockpit, "pg-slow-queries", "pg.create-index")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+def test_where_nothing_is_wrong_the_plan_itself_is_looked_at(postgres_lab: LabHandle, state: Path) -> None:
+    postgres_lab.break_("missing-index")
+    postgres_lab.superuser("CREATE INDEX idx_trades_tenant_symbol ON trades (tenant_id, symbol)")
+    postgres_lab.superuser("ANALYZE")
+    with CockpitTerminal(postgres_lab.profile, state) as cockpit:
+        diagnose(cockpit, "ok: nobody waits")
+        cockpit.run_step("What to do first", "suggests: Look at the plan")
+        cockpit.run_step("Look at the plan", "Enter plans it")
+        cockpit.wait_text("read: the plan of statement", "idx_trades_tenant_symbol")
+        cockpit.leave("read: the plan")
+        cockpit.run_step("Nobody waits, nothing runs long", "ok: nobody waits")
+        assert_recorded(cockpit, "pg-slow-queries")

@@ -18,6 +18,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 REPLICA = "postgres-replica-0"
+SLOT = "reporting_replica_1"
 WAITING = "SELECT application_name, cardinality(pg_blocking_pids(pid)) FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0"
 EXPLAIN = "EXPLAIN (COSTS OFF) SELECT count(*) FROM trades WHERE tenant_id = 7 AND symbol = 'AAPL'"
 BEHIND = "SELECT pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) > 20000000"
@@ -77,6 +78,17 @@ def receiver_dead(lab: LabHandle) -> bool:
 def conflict(lab: LabHandle) -> bool:
     wait = "SELECT wait_event_type || ':' || wait_event FROM pg_stat_activity WHERE backend_type = 'startup'"
     return lab.psql(wait, server=REPLICA) in ("IPC:RecoveryConflictSnapshot", "Lock:relation")
+
+
+def slot_left_behind(lab: LabHandle) -> bool:
+    slot = f"FROM pg_replication_slots WHERE slot_name = '{SLOT}' AND NOT active"
+    held = lab.psql(f"SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) > 48000000 {slot}")
+    oldest = lab.psql(f"SELECT count(*) {slot} AND pg_walfile_name(restart_lsn) IN (SELECT name FROM pg_ls_waldir())")
+    return (held, oldest) == ("t", "1")
+
+
+def no_slot_but_the_replicas(lab: LabHandle) -> bool:
+    return streaming(lab) and lab.psql("SELECT slot_name, active FROM pg_replication_slots") == "postgres_replica_0|t"
 
 
 def half_way(lab: LabHandle) -> bool:
@@ -166,6 +178,7 @@ CASES = (
     Case("replica-stopped", receiver_dead, streaming),
     Case("replica-conflict", conflict, caught_up),
     Case("replica-conflict", conflict, caught_up, "lock"),
+    Case("replication-slot-left-behind", slot_left_behind, no_slot_but_the_replicas),
     Case("failed-migration", half_way, migrated),
     Case("failed-migration", unknown_revision, migrated, "unknown"),
     Case("dropped-table", dropped, trades_whole),

@@ -33,6 +33,8 @@ ACTIONS: dict[str, tuple[object, ...]] = {
     "queries": ([],), "signal_queries": ([], [], [], False, []), "running": ([], [], []), "terminate_blockers": ([], [], [], []),
     "prepared": ("",), "table": ("trades",), "index": (None, "nothing", "public"), "old_transactions": (60.0,), "builders": ("nobody",),
     "analyzable": ([], 10.0), "analyzable_17": ([], 10.0), "setting": (True,),
+    "vacuumable": ([],), "vacuumable_17": ([],), "vacuuming": ("nobody",), "explainable_query": ([],), "planner": (),
+    "slot": ("nobody",), "slot_17": ("nobody",), "unread_slots": (), "drop_slot": ("nobody", None),
 }  # fmt: skip
 """The actions' statements, likewise."""
 ON_REPLICA: dict[str, tuple[object, ...]] = {
@@ -93,6 +95,9 @@ DENIED = {
         "CREATE DATABASE mine",
         "SELECT rolpassword FROM pg_authid",
         "SET ROLE backup",
+        "SET ROLE replicator",
+        "SELECT pg_drop_replication_slot('postgres_replica_0')",
+        "SELECT pg_create_physical_replication_slot('mine')",
     ),
     "viewer": (
         "SELECT * FROM trades LIMIT 1",

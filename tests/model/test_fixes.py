@@ -72,6 +72,7 @@ def test_postgres_suggests_what_the_verdict_says(findings, first, suggested):
         "pg.cancel-query",
         "pg.terminate-idle",
         "pg.terminate-idle-in-transaction",
+        "pg.vacuum",
     ]
     assert (found[0].action_id, found[0].suggested) == (first, suggested)
 
@@ -298,7 +299,7 @@ def test_an_alert_offers_the_fixes_of_what_it_is_about():
 
 def test_what_cannot_be_trusted_suggests_nothing_but_still_lists():
     stale = reading("postgres", postgres(), pg_finding("connections"), taken_at=NOW - 60)
-    assert len(fixes("postgres", postgres=stale)) == 4 and not fixes("postgres", postgres=stale)[0].suggested
+    assert len(fixes("postgres", postgres=stale)) == 5 and not fixes("postgres", postgres=stale)[0].suggested
     unknown = fixes("vault", vault=reading("vault", None, link=Link.UNCONFIGURED))
     assert unknown[0].why_not == "vault is not configured in this profile"
     assert fixes("redis", redis=reading("redis", None)) == () == fixes("nowhere") == fixes("vault")

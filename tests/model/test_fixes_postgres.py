@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from alphapulse_tui.model.fixes.contract import Fix
-from alphapulse_tui.model.postgres import SessionGroup
+from alphapulse_tui.model.postgres import ConnectionLimit, SessionGroup
 from alphapulse_tui.model.postgres_surveys import (
     IndexFigures,
     LockNode,
@@ -17,6 +17,7 @@ from alphapulse_tui.model.postgres_surveys import (
     ReplicationSurvey,
     Setting,
     SettingSurvey,
+    SlotFigures,
     Statement,
     StatementSurvey,
     TableFigures,
@@ -112,6 +113,13 @@ def test_a_group_is_ended_by_its_application(state, action):
     assert found[-1].action_id == "pg.set-max-connections" and dict(found[-1].params) == {"value": "125"}
 
 
+def test_max_connections_is_no_fix_for_a_roles_own_limit():
+    limited = replace(postgres(), limits=(ConnectionLimit("role app", 5, 5),))
+    assert "role app is at a limit of its own" in menu("postgres-connections", postgres=limited)[-1].why_not
+    full = replace(limited, clients=limited.usable)
+    assert menu("postgres-connections", postgres=full)[-1].why_not == ""
+
+
 def test_the_missing_index_is_offered_where_the_table_is_read_whole():
     surveys = {
         "postgres_tables": TableSurvey((TRADES,), window=5.0),
@@ -123,6 +131,30 @@ def test_the_missing_index_is_offered_where_the_table_is_read_whole():
     indexed = replace(TRADES, indexes=("id", "tenant_id, symbol"))
     surveys["postgres_tables"] = TableSurvey((indexed,), window=5.0)
     assert first(menu("postgres-tables", "public.trades", **surveys))[0] == "pg.analyze"
+
+
+@pytest.mark.parametrize(
+    ("dead", "limit", "suggested"), [(90_000, 40_000, True), (90_000, 100_000, False), (30_000, 20_000, False)]
+)
+def test_a_table_is_vacuumed_where_autovacuum_should_have_come(dead, limit, suggested):
+    table = replace(TRADES, dead=dead, dead_limit=limit, seq_scans_a_second=0.0)
+    found = menu("postgres-tables", "public.trades", postgres_tables=TableSurvey((table,), window=5.0))
+    mine = next(
+        fix for fix in found if dict(fix.params) == {"tables": "public.trades"} and fix.action_id == "pg.vacuum"
+    )
+    assert mine.suggested is suggested and (not suggested or found[0] is mine)
+    assert any(fix.action_id == "pg.vacuum" and not fix.params for fix in found)
+
+
+def test_a_statement_and_a_running_query_are_explained_and_the_owner_is_a_choice():
+    survey = StatementSurvey((POSITION,), 5.0, 900.0)
+    found = menu("postgres-statements", "k", postgres_statements=survey)
+    assert [dict(fix.params) for fix in found[:2]] == [{"statement": "k"}, {"statement": "k", "as_owner": "yes"}]
+    active = replace(SESSION, state="active")
+    for session, explained in ((active, 2), (replace(SESSION, state="idle"), 0)):
+        menu_of_it = fixes("postgres", session.key, postgres=reading("postgres", postgres(session)))
+        mine = [dict(fix.params) for fix in menu_of_it if fix.action_id == "pg.explain"]
+        assert mine == [{"pids": session.key}, {"pids": session.key, "as_owner": "yes"}][:explained]
 
 
 def test_an_invalid_index_is_built_anew_and_one_at_work_left_alone():
@@ -154,6 +186,34 @@ def test_each_state_of_a_replica_has_its_fix(replica, action, suggested, why):
     fix = next(fix for fix in found if fix.action_id == action)
     assert fix.suggested is suggested and why in fix.why_not
     assert found[-1].action_id == "kubernetes.restart" and not found[-1].suggested
+
+
+LEFT = SlotFigures("old_1", "physical", False, "extended", 48 << 20, None)
+
+
+def test_a_slot_that_was_left_behind_is_dropped():
+    survey = ReplicationSurvey(slots=(LEFT,), replicas=(replace(REPLICA, slot="r1"),))
+    for key in ("/slot old_1", ""):
+        assert first(menu("postgres-replication", key, postgres_replication=survey)) == (
+            "pg.drop-slot",
+            {"slot": "old_1"},
+            True,
+        )
+
+
+@pytest.mark.parametrize(
+    ("slot", "replica", "why"),
+    [
+        (replace(LEFT, active=True), {}, "somebody reads it"),
+        (replace(LEFT, name="r1"), {}, "the slot of replica-0"),
+        (replace(LEFT, kind="logical"), {}, "logical"),
+        (LEFT, {"problem": "replica-0 gave no answer"}, "replica-0 is not known: replica-0 gave no answer"),
+    ],
+)
+def test_why_a_slot_is_not_dropped(slot, replica, why):
+    survey = ReplicationSurvey(slots=(slot,), replicas=(replace(REPLICA, slot="r1", **replica),))
+    (fix,) = menu("postgres-replication", f"/slot {slot.name}", postgres_replication=survey)
+    assert fix.action_id == "pg.drop-slot" and not fix.suggested and why in fix.why_not
 
 
 def test_a_setting_is_raised_on_its_own_server():

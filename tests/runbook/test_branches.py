@@ -11,9 +11,9 @@ SILENT = {"unknown", "silent", "unreachable"}
 """Values of checks that could not look: a branch suggests nothing then, whatever its cases."""
 
 VALUES: dict[str, set[str]] = {
-    "pg.victims": {"idle-in-transaction", "idle", "none"},
+    "pg.victims": {"idle-in-transaction", "idle", "limit", "none"},
     "pg.room": {"full", "limit", "enough", "idle"},
-    "pg.lag-cause": {"lost", "settings", "paused", "conflict", "receiver", "sending", "replaying", "none"},
+    "pg.lag-cause": {"lost", "settings", "paused", "conflict", "receiver", "sending", "replaying", "slot", "none"},
     "pg.slow-cause": {"blocked", "prepared", "deadlock", "slow", "index", "building", "stale", "none"},
     "redis.memory-first": {"giant", "policy", "memory", "ok"},
     "redis.memory-next": {"policy", "memory", "ok"},

@@ -36,7 +36,6 @@ WITHOUT = {
     "api-latency/queries": "another procedure's",
     "api-latency/cache": "a change of code",
     "pg-replication-lag/rebuild": "data folder and slot are the site's own; its run shows the form",
-    "pg-slow-queries/explain": "the statement is the person's; its run shows the form",
     "redis-memory/add-nodes": "an administrator's planned work; its run shows it",
     "redis-split-brain/new-nodes": "an administrator's work; its run shows it",
     "rollback-deployment/schema": "a person reads a release",

@@ -8,7 +8,6 @@ once it is gone; one that does not must go on saying what it said.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import time
@@ -71,7 +70,7 @@ def redis_grants(lab: LabHandle) -> list[Grant]:
 def postgres_grants(lab: LabHandle) -> list[Grant]:
     def sql(*statements: str) -> None:
         for statement in statements:
-            superuser(lab, statement)
+            lab.superuser(statement)
 
     parts = ("pg_read_all_settings", "pg_read_all_stats", "pg_stat_scan_tables")
     grants = [
@@ -92,18 +91,6 @@ def postgres_grants(lab: LabHandle) -> list[Grant]:
         )
     )
     return grants
-
-
-def superuser(lab: LabHandle, statement: str) -> None:
-    """One statement as the superuser, whose only way in is the socket."""
-    folder = next(path.parent for path in lab.directory.rglob(".s.PGSQL.*") if path.is_socket())
-    port = lab.ports["postgres-primary"]
-    environment = {**os.environ, "PGPASSFILE": str(lab.secret("pgpass-postgres"))}
-    subprocess.run(
-        [str(lab.psql_path), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", str(folder), "-p", str(port), "-U", "postgres",
-         "-d", "alphapulse_prod", "-c", statement],
-        env=environment, check=True, capture_output=True, timeout=20,
-    )  # fmt: skip
 
 
 def vault_grants(lab: LabHandle) -> list[Grant]:

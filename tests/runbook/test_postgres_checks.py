@@ -110,6 +110,46 @@ def test_slots(fields: dict[str, Any], value: str) -> None:
     assert look("pg.lag-slots", postgres_replication=ReplicationSurvey(slots=(replace(SLOT, **fields),))).value == value
 
 
+LEFT = SlotFigures(
+    "old_1",
+    "physical",
+    False,
+    "extended",
+    48 * MEGABYTE,
+    256 * MEGABYTE,
+    inactive_since=NOW - 7300,
+    safe=208 * MEGABYTE,
+)
+
+
+def test_a_slot_that_was_left_behind_is_named_with_what_it_holds() -> None:
+    survey = ReplicationSurvey(standbys=(STANDBY,), slots=(SLOT, LEFT), replicas=(WELL,))
+    found = look("pg.lag-slots", postgres_replication=survey)
+    assert found.passed is Passed.NO and "slot old_1 was left behind" in found.sentence, found
+    assert "nobody has read it for 2h, and it keeps 48.0 MiB of WAL" in found.sentence
+    said = dict(found.rows)["old_1"]
+    assert said == "NOT READ for 2h, extended, holds 48.0 MiB of 256.0 MiB, safe for 208.0 MiB more, of no replica"
+    assert look("pg.lag-cause", postgres_replication=survey).value == "slot"
+    assert look("pg.slots-left", postgres_replication=survey).choices[0][0] == "old_1"
+
+
+@pytest.mark.parametrize(
+    ("slot", "replica", "value"),
+    [
+        (LEFT, {"pause_state": "paused"}, "paused"),
+        (LEFT, {"problem": "replica-0 gave no answer"}, "unknown"),
+        (replace(LEFT, name="r1"), {}, "none"),
+        (replace(LEFT, name="replica_0"), {"slot": ""}, "none"),
+        (replace(LEFT, kind="logical"), {}, "none"),
+        (replace(LEFT, retained=MEGABYTE), {}, "none"),
+        (replace(LEFT, retained=None, wal_status="lost"), {}, "slot"),
+    ],
+)
+def test_no_slot_is_called_left_behind_that_may_be_a_replicas(slot: Any, replica: dict[str, Any], value: str) -> None:
+    survey = ReplicationSurvey(standbys=(STANDBY,), slots=(slot,), replicas=(replace(WELL, **replica),))
+    assert look("pg.lag-cause", postgres_replication=survey).value == value
+
+
 @pytest.mark.parametrize(
     "check", sorted(name for name in CHECKS if name.startswith("pg.") and name not in ("pg.slots", "pg.who"))
 )
@@ -173,6 +213,14 @@ def test_the_index_to_build_is_picked_from_what_is_read_whole() -> None:
     assert look("pg.index-table", **FRESH).choices[0] == ("public.trades", "the runbook's example")
 
 
+def test_the_statement_to_explain_is_picked_from_what_takes_the_time() -> None:
+    found = look("pg.statement-keys", **READ_WHOLE)
+    assert found.choices == (("k", f"90.0 ms each  {POSITION.query}"),)
+    lock = replace(POSITION, key="l", query="LOCK TABLE tenants IN SHARE MODE", total_ms=9000.0)
+    for none in (StatementSurvey(), StatementSurvey((lock,), 5.0, 9000.0)):
+        assert look("pg.statement-keys", postgres_statements=none).passed is Passed.UNKNOWN
+
+
 def test_statements_without_the_extension_are_not_verified() -> None:
     absent = StatementSurvey(missing="pg_stat_statements is not installed in database x")
     assert look("pg.statements", postgres_statements=absent).passed is Passed.UNKNOWN
@@ -203,6 +251,30 @@ IDLE = replace(SESSION, state="idle", state_change=NOW - 5000)
 )
 def test_room(taken: Any, value: str) -> None:
     assert look("pg.room", postgres=taken).value == value
+
+
+LIMITED = (ConnectionLimit("role app", 5, 5),)
+
+
+@pytest.mark.parametrize(
+    ("taken", "value"),
+    [
+        (connected(10, limits=LIMITED), "limit"),
+        (connected(10, replace(IDLE, user="other"), limits=LIMITED), "limit"),
+        (connected(10, replace(IDLE, user="app"), limits=LIMITED), "idle"),
+        (connected(95, replace(IDLE, user="other"), limits=LIMITED), "idle"),
+        (connected(95, limits=LIMITED), "none"),
+        (connected(10, replace(IDLE, database="db"), limits=(ConnectionLimit("database db", 5, 5),)), "idle"),
+    ],
+)
+def test_others_are_not_ended_for_a_roles_own_limit(taken: Any, value: str) -> None:
+    assert look("pg.victims", postgres=taken).value == value
+
+
+@pytest.mark.parametrize(("clients", "says"), [(10, "the server has room (10 of"), (95, "the server is full besides")])
+def test_a_limit_says_whether_the_server_has_room(clients: int, says: str) -> None:
+    found = look("pg.limits", postgres=connected(clients, limits=LIMITED))
+    assert found.passed is Passed.NO and says in found.sentence and "max_connections does nothing" in found.sentence
 
 
 def test_what_waits_for_a_restart_and_who_was_not_asked() -> None:

@@ -13,6 +13,7 @@ from alphapulse_tui.model.plan import Outcome, Result, Risk, Verdict
 from alphapulse_tui.screens import action
 from alphapulse_tui.screens.action import ActionScreen
 from alphapulse_tui.screens.help import HelpScreen
+from alphapulse_tui.screens.plan_lines import detail_lines
 from tests.screens.hand import GONE, Hand, a_plan, at_hand, done
 from tests.screens.stage import text_of
 from tests.waiting import until
@@ -179,6 +180,15 @@ async def test_a_log_is_read_at_once_and_whole() -> None:
         await opened(pilot, app, "read: 1 log read")
         shown = text_of(app)
         assert "giving up after 30 s" in shown and "~" not in shown
+
+
+def test_what_was_read_keeps_its_indentation() -> None:
+    lines = detail_lines({"plan": "Limit\n  ->  Seq Scan on trades with words enough for a second line"}, 44)
+    assert [one.text for one in lines] == [
+        "  plan  Limit",
+        "          -> Seq Scan on trades with words",
+        "          enough for a second line",
+    ]
 
 
 async def test_an_unproven_end_does_not_answer_verified() -> None:

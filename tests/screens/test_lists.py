@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from alphapulse_tui.screens.detail import DetailScreen
 from alphapulse_tui.screens.help import HelpScreen
@@ -51,6 +52,21 @@ async def test_every_view_fits_and_is_reached_by_its_digit(target: str, view: st
         assert any(all(title in row for title in heads) for row in rows), f"no row has all of {heads}"
         if len(titles) > 1:
             assert f"[{view}]" in text_of(app)
+
+
+async def test_what_is_typed_ahead_behind_a_slash_is_no_command() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.push_screen(DetailScreen("vault"))
+        await until(lambda: TITLES["vault"] in text_of(app), 10, "the screen")
+        await pilot.pause()
+        assert isinstance(app.screen, DetailScreen)
+        app.screen.action_filter()
+        assert isinstance(app.focused, Input)  # With this key, and not with the next message.
+        await pilot.pause()
+        assert isinstance(app.focused, Input)
+        await pilot.press(*"quit", "escape")
+        assert isinstance(app.focused, LiveTable)
 
 
 def files(folder: Path) -> list[Path]:

@@ -85,7 +85,7 @@ def test_what_is_no_client_is_named(fields: dict[str, Any], kind: str) -> None:
 
 SLOT = {
     "name": "r1", "kind": "physical", "active": False, "wal_status": "extended", "retained": 1 << 20, "limit": None,
-    "conflicting": False, "inactive_since": None, "invalidation_reason": "",
+    "conflicting": False, "inactive_since": None, "invalidation_reason": "", "safe": None,
 }  # fmt: skip
 
 

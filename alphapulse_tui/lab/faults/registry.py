@@ -62,6 +62,7 @@ MODULES = (
     "replica_lag",
     "replica_stopped",
     "replica_conflict",
+    "replication_slot_left_behind",
     "failed_migration",
     "dropped_table",
     "corrupted_database",

@@ -8,7 +8,9 @@ from dataclasses import replace
 from alphapulse_tui.model.fixes.contract import Fix, Maker, Readings, first, offer, snapshot
 from alphapulse_tui.model.health import Health
 from alphapulse_tui.model.postgres import PostgresSnapshot, Session
+from alphapulse_tui.model.postgres_explainable import no_plan
 from alphapulse_tui.model.postgres_hints import missing_indexes
+from alphapulse_tui.model.postgres_slots import left_behind, owner_of
 from alphapulse_tui.model.postgres_surveys import (
     PREPARED,
     LockNode,
@@ -26,8 +28,14 @@ IDLE = offer("pg.terminate-idle", "terminate idle, poolers excepted")
 SLOWEST = offer("pg.cancel-query", "cancel the slowest query")
 ROOTS = offer("pg.terminate-root-blockers", "terminate the root blockers")
 ANALYZE = offer("pg.analyze", "analyze tables with stale statistics")
+VACUUM = offer("pg.vacuum", "vacuum tables with more dead rows than autovacuum waits for")
+DEAD_PERCENT = 20.0
+"""Dead of all rows from which a vacuum is suggested, once autovacuum should have come (facts 3.4)."""
 REPLICAS = "postgres-replica"
 """The StatefulSet of the replicas (runbook 2.1)."""
+
+SLOT_ROW = "/slot "
+"""How the replication view's key of a slot begins (``screens.tables.postgres_replication``)."""
 
 DEFINITION = re.compile(r"^CREATE INDEX \S+ ON (?P<table>\S+) USING btree \((?P<columns>[\w, ]+)\)$")
 """An index whose columns are plain, as ``pg_get_indexdef`` writes it."""
@@ -39,7 +47,7 @@ def _postgres(key: str, readings: Readings) -> list[Fix]:
     sessions = taken.sessions if taken is not None else ()
     row = first(sessions, lambda session: session.key == key)
     blocked = any(session.blocked_by for session in sessions)
-    general = [IN_TRANSACTION, IDLE, SLOWEST, *([ROOTS] if blocked else []), ANALYZE]
+    general = [IN_TRANSACTION, IDLE, SLOWEST, *([ROOTS] if blocked else []), ANALYZE, VACUUM]
     if row is not None:
         mine = _of_session(row)
         return [replace(mine[0], suggested=True), *mine[1:], *general]
@@ -77,7 +85,15 @@ def _of_session(session: Session) -> list[Fix]:
         cancel = offer("pg.cancel-query", f"cancel the query of pid {session.pid}", pids=session.key)
         protected = fixes[0].why_not
         fixes.insert(0, replace(cancel, why_not=protected))
+        fixes += _explanations(f"the query of pid {session.pid}", session.query, pids=session.key)
     return fixes
+
+
+def _explanations(what: str, text: str, **where: str) -> list[Fix]:
+    """Its plan, by our own right to read the tables, or by their owner's: becoming the owner is a person's choice."""
+    own = offer("pg.explain", f"explain {what} (executes nothing)", **where)
+    owners = offer("pg.explain", f"explain {what} as the owner of the tables (SET ROLE)", **where, as_owner="yes")
+    return [replace(fix, why_not=no_plan(text)) for fix in (own, owners)]
 
 
 def _ending(session: Session) -> Fix:
@@ -155,12 +171,17 @@ def _connections(key: str, readings: Readings) -> list[Fix]:
         fixes = [*mine, *fixes]
     more = min(10_000, taken.max_connections + max(20, taken.max_connections // 4))
     raised = offer("pg.set-max-connections", f"write max_connections {more} for the next restart", value=str(more))
+    reached = first(taken.limits, lambda limit: limit.used >= limit.limit > 0)
+    if reached is not None and taken.clients < taken.usable:
+        raised = replace(raised, why_not=f"the server has room; {reached.subject} is at a limit of its own")
     return [*fixes, raised]
 
 
 def _statements(key: str, readings: Readings) -> list[Fix]:
-    del key
-    return [SLOWEST, *_missing(readings), ANALYZE]
+    survey: StatementSurvey | None = snapshot(readings, "postgres-statements")
+    row = first(survey.statements, lambda one: one.key == key) if survey is not None else None
+    mine = _explanations("it", row.query, statement=row.key) if row is not None else []
+    return [*mine, SLOWEST, *_missing(readings), ANALYZE]
 
 
 def _missing(readings: Readings) -> list[Fix]:
@@ -187,11 +208,19 @@ def _tables(key: str, readings: Readings) -> list[Fix]:
     row = first(tables.tables, lambda table: table.full_name == key) if tables is not None else None
     missing = _missing(readings)
     if row is None:
-        return [*missing, ANALYZE]
+        return [*missing, ANALYZE, VACUUM]
     mine = [fix for fix in missing if dict(fix.params)["table"] == row.full_name]
     stale = row.stale_percent > 10.0 and row.modified > 50
     analyze = offer("pg.analyze", f"analyze {row.full_name}", tables=row.full_name)
-    fixes = [*mine, replace(analyze, suggested=stale and not mine), ANALYZE]
+    dead = row.dead > row.dead_limit and row.dead_percent >= DEAD_PERCENT
+    vacuum = offer("pg.vacuum", f"vacuum {row.full_name}", tables=row.full_name)
+    fixes = [
+        *mine,
+        replace(analyze, suggested=stale and not mine and not dead),
+        replace(vacuum, suggested=dead and not mine),
+        ANALYZE,
+        VACUUM,
+    ]
     return [replace(fixes[0], suggested=True), *fixes[1:]] if mine else fixes
 
 
@@ -219,6 +248,8 @@ def _replication(key: str, readings: Readings) -> list[Fix]:
     survey: ReplicationSurvey | None = snapshot(readings, "postgres-replication")
     if survey is None:
         return []
+    if key.startswith(SLOT_ROW):
+        return _of_slot(key.removeprefix(SLOT_ROW), survey)
     name, _, session = key.partition("/")
     row = first(survey.replicas, lambda one: one.name == name) or first(
         survey.replicas, lambda one: one.paused or one.conflict
@@ -227,10 +258,34 @@ def _replication(key: str, readings: Readings) -> list[Fix]:
     every = offer(
         "kubernetes.restart", "restart every replica, pod after pod (last resort)", kind="StatefulSet", name=REPLICAS
     )
+    drops = [_drop(slot.name, suggested=not any(one.paused or one.conflict for one in survey.replicas))
+             for slot in left_behind(survey)]  # fmt: skip
     if row is None:
-        return [every]
+        return [*drops, every]
     alone = offer("kubernetes.delete-pod", f"restart {row.name} alone (last resort)", pod=row.name)
-    return [*_of_replica(row, session), alone, every]
+    return [*_of_replica(row, session), *drops, alone, every]
+
+
+def _of_slot(name: str, survey: ReplicationSurvey) -> list[Fix]:
+    """What can be done about a slot: drop it, where nobody reads it and no replica owns it."""
+    slot = first(survey.slots, lambda one: one.name == name)
+    if slot is None:
+        return []
+    owner = owner_of(slot, survey)
+    silent = first(survey.replicas, lambda one: bool(one.problem))
+    if slot.active:
+        why = "somebody reads it"
+    elif owner:
+        why = f"it is the slot of {owner}"
+    elif silent is not None:
+        why = f"whether it is the slot of {silent.name} is not known: {silent.problem}"
+    else:
+        why = "" if slot.kind == "physical" else "it is a logical slot: its subscription is dropped instead"
+    return [replace(_drop(name, suggested=slot in left_behind(survey)), why_not=why)]
+
+
+def _drop(name: str, *, suggested: bool) -> Fix:
+    return replace(offer("pg.drop-slot", f"drop slot {name}", slot=name), suggested=suggested)
 
 
 def _of_replica(row: ReplicaFigures, session: str) -> list[Fix]:

@@ -59,11 +59,16 @@ def limits(scene: Scene) -> CheckResult:
     if snapshot is None:
         return scene.silence("postgres")
     rows = tuple((limit.subject, f"{limit.used} of {limit.limit}") for limit in snapshot.limits)
-    reached = [limit.subject for limit in snapshot.limits if limit.used >= limit.limit]
+    reached = _reached(snapshot)
     if reached:
+        server = (
+            f"the server has room ({snapshot.clients} of {snapshot.usable})"
+            if snapshot.used_percent < scene.thresholds.postgres_slots_critical
+            else "the server is full besides"
+        )
         return CheckResult(
             Passed.NO,
-            f"{', '.join(reached)} at its own limit: raise or drain that one, not the server",
+            f"{', '.join(reached)} at its own limit, {server}: raise or drain that one; max_connections does nothing for it",
             rows,
             "reached",
         )
@@ -87,6 +92,15 @@ def victims(scene: Scene) -> CheckResult:
         float(scene.params.get("transaction-seconds") or scene.thresholds.postgres_idle_in_transaction_critical),
     )
     idle = _older(snapshot, scene, "idle", float(scene.params.get("idle-seconds") or scene.thresholds.postgres_idle))
+    limited = _reached(snapshot) if slots(scene).passed is Passed.YES else []
+    if limited and not any(_of(session, limited) for session in (*in_transaction, *idle)):
+        # The server has room: ending others' sessions would free nothing for the one that is refused.
+        return CheckResult(
+            Passed.NO,
+            f"the server has room; {', '.join(limited)} at its own limit, and none of its sessions idles for too long",
+            tuple((limit.subject, f"{limit.used} of {limit.limit}") for limit in snapshot.limits),
+            "limit",
+        )
     rows = tuple(
         (
             f"pid {session.pid} {session.application}",
@@ -139,6 +153,15 @@ def pending(scene: Scene) -> CheckResult:
         names = ", ".join(f"{setting.name} on {setting.server}" for setting in survey.waiting)
         return CheckResult(Passed.NO, f"waits for a restart: {names}; standbys are restarted first", rows, "pending")
     return CheckResult(Passed.YES, "nothing waits for a restart", rows, "none")
+
+
+def _reached(snapshot: PostgresSnapshot) -> list[str]:
+    """The roles and databases that are at a limit of their own: ``role NAME``, ``database NAME``. A limit of 0 is a door that is shut on purpose."""
+    return [limit.subject for limit in snapshot.limits if limit.used >= limit.limit > 0]
+
+
+def _of(session: Session, subjects: list[str]) -> bool:
+    return f"role {session.user}" in subjects or f"database {session.database}" in subjects
 
 
 def _older(snapshot: PostgresSnapshot, scene: Scene, state: str, seconds: float) -> list[Session]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from alphapulse_tui.model.postgres import PostgresSnapshot, Session
+from alphapulse_tui.model.postgres_explainable import no_plan
 from alphapulse_tui.model.postgres_hints import IndexHint, missing_indexes
 from alphapulse_tui.model.postgres_surveys import PREPARED, LockSurvey, StatementSurvey, TableSurvey
 from alphapulse_tui.model.words import age, size
@@ -177,6 +178,17 @@ def _pick(part: Callable[[IndexHint], str]) -> Check:
     return check
 
 
+def statement_keys(scene: Scene) -> CheckResult:
+    """The statements that have a plan, to choose from; the one that took the most time first."""
+    survey: StatementSurvey | None = scene.snapshot(STATEMENTS)
+    if survey is None:
+        return scene.silence(STATEMENTS)
+    planned = [one for one in survey.statements if not no_plan(one.query)]
+    choices = tuple((one.key, f"{one.mean_ms:.1f} ms each  {one.query}") for one in planned)
+    passed = Passed.YES if choices else Passed.UNKNOWN
+    return CheckResult(passed, f"{len(choices)} statements", choices, choices=choices)
+
+
 def statistics(scene: Scene) -> CheckResult:
     """Tables whose statistics are stale, so that the planner guesses."""
     survey: TableSurvey | None = scene.snapshot(TABLES)
@@ -256,6 +268,7 @@ CHECKS: dict[str, Check] = {
     "pg.slow-cause": cause,
     "pg.healthy": healthy,
     "pg.unblocked": unblocked,
+    "pg.statement-keys": statement_keys,
     "pg.index-table": _pick(lambda hint: hint.table),
     "pg.index-columns": _pick(lambda hint: hint.columns),
     "pg.index-name": _pick(lambda hint: hint.name),

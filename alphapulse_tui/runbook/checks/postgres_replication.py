@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from alphapulse_tui.model.postgres_surveys import ReplicaFigures, ReplicationSurvey
+from alphapulse_tui.model.postgres_slots import left_behind, owner_of
+from alphapulse_tui.model.postgres_surveys import ReplicaFigures, ReplicationSurvey, SlotFigures
 from alphapulse_tui.model.words import age, size
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
 
@@ -108,30 +109,51 @@ def slots(scene: Scene) -> CheckResult:
         return scene.silence(SURVEY)
     if survey.primary_problem:
         return CheckResult(Passed.UNKNOWN, survey.primary_problem, value="unknown")
-    rows = []
-    for slot in survey.slots:
-        held = "" if slot.retained is None else f", holds {size(slot.retained)}"
-        limit = f" of {size(slot.limit)}" if slot.limit and held else ""
-        reason = f", {slot.invalidation_reason}" if slot.invalidation_reason else ""
-        rows.append(
-            (
-                slot.name,
-                f"{'active' if slot.active else 'NOT READ'}, {slot.wal_status or 'unknown'}{held}{limit}{reason}",
-            )
-        )
-    lost = [slot.name for slot in survey.slots if slot.lost]
-    unread = [slot.name for slot in survey.slots if not slot.active]
+    rows = tuple((slot.name, _held(slot, survey, scene)) for slot in survey.slots)
+    forgotten = left_behind(survey)
+    lost = [slot.name for slot in survey.slots if slot.lost and slot not in forgotten]
     if lost:
+        return CheckResult(Passed.NO, f"slot {lost[0]} has lost WAL: its replica must be built anew", rows, "lost")
+    if forgotten:
+        return CheckResult(Passed.NO, _forgotten(forgotten[0], scene), rows, "unread")
+    unread = next((slot for slot in survey.slots if not slot.active), None)
+    if unread is not None:
+        owner = owner_of(unread, survey)
+        whose = f", the slot of {owner}" if owner else ""
         return CheckResult(
-            Passed.NO, f"slot {lost[0]} has lost WAL: its replica must be built anew", tuple(rows), "lost"
-        )
-    if unread:
-        return CheckResult(
-            Passed.NO, f"nobody reads slot {unread[0]}: it keeps WAL and fills the disk", tuple(rows), "unread"
+            Passed.NO, f"nobody reads slot {unread.name}{whose}: it keeps WAL and fills the disk", rows, "unread"
         )
     return CheckResult(
-        Passed.YES, f"{len(survey.slots)} slots, each is read" if rows else "there are no slots", tuple(rows), "ok"
+        Passed.YES, f"{len(survey.slots)} slots, each is read" if rows else "there are no slots", rows, "ok"
     )
+
+
+def _forgotten(slot: SlotFigures, scene: Scene) -> str:
+    """``slot old_0 was left behind: no replica of the profile owns it, nobody has read it for 4h, and it keeps 48.0 MiB of WAL``."""
+    unread = "" if slot.inactive_since is None else f" for {age(scene.wall - slot.inactive_since)}"
+    kept = "it has lost its WAL" if slot.lost or slot.retained is None else f"it keeps {size(slot.retained)} of WAL"
+    return (
+        f"slot {slot.name} was left behind: no replica of the profile owns it, nobody has read it{unread}, and {kept}"
+    )
+
+
+def _held(slot: SlotFigures, survey: ReplicationSurvey, scene: Scene) -> str:
+    """Read or not and since when, what it holds of what it may, and how much may still be written before it loses WAL."""
+    if slot.active:
+        read = "active"
+    elif slot.inactive_since is None:
+        read = "NOT READ"
+    else:
+        read = f"NOT READ for {age(scene.wall - slot.inactive_since)}"
+    parts = [read, slot.wal_status or "unknown"]
+    if slot.retained is not None:
+        parts.append(f"holds {size(slot.retained)}" + (f" of {size(slot.limit)}" if slot.limit else " without a limit"))
+    if slot.safe is not None and not slot.lost:
+        parts.append(f"safe for {size(max(0, slot.safe))} more")
+    if slot.invalidation_reason:
+        parts.append(slot.invalidation_reason)
+    owner = owner_of(slot, survey)
+    return ", ".join([*parts, f"of {owner}" if owner else "of no replica"])
 
 
 def replica(scene: Scene) -> CheckResult:
@@ -159,12 +181,20 @@ def cause(scene: Scene) -> CheckResult:
     if survey is None:
         return scene.silence(SURVEY)
     order = ("lost", "settings", "paused", "conflict", "receiver", "sending", "replaying", "unknown", "none")
+    forgotten = left_behind(survey)
     found = sorted(
         ((cause_of(one, survey, scene), one) for one in survey.replicas), key=lambda pair: order.index(pair[0])
     )
     if not found:
         return CheckResult(Passed.UNKNOWN, "the profile names no replica", value="unknown")
     what, one = found[0]
+    if what == "none" and forgotten:  # Last: it hurts the primary, and no replica waits for it.
+        return CheckResult(
+            Passed.NO,
+            _forgotten(forgotten[0], scene),
+            tuple((slot.name, _held(slot, survey, scene)) for slot in forgotten),
+            "slot",
+        )
     if what == "none":
         return CheckResult(Passed.YES, "nothing holds replication up", (), "none")
     if what == "unknown":
@@ -200,6 +230,17 @@ def replicas(scene: Scene) -> CheckResult:
     named = sorted(survey.replicas, key=lambda one: (cause_of(one, survey, scene) == "none", -(one.behind_bytes or 0)))
     choices = tuple((one.name, _distance(one)) for one in named)
     return CheckResult(Passed.YES if choices else Passed.UNKNOWN, f"{len(choices)} replicas", choices, choices=choices)
+
+
+def slots_left(scene: Scene) -> CheckResult:
+    """The slots to choose from: those that were left behind, the one that holds most first."""
+    survey = _survey(scene)
+    if survey is None:
+        return scene.silence(SURVEY)
+    choices = tuple((slot.name, _held(slot, survey, scene)) for slot in left_behind(survey))
+    return CheckResult(
+        Passed.YES if choices else Passed.UNKNOWN, f"{len(choices)} slots were left behind", choices, choices=choices
+    )
 
 
 def _said(one: ReplicaFigures, cause: str) -> str:
@@ -263,4 +304,5 @@ CHECKS: dict[str, Check] = {
     "pg.lag-replica": replica,
     "pg.lag-cause": cause,
     "pg.replicas": replicas,
+    "pg.slots-left": slots_left,
 }

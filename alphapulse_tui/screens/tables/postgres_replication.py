@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from alphapulse_tui.model.fixes.postgres import SLOT_ROW
 from alphapulse_tui.model.postgres_surveys import (
     InTheWay,
     ReplicaFigures,
@@ -136,11 +137,17 @@ def _slot(one: SlotFigures) -> Row:
         ),
         ("holds back", "not known" if one.retained is None else f"{size(one.retained)}, {limit}"),
         ("wal_status", one.wal_status),
+        (
+            "safe",
+            "without a limit"
+            if one.safe is None
+            else f"{size(max(0, one.safe))} more may be written before it loses WAL",
+        ),
         ("invalidated", one.invalidation_reason or "no"),
         ("conflicting", "yes" if one.conflicting else "no"),
     )
     return Row(
-        f"/slot {one.name}",
+        f"{SLOT_ROW}{one.name}",
         f"slot {one.name}",
         "read" if one.active else "NOT READ",
         one.retained,
@@ -171,6 +178,8 @@ def _text(row: Row, readings: Readings) -> Sequence[Line]:
 
 
 def _procedure(row: Row) -> tuple[str, Mapping[str, str]]:
+    if row.key.startswith(SLOT_ROW):
+        return "pg-replication-lag", {"slot": row.key.removeprefix(SLOT_ROW)}
     name = row.key.partition("/")[0]
     return "pg-replication-lag", {"replica": name} if name else {}
 

@@ -3,6 +3,7 @@ SELECT slot_name::text AS name, slot_type AS kind, active, coalesce(wal_status, 
        pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::int8 AS retained,
        nullif((SELECT setting FROM pg_settings WHERE name = 'max_slot_wal_keep_size')::int8, -1) * 1024 * 1024 AS "limit",
        coalesce(conflicting, false) AS conflicting, extract(epoch FROM inactive_since)::float8 AS inactive_since,
-       coalesce(invalidation_reason, '') AS invalidation_reason
+       coalesce(invalidation_reason, '') AS invalidation_reason,
+       safe_wal_size::int8 AS safe
   FROM pg_replication_slots
  ORDER BY 1

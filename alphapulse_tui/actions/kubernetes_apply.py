@@ -79,6 +79,10 @@ class Apply(WorkloadAction):
             )
         return plan
 
+    async def served(self, params: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
+        """Nothing: the facts of this plan are the difference, and one without any is refused."""
+        return {}
+
     async def change(self, workload: Workload, params: Mapping[str, str]) -> Change:
         """Template, the other fields of the spec that the file names, labels and annotations."""
         file, manifest, digest = await asyncio.to_thread(read_manifest, params["file"], self.link.namespace)

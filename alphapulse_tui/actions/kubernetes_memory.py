@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alphapulse_tui.actions.contract import ActionProblem, Parameter
+from alphapulse_tui.actions.kubernetes_containers import container_named, container_of
 from alphapulse_tui.actions.kubernetes_link import Object
 from alphapulse_tui.actions.kubernetes_rollout import wanted
 from alphapulse_tui.actions.kubernetes_workload import (
@@ -58,7 +59,7 @@ class SetMemory(WorkloadAction):
 
     async def change(self, workload: Workload, params: Mapping[str, str]) -> Change:
         """The limit of the named container, and its request where it must follow."""
-        place, container = _container(workload, params.get("container", ""))
+        place, container = container_of(workload, params.get("container", ""))
         resources = container.get("resources") or {}
         old, request = (str((resources.get(one) or {}).get("memory", "")) for one in ("limits", "requests"))
         new = _new_limit(params.get("memory", ""), old)
@@ -94,14 +95,7 @@ class SetMemory(WorkloadAction):
         gone = super().missing(workload, plan)
         if gone:
             return gone
-        found = next(
-            (
-                one
-                for one in _containers(workload)
-                if clean(one.get("name", ""), 128) == plan.preconditions["container"]
-            ),
-            {},
-        )
+        found = container_named(workload, plan.preconditions["container"])
         limit = quantity(str(((found.get("resources") or {}).get("limits") or {}).get("memory", "")))
         return (
             ""
@@ -130,30 +124,6 @@ class SetMemory(WorkloadAction):
                 quotas.get("items") or [], {"limits.memory": limit, "requests.memory": request}, warnings
             )
         return facts, tuple(warnings)
-
-
-def _containers(workload: Workload) -> list[Object]:
-    return [one for one in (workload.template.get("spec") or {}).get("containers") or [] if isinstance(one, dict)]
-
-
-def _container(workload: Workload, name: str) -> tuple[int, Object]:
-    """Place and container of that name.
-
-    Raises:
-        ActionProblem: there is none, or one must be chosen.
-    """
-    found = _containers(workload)
-    names = ", ".join(clean(one.get("name", ""), 64) for one in found)
-    if not name and len(found) == 1:
-        return 0, found[0]
-    if not name:
-        raise ActionProblem(
-            f"{workload.short} has {len(found)} containers: name one of {names}; the others keep their limits"
-        )
-    place = next((place for place, one in enumerate(found) if one.get("name") == name), None)
-    if place is None:
-        raise ActionProblem(f'{workload.short} has no container "{clean(name, 64)}"; there are: {names}')
-    return place, found[place]
 
 
 def _new_limit(text: str, old: str) -> float:

@@ -7,6 +7,7 @@ are refused (facts 2.4.2).
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shlex
 import time
@@ -66,7 +67,7 @@ class Scale(WorkloadAction):
 
     async def plan(self, params: Mapping[str, str]) -> Plan:
         """Read it, and try the patch of the scale subresource without storing it."""
-        workload = await self.read(params)
+        workload, served = await asyncio.gather(self.read(params), self.served(params))
         change = await self.change(workload, params)
         refusal = change.refusal
         if not refusal:
@@ -94,7 +95,7 @@ class Scale(WorkloadAction):
                     workload.short,
                     workload.uid,
                     f"{workload.short}: {old} -> {new}",
-                    facts | {"replicas": f"{old} -> {new}"},
+                    served | facts | {"replicas": f"{old} -> {new}"},
                 ),
             ),
             preconditions={"uid": workload.uid, "replicas": str(old)},

@@ -8,6 +8,7 @@ roll back) and ``actions.kubernetes_scale``.
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import platform
 import re
@@ -18,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from alphapulse_tui.actions.api_traffic import TrafficReader
 from alphapulse_tui.actions.contract import Action, ActionProblem, Parameter
 from alphapulse_tui.actions.kubernetes_diff import differences
 from alphapulse_tui.actions.kubernetes_link import OVERTAKEN, Object, Operations, Overtaken, WriteLink
@@ -113,6 +115,7 @@ class WorkloadAction(Action):
     def __init__(self, profile: Profile) -> None:
         super().__init__(profile)
         self._opened: WriteLink | None = None
+        self._traffic = TrafficReader(profile)
 
     @property
     def link(self) -> WriteLink:
@@ -131,9 +134,9 @@ class WorkloadAction(Action):
 
     async def plan(self, params: Mapping[str, str]) -> Plan:
         """Read it, work out the patch, try it without storing it."""
-        workload = await self.read(params)
+        workload, served = await asyncio.gather(self.read(params), self.served(params))
         change = await self.change(workload, params)
-        refusal, facts = change.refusal, dict(change.facts)
+        refusal, facts = change.refusal, {**served, **change.facts}
         if not refusal:
             try:
                 operations = guarded(workload.uid, workload.generation, change.operations)
@@ -157,6 +160,11 @@ class WorkloadAction(Action):
         stored = await self.link.patch(workload.path, operations, _right(workload), dry_run=False)
         generation = int((stored.get("metadata") or {}).get("generation") or 0)
         return Result(Outcome.DONE, f"{workload.short} is stored as generation {generation}; the rollout begins")
+
+    async def served(self, params: Mapping[str, str]) -> dict[str, str]:
+        """Who is hurt, for the plan: what the workload serves now, or that it is not known."""
+        traffic = await self._traffic.of(params.get("kind") or KIND.default, params.get("name", ""))
+        return traffic.facts() if traffic is not None else {}
 
     def stamped(self, operations: Operations, plan: Plan) -> list[Mapping[str, Any]]:
         """The operations with the plan's id where it belongs."""

@@ -47,6 +47,7 @@ ACTIONS: dict[str, str] = {
     "kubernetes.rollback": "kubernetes:RollBack",
     "kubernetes.scale": "kubernetes_scale:Scale",
     "kubernetes.set-memory": "kubernetes_memory:SetMemory",
+    "kubernetes.set-image": "kubernetes_image:SetImage",
     "kubernetes.delete-pod": "kubernetes_pods:DeletePod",
     "kubernetes.apply": "kubernetes_apply:Apply",
     "kubernetes.hpa-maximum": "kubernetes_autoscaler:SetMaximum",

@@ -52,6 +52,10 @@ class Variable:
     name: str
     origin: str
     """``written in the template``, ``ConfigMap x``, ``Secret y (not read)``, ``field metadata.name``."""
+    source: tuple[str, str] = ("", "")
+    """Kind (``ConfigMap`` or ``Secret``) and name of the object that it comes from."""
+    key: str = ""
+    """Its key there."""
 
 
 @dataclass(frozen=True, slots=True)

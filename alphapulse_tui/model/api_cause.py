@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from alphapulse_tui.model.api import DEPENDENCIES, CrashSnapshot, EndpointTime, LastEnd
 from alphapulse_tui.model.kubernetes import Pod, Revision, Workload
+from alphapulse_tui.model.never_ran import NEVER_RAN, NO_CONFIG, told_never_ran
 from alphapulse_tui.model.quantities import memory
 from alphapulse_tui.model.words import age
 
@@ -29,15 +30,6 @@ JUST = 5.0
 
 SHARE = 0.5
 """Part of an endpoint's time from which on it is where the time goes."""
-
-NEVER_RAN = (
-    "ImagePullBackOff",
-    "ErrImagePull",
-    "InvalidImageName",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-)
-"""Waiting reasons of a container that has never run."""
 
 EXIT_CODES = {
     0: "it finished, and is meant to run",
@@ -78,8 +70,8 @@ def cause_of_crash(snapshot: CrashSnapshot) -> Cause:
                 "memory", f"{end.pod}/{end.container} was killed for want of memory{_limit(snapshot, end)}", True
             )
         if end.waiting in NEVER_RAN:
-            kind = "config" if end.waiting == "CreateContainerConfigError" else "image"
-            return Cause(kind, f"{end.pod}/{end.container} never ran: {end.waiting}: {end.message}", True)
+            kind = "config" if end.waiting == NO_CONFIG else "image"
+            return Cause(kind, told_never_ran(end, snapshot.variables), True)
     said = {kind: _says(snapshot.ends, kind) for kind in DEPENDENCIES}
     for kind in DEPENDENCIES:
         failing = snapshot.failing(kind)

@@ -49,7 +49,9 @@ class Address:
 
 def variables(container: Mapping[str, Any]) -> tuple[Variable, ...]:
     """The container's variables by name and origin."""
-    return tuple(Variable(clean(one.get("name", ""), 128), _origin(one)) for one in container.get("env") or [])
+    return tuple(
+        Variable(clean(one.get("name", ""), 128), _origin(one), *_source(one)) for one in container.get("env") or []
+    )
 
 
 def config_maps(container: Mapping[str, Any]) -> tuple[str, ...]:
@@ -95,6 +97,15 @@ def _origin(variable: Mapping[str, Any]) -> str:
     if reference := source.get("fieldRef"):
         return f"field {clean(reference.get('fieldPath', ''), 128)}"
     return "written in the template"
+
+
+def _source(variable: Mapping[str, Any]) -> tuple[tuple[str, str], str]:
+    """Kind and name of the object that the value comes from, and its key there."""
+    source = variable.get("valueFrom") or {}
+    for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
+        if reference := source.get(field):
+            return (kind, clean(reference.get("name", ""), 253)), clean(reference.get("key", ""), 253)
+    return ("", ""), ""
 
 
 def _value(variable: Mapping[str, Any], maps: Mapping[str, Mapping[str, str]]) -> str | None:

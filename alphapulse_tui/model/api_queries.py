@@ -39,6 +39,19 @@ VERSIONS = "sum by (version) (rate(api_requests_total[WINDOW]))"
 VERSIONS_FAILED = f"sum by (version) (rate({_FAILED}[WINDOW]))"
 ERROR_PERCENT = f"100 * (sum(rate({_FAILED}[WINDOW])) or vector(0)) / (sum(rate(api_requests_total[WINDOW])) > 0)"
 
+REQUESTS_METRIC = "api_requests_total"
+TENANT_METRIC = "api_tenant_requests_total"
+"""Requests by ``tenant``: the runbook's metrics (4.1) do not tell whose a request is, so an API that counts this says who is hurt."""
+
+
+def of_deployment(name: str) -> tuple[str, str]:
+    """Requests a second of a Deployment's pods, in all and by tenant. ``name`` is a regular expression already; the two parts behind it are the
+    ReplicaSet's hash and the pod's own, so that ``api`` does not count ``api-canary``.
+    """
+    pods = f'pod=~"{name}-[a-z0-9]+-[a-z0-9]+"'.replace("\\", "\\\\")
+    rate, tenants = (f"rate({metric}{{{pods}}}[WINDOW])" for metric in (REQUESTS_METRIC, TENANT_METRIC))
+    return f"sum({rate})", f"sum by (tenant) ({tenants})"
+
 
 def over(promql: str, window: str) -> str:
     """The query with its rates over ``window`` (``5m``)."""

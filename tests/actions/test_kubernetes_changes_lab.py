@@ -46,6 +46,49 @@ async def test_memory_is_set_proven_and_taken_back(action, kubectl):
     assert resources(kubectl) == before
 
 
+async def test_an_image_is_set_proven_and_taken_back(action, kubectl):
+    def shown() -> str:
+        found = kubectl.get("deployment", "agent-workers")["spec"]["template"]["spec"]["containers"][0]["image"]
+        return str(found)
+
+    before = shown()
+    image = action("kubernetes.set-image")
+    plan = await image.plan({**WORKERS, "image": "v1.4.3", "cause": "a test"})
+    assert plan.refusal == "" and plan.victims[0].facts["on the nodes"] == "0 of 1 have it"
+    assert "already" in (await image.plan({**WORKERS, "image": before})).refusal
+    assert shown() == before, "a dry run stores nothing"
+    assert (await image.execute(plan)).outcome is Outcome.DONE
+    await proven(image, plan)
+    assert shown() == "alphapulse/agent-worker:v1.4.3"
+    assert "a test" in kubectl("rollout", "history", "deployment/agent-workers")
+    with pytest.raises(ActionProblem, match=r"changed it meanwhile|already"):
+        await image.execute(plan)
+    back = await image.plan(plan.undo_params)
+    assert "on the nodes" in back.victims[0].facts and back.warnings == ()
+    await image.execute(back)
+    await proven(image, back)
+    assert shown() == before
+
+
+async def test_an_image_that_cannot_be_pulled_is_no_success_and_then_refused(action, kubectl):
+    image = action("kubernetes.set-image")
+    plan = await image.plan({**WORKERS, "image": "v1.4.3-typo"})
+    assert "whether the registry has this image is not known" in plan.warnings[0]
+    await image.execute(plan)
+    try:
+
+        def stuck() -> bool:
+            states = [pod["status"].get("containerStatuses") or [{}] for pod in kubectl.pods("agent-workers")]
+            return any("waiting" in (one[0].get("state") or {}) and one[0]["imageID"] == "" for one in states)
+
+        wait_until(stuck, 30, "a pod that cannot pull it")
+        assert (await image.verify(plan)).verdict is not Verdict.VERIFIED
+    finally:
+        back = await image.plan(plan.undo_params)
+        await image.execute(back)
+        await proven(image, back)
+
+
 async def test_a_pod_is_evicted_and_replaced_and_a_budget_is_asked(action, kubectl):
     delete = action("kubernetes.delete-pod")
     (victim, *_) = kubectl.pods("agent-workers")

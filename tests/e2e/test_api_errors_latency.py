@@ -7,27 +7,29 @@ from pathlib import Path
 import pytest
 
 from alphapulse_tui.incident.events import Kind
+from tests.e2e.api_walk import do, image
 from tests.e2e.cockpit import CockpitTerminal
+from tests.e2e.record import assert_recorded
 from tests.kubectl import Kubectl
 from tests.lab_handle import LabHandle
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 
 
-def image(kubectl: Kubectl) -> str:
-    """What the API's template runs."""
-    return str(kubectl.get("deployment", "api")["spec"]["template"]["spec"]["containers"][0]["image"])
-
-
 def roll_back(cockpit: CockpitTerminal, watched: str) -> None:
     """From the step that says what to do to the one that watches."""
     cockpit.run_step("What to do", "suggests: Roll back")
-    cockpit.run_step("Roll back")
-    cockpit.press(cockpit.confirmation())
-    cockpit.wait_text("sent and answered", "verified:", "Esc back", timeout=120)
-    cockpit.press("escape")
+    do(cockpit, "Roll back", "serves now:")
     cockpit.run_step("Is it under way", f"suggests: {watched}")
     cockpit.wait_step(watched)
+
+
+def finish(cockpit: CockpitTerminal, watched: str, link: str) -> None:
+    """Watch until it is over, then take the last step's address."""
+    cockpit.wait_step(watched)
+    cockpit.press("enter")
+    cockpit.wait_step(link, timeout=300)
+    cockpit.press("enter")
 
 
 @pytest.mark.long
@@ -46,8 +48,9 @@ def test_errors_of_a_release_are_found_and_rolled_back(platform: LabHandle, kube
         roll_back(cockpit, "The error rate is healed")
         assert image(kubectl) == before
         (verified,) = cockpit.journal(Kind.VERIFIED)
-        assert verified.payload["verdict"] == "verified"
         assert verified.payload["before"]["image"] != verified.payload["after"]["image"] == before
+        finish(cockpit, "The error rate is healed", "The errors in Sentry")
+        assert_recorded(cockpit, "api-errors", "kubernetes.rollback")
 
 
 @pytest.mark.long
@@ -66,6 +69,8 @@ def test_a_slow_release_is_found_and_rolled_back(platform: LabHandle, kubectl: K
         cockpit.run_step("May there be more pods", "it scales by itself")
         roll_back(cockpit, "p99 is under the line")
         assert image(kubectl) == before
+        finish(cockpit, "p99 is under the line", "Traces")
+        assert_recorded(cockpit, "api-latency", "kubernetes.rollback")
 
 
 @pytest.mark.long

@@ -7,16 +7,13 @@ from pathlib import Path
 import pytest
 
 from alphapulse_tui.incident.events import Kind
+from tests.e2e.api_walk import image
 from tests.e2e.cockpit import CockpitTerminal
+from tests.e2e.record import assert_recorded
 from tests.kubectl import Kubectl
 from tests.lab_handle import LabHandle
 
 pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(400)]
-
-
-def image(kubectl: Kubectl) -> str:
-    """What the API's template runs."""
-    return str(kubectl.get("deployment", "api")["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
 def test_a_release_that_never_gets_ready_is_rolled_back(platform: LabHandle, kubectl: Kubectl, state: Path) -> None:
@@ -41,3 +38,4 @@ def test_a_release_that_never_gets_ready_is_rolled_back(platform: LabHandle, kub
         assert image(kubectl) == before
         (verified,) = cockpit.journal(Kind.VERIFIED)
         assert verified.payload["verdict"] == "verified" and verified.payload["after"]["available"] == "3 of 3"
+        assert_recorded(cockpit, "rollback-deployment", "kubernetes.rollback")

@@ -228,6 +228,7 @@ def test_a_crash_loop_suggests_the_previous_log():
         "kubernetes.scale",
         "kubernetes.scale",
         "kubernetes.test-inside",
+        "kubernetes.set-image",
         "kubernetes.delete-pod",
     ]
     assert found[0].suggested and dict(found[0].params) == {"pod": "api-2", "container": "api"}
@@ -239,6 +240,14 @@ def test_a_container_that_was_killed_for_memory_is_offered_more():
     found = pods(pod("api-2", "CrashLoopBackOff", restarts=4, waiting="CrashLoopBackOff", last_reason="OOMKilled"))
     assert found[0].action_id == "kubernetes.set-memory" and found[0].suggested
     assert dict(found[0].params) == {"kind": "Deployment", "name": "api", "container": "api", "memory": "2x"}
+
+
+def test_which_image_is_asked_and_the_container_that_is_ill_is_named():
+    ill = pod("api-2", "ImagePullBackOff", waiting="ImagePullBackOff")
+    (found,) = (fix for fix in pods(ill) if fix.action_id == "kubernetes.set-image")
+    assert found.asks is not None and found.asks[0] == "image" and not found.suggested
+    assert dict(found.params) == {"kind": "Deployment", "name": "api", "container": "api"}
+    assert "kubernetes.set-image" not in ids(pods(workloads=(workload("StatefulSet", "redis"),), key="uid-redis"))
 
 
 def test_an_autoscaler_at_its_maximum_is_offered_more():

@@ -54,7 +54,7 @@ WELL = CrashSnapshot(
     "api:2",
     (END,),
     (Bounds("api", 96 * MIB, 384 * MIB, 64 * MIB),),
-    (Variable("DATABASE_URL", "written in the template"), Variable("TOKEN", "Secret x (not read)")),
+    (Variable("DATABASE_URL", "written in the template"), Variable("TOKEN", "Secret x (not read)", ("Secret", "x"), "k")),
     tuple(Probe(kind, f"{kind.upper()}_X", "ConfigMap p", "10.0.0.1:1", True, "answers") for kind in ("database", "redis", "vault")),
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ from alphapulse_tui.model.api import (
     CrashSnapshot,
 )
 from alphapulse_tui.model.cluster import ClusterEvent, EventsSnapshot
-from alphapulse_tui.model.kubernetes import Pod, Revision, Workload
+from alphapulse_tui.model.kubernetes import Container, Pod, Revision, Workload
 from alphapulse_tui.runbook.checks import CHECKS, Passed
 from tests.runbook.api_scene import API, CRASHING, END, LONG_THERE, MIB, OLD_RELEASE, WALL, WELL, look, namespace, pod
 
@@ -34,21 +34,31 @@ def ended(**fields: Any) -> CrashSnapshot:
     return replace(WELL, ends=(replace(END, **fields),))
 
 
+def never_ran(waiting: str, message: str) -> CrashSnapshot:
+    return ended(reason="", exit_code=None, waiting=waiting, message=message, restarts=0, words=())
+
+
+def no_secret() -> CrashSnapshot:
+    return never_ran("CreateContainerConfigError", 'secret "x" not found')
+
+
 @pytest.mark.parametrize(
     ("crash", "workload", "value", "words"),
     [
         (ended(reason="OOMKilled", exit_code=137), API, "memory", "killed for want of memory at its limit of 384Mi"),
         (failing("database"), API, "release", "DATABASE_X names 10.0.0.1:1"),
         (failing("redis"), API, "release", "REDIS_X names 10.0.0.1:1"),
-        (failing("vault"), API, "release", "revision 3 brought it; only its pods crash"),
+        (failing("vault"), API, "release", "revision 3 (new) brought it; only its pods crash"),
         (failing("vault", "Vault answers: sealed"), API, "dependency", "vault itself is not well: vault-sealed mends it"),
         (failing("database"), OLD_RELEASE, "database", "refuses connections"),
         (ended(words=("ERROR asyncpg: timeout",)), OLD_RELEASE, "database", "its last words name database"),
         (ended(words=("CLUSTERDOWN Hash slot not served",)), OLD_RELEASE, "redis", "its last words name redis"),
         (ended(), OLD_RELEASE, "application", "ended with code 1, an error of the application: FATAL broken"),
         (ended(exit_code=139, words=()), OLD_RELEASE, "application", "a segmentation fault"),
-        (ended(waiting="ImagePullBackOff", message="no such tag", restarts=0), OLD_RELEASE, "image", "never ran: ImagePullBackOff: no such tag"),
-        (ended(waiting="CreateContainerConfigError", message='secret "x" not found'), OLD_RELEASE, "config", 'secret "x" not found'),
+        (never_ran("ImagePullBackOff", "no such tag"), OLD_RELEASE, "image", "does not say why: the events may (no such tag)"),
+        (never_ran("ErrImagePull", "api:2: not found"), API, "release", "has no such image or tag; revision 3 (new) brought it"),
+        (no_secret(), OLD_RELEASE, "config", 'Secret "x" is not there, and its variable TOKEN asks for it; its keeper makes it'),
+        (no_secret(), API, "release", "revision 3 (new) brought it; only its pods crash; or its keeper makes it"),
     ],
 )  # fmt: skip
 def test_each_cause_of_a_crash_has_its_own_way(
@@ -57,6 +67,16 @@ def test_each_cause_of_a_crash_has_its_own_way(
     pods = CRASHING if workload is API else LONG_THERE
     result = look("api.cause", kubernetes=namespace(*pods, workload=workload), api_crash=crash)
     assert result.value == value and words in result.sentence, result.sentence
+
+
+def test_what_never_ran_is_told_by_name_and_not_by_the_want_of_a_log() -> None:
+    crash = never_ran("CreateContainerConfigError", "couldn't find key k in Secret ns/x")
+    result = look("api.last-end", api_crash=crash)
+    assert result.sentence == (
+        'CreateContainerConfigError: api-new-1/api never ran: Secret "x" has no key "k", and its variable TOKEN asks for it'
+    )
+    cause = look("api.cause", kubernetes=namespace(*LONG_THERE, workload=OLD_RELEASE), api_crash=crash)
+    assert cause.rows[-2:] == (("missing", 'Secret "x" has no key "k"'), ("asked for by", "TOKEN"))
 
 
 def test_another_deployment_is_never_judged_by_the_apis_crash() -> None:
@@ -160,6 +180,11 @@ def test_revisions_are_choices_the_one_before_first() -> None:
 
 def test_a_fix_that_does_not_hold_is_seen() -> None:
     assert look("rollout.mending", kubernetes=namespace(*CRASHING)).value == "broken"
+    never = replace(
+        pod("api-3", "CreateContainerConfigError"),
+        containers=(Container("api", "api:2", False, 0, waiting="CreateContainerConfigError"),),
+    )
+    assert look("rollout.mending", kubernetes=namespace(never)).value == "broken"
     starting = replace(pod("api-3", "Running"), ready=0)
     assert look("rollout.mending", kubernetes=namespace(starting, pod("api-1"))).value == "mending"
     late = replace(API, deadline_exceeded=True)

@@ -70,6 +70,35 @@ def test_each_place_of_lost_time_has_its_own_way(
     assert result.value == value and words in result.sentence, result.sentence
 
 
+def hit_rate(percent: float, *history: float) -> PlatformSnapshot:
+    return PlatformSnapshot((Metric("hit_percent", "cache hits", "%", percent, history, "q"),), None)
+
+
+@pytest.mark.parametrize(
+    ("latency", "workload", "percent", "value", "words"),
+    [
+        (slow(DATABASE), API, 4.0, "release-cache", "waits for the database because the cache misses (4 % of lookups hit); revision 3 fits"),
+        (slow(DATABASE), OLD_RELEASE, 4.0, "cache", "because the cache misses (4 % of lookups hit): more pods would make it worse"),
+        (slow(DATABASE), API, 95.0, "release-database", "either may be to blame"),
+        (LATENCY, API, 4.0, "release", "slow in the API itself"),
+    ],
+)  # fmt: skip
+def test_a_cache_that_misses_is_told_from_a_slow_database(
+    latency: LatencySnapshot, workload: Workload, percent: float, value: str, words: str
+) -> None:
+    readings = {"kubernetes": namespace(pod("api-1"), workload=workload), "kubernetes_capacity": capacity(HPA)}
+    result = look("api.latency-verdict", api_latency=latency, platform=hit_rate(percent), **readings)
+    assert result.value == value and words in result.sentence, result.sentence
+    where = look("api.where-time", api_latency=latency, platform=hit_rate(percent))
+    assert ("because the cache misses" in where.sentence) is ("cache" in value)
+
+
+def test_a_collapse_is_told_from_a_cache_that_was_never_warm() -> None:
+    collapsed = look("api.cache-hits", platform=hit_rate(4.0, 97.0, 96.0, 40.0))
+    assert collapsed.sentence.endswith("; within the hour it was 97 %")
+    assert "within the hour" not in look("api.cache-hits", platform=hit_rate(4.0, 30.0)).sentence
+
+
 @pytest.mark.parametrize(
     ("procedure", "dependency"), [*product(("api-latency", "api-errors"), ("database", "redis", "vault"))]
 )

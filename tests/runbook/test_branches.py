@@ -49,6 +49,8 @@ VALUES: dict[str, set[str]] = {
     "api.latency-verdict": {
         "well",
         "release",
+        "release-cache",
+        "cache",
         "release-database",
         "release-redis",
         "release-vault",

@@ -30,6 +30,7 @@ PICKED = {"replica": "postgres-replica-0", "node": "vault-0", "peer": "vault-2"}
 
 WITHOUT = {
     "api-crashloop/dependency": "another procedure's",
+    "api-crashloop/supply": "the Secret's keeper's: no value of a Secret passes the cockpit",
     "api-errors/elsewhere": "another procedure's",
     "api-errors/either": "a person decides",
     "api-latency/either": "a person decides",

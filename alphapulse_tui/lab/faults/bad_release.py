@@ -30,7 +30,7 @@ _every: list[BadRelease] = []
 class BadRelease(ABC):
     """One bad release; a subclass says what it changes and when the damage is there."""
 
-    parameters = ()
+    parameters: tuple[str, ...] = ()
     mended_by = "a rollback of Deployment api"
     needs = ("kubernetes", "api")
 
@@ -102,11 +102,21 @@ class Crashing(BadRelease):
 
     async def shows(self, cluster: Cluster) -> str:
         """When a new pod waits in CrashLoopBackOff."""
-        for pod in await _pods(cluster):
-            for container in (pod.get("status") or {}).get("containerStatuses") or []:
-                if ((container.get("state") or {}).get("waiting") or {}).get("reason") == "CrashLoopBackOff":
-                    return "its new pods crash"
-        return ""
+        return "its new pods crash" if any(_waits_with(pod, "CrashLoopBackOff") for pod in await _pods(cluster)) else ""
+
+
+class Stuck(BadRelease):
+    """A release whose containers never run."""
+
+    def __init__(self, name: str, summary: str, cause: str, reason: str, broken: str) -> None:
+        super().__init__(name, summary, cause)
+        self._reason = reason
+        """What a new pod waits with once the kubelet has tried more than once."""
+        self._broken = broken
+
+    async def shows(self, cluster: Cluster) -> str:
+        """When a new pod waits with the reason."""
+        return self._broken if any(_waits_with(pod, self._reason) for pod in await _pods(cluster)) else ""
 
 
 class WrongVariable(Crashing):
@@ -191,6 +201,11 @@ def _patch(change: Object, cause: str) -> Object:
 async def _pods(cluster: Cluster) -> list[Object]:
     found = await cluster.api.get(f"/api/v1/namespaces/{NAMESPACE}/pods", {"labelSelector": f"app={API}"})
     return list(found["items"])
+
+
+def _waits_with(pod: Object, reason: str) -> bool:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    return any(((one.get("state") or {}).get("waiting") or {}).get("reason") == reason for one in statuses)
 
 
 def _is(pod: Object, condition: str) -> bool:

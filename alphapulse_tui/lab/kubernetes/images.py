@@ -56,6 +56,8 @@ class Images:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._slots: dict[tuple[str, str], int] = {}
+        self.pulled: set[str] = set()
+        """What the node has: images of containers that it was asked to run and knows."""
         self._exact: dict[str, Callable[[int], Launch]] = {
             REDIS_IMAGE: lambda n: self._server(redis.node_spec(lab, n), "redis"),
             VAULT_IMAGE: lambda n: self._server(vault.node_spec(lab, n), "http"),
@@ -69,8 +71,11 @@ class Images:
         Raises:
             UnknownImageError: Nothing stands for its image.
         """
-        image: str = container["image"]
-        name: str = pod["metadata"]["name"]
+        found = self._launch(container["image"], pod["metadata"]["name"])
+        self.pulled.add(container["image"])
+        return found
+
+    def _launch(self, image: str, name: str) -> Launch:
         if image in self._exact:
             ordinal = name.rpartition("-")[2]
             if not ordinal.isdigit():
@@ -79,7 +84,11 @@ class Images:
         repository, _, tag = image.rpartition(":")
         if repository in self._programs and RELEASE.fullmatch(tag):
             return self._program(self._programs[repository], name, tag)
-        raise UnknownImageError(f'failed to pull and unpack image "{image}": not found')
+        place = f"docker.io/{image}"
+        raise UnknownImageError(
+            f'rpc error: code = NotFound desc = failed to pull and unpack image "{place}": '
+            f'failed to resolve reference "{place}": {place}: not found'
+        )
 
     def _server(self, spec: ProcessSpec, port_name: str) -> Launch:
         return Launch(spec, self._lab.ports[spec.name], port_name)

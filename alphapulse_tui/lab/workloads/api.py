@@ -27,13 +27,15 @@ from alphapulse_tui.lab.workloads.dependencies import (
     open_all,
 )
 from alphapulse_tui.lab.workloads.output import say
-from alphapulse_tui.lab.workloads.releases import BUGS, PRICING_SECONDS, Bug
+from alphapulse_tui.lab.workloads.releases import ARCHIVE_SECONDS, BUGS, PRICING_SECONDS, Bug
 from alphapulse_tui.lab.workloads.serving import application, run
 
 _POOL = 5
 _CACHE_SECONDS = 120
 """Long enough that a healthy platform answers most requests from the cache; the runbook wants 85 % (2.2)."""
 _LATEST = 20
+TENANTS = 120
+"""Of the database (``sql/rows.sql``)."""
 
 _DURATION = Histogram(
     "api_request_duration_seconds",
@@ -49,12 +51,17 @@ _DEPENDENCY = Histogram(
 )
 """Tells where a request's time goes; what neither names is the program's own."""
 _REQUESTS = Counter("api_requests_total", "Requests", ["endpoint", "status"])
+_TENANTS = Counter("api_tenant_requests_total", "Requests by tenant: who is hurt", ["tenant"])
 _ERRORS = Counter("api_errors_total", "Errors", ["type"])
 _ERROR_TYPES = ("database", "cache", "vault", "internal")
 
 _TRADES = "SELECT symbol, side, quantity::text, price::text FROM trades WHERE tenant_id = $1 ORDER BY executed_at DESC LIMIT $2"
 _SUMMARY = "SELECT count(*), coalesce(sum(quantity * price), 0)::text FROM trades WHERE tenant_id = $1"
 _SUMMARY_IN_DECIMALS = "SELECT count(*), coalesce(sum(quantity * price), 0) FROM trades WHERE tenant_id = $1"
+_SUMMARY_WITH_ARCHIVE = f"""
+WITH archive AS MATERIALIZED (SELECT pg_sleep({ARCHIVE_SECONDS}))
+SELECT count(trades.id), coalesce(sum(quantity * price), 0)::text FROM archive CROSS JOIN trades WHERE tenant_id = $1
+"""
 _POSITIONS = """
 SELECT symbol, sum(quantity * price)::float8
 FROM (SELECT * FROM trades WHERE tenant_id = $1 ORDER BY executed_at DESC LIMIT 200) latest GROUP BY symbol ORDER BY symbol
@@ -89,6 +96,10 @@ def measured(name: str, endpoint: Endpoint) -> Endpoint:
             response = JSONResponse({"error": "internal server error"}, status_code=500)
         _DURATION.labels(name).observe(time.perf_counter() - began)
         _REQUESTS.labels(name, str(response.status_code)).inc()
+        tenant = int(request.path_params["tenant"])
+        if 1 <= tenant <= TENANTS:
+            # An address that anybody may type must not become a series.
+            _TENANTS.labels(f"tenant-{tenant:03}").inc()
         return response
 
     return serve
@@ -110,6 +121,8 @@ class Api:
     def __init__(self, dependencies: Dependencies, bug: Bug | None = None) -> None:
         self._dependencies = dependencies
         self._bug = bug
+        # What others have cached must not hide the bug of a release: one whose answers or times to live differ has keys of its own.
+        self._prefix = {Bug.SUMMARY_FAILS: "v2:", Bug.CACHE_FORGETS: "v3:"}.get(bug, "") if bug else ""
 
     def routes(self) -> list[Route]:
         """What is served under ``/api``."""
@@ -144,19 +157,19 @@ class Api:
             rows = await self._dependencies.database.fetch(_TRADES, tenant, _LATEST)
             return [dict(row) for row in rows]
 
-        return await self._cached("/api/v1/trades", f"trades:{tenant}", read)
+        return await self._cached("/api/v1/trades", f"trades:{self._prefix}{tenant}", read)
 
     async def _summary(self, request: Request) -> Response:
         tenant = int(request.path_params["tenant"])
 
-        broken = self._bug is Bug.SUMMARY_FAILS
+        statements = {Bug.SUMMARY_FAILS: _SUMMARY_IN_DECIMALS, Bug.CACHE_FORGETS: _SUMMARY_WITH_ARCHIVE}
+        statement = statements.get(self._bug, _SUMMARY) if self._bug else _SUMMARY
 
         async def read() -> object:
-            row = await self._dependencies.database.fetchrow(_SUMMARY_IN_DECIMALS if broken else _SUMMARY, tenant)
+            row = await self._dependencies.database.fetchrow(statement, tenant)
             return {"tenant": tenant, "trades": row[0], "volume": row[1]}
 
-        # The broken release wanted another content under the key, and so gave it a new version: what others have cached does not hide it.
-        return await self._cached("/api/v1/summary", f"summary:{'v2:' if broken else ''}{tenant}", read)
+        return await self._cached("/api/v1/summary", f"summary:{self._prefix}{tenant}", read)
 
     async def _risk(self, request: Request) -> Response:
         """Value at risk of a tenant's positions, by simulation: never cached, since it must be of now."""
@@ -191,7 +204,8 @@ class Api:
         text = json.dumps(await fresh())
         try:
             with waiting_for("redis", endpoint):
-                await self._dependencies.cache.set(key, text, ex=_CACHE_SECONDS)
+                kept = _CACHE_SECONDS if self._bug is Bug.CACHE_FORGETS else 1000 * _CACHE_SECONDS
+                await self._dependencies.cache.set(key, text, px=kept)
         except CACHE_FAILURES as error:
             self._cache_failed(error)
         return Response(text, media_type="application/json")

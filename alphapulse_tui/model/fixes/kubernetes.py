@@ -7,6 +7,7 @@ from dataclasses import replace
 from alphapulse_tui.model.cluster import CapacitySnapshot
 from alphapulse_tui.model.fixes.contract import Fix, Maker, Readings, first, offer
 from alphapulse_tui.model.kubernetes import Container, KubernetesSnapshot, Pod, Workload
+from alphapulse_tui.model.never_ran import NEVER_RAN
 
 OWN_PROCEDURES = {
     "redis": "scaling does not move slots: open the Redis procedures",
@@ -15,11 +16,10 @@ OWN_PROCEDURES = {
 }
 """Beginnings of the names of StatefulSets that are never scaled from here, and why (facts 3.3)."""
 
-NO_LOG = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError")
-"""Waiting reasons of a container that never ran: it has no log, and what is wrong stands in its revision."""
-
 TWICE = "2x"
 """Value of the memory action's ``memory``: twice the present limit."""
+
+WHICH_IMAGE = "Which image? A tag (v1.4.3), a digest (sha256:...) or a whole name"
 
 API = "api"
 """The Deployment that the platform's panel and the API's alerts mean (runbook 1.2)."""
@@ -53,7 +53,7 @@ def _of_pod(pod: Pod) -> list[Fix]:
     if failed is None:
         return [replace(fix, why_not="none of its containers has run before: there is no previous log")]
     named = replace(fix, params=(*fix.params, ("container", failed.name)))
-    return [replace(named, suggested=not pod.healthy and failed.waiting not in NO_LOG and _killed(pod) is None)]
+    return [replace(named, suggested=not pod.healthy and failed.waiting not in NEVER_RAN and _killed(pod) is None)]
 
 
 def _crashed(pod: Pod) -> Container | None:
@@ -77,7 +77,20 @@ def _of_workload(workload: Workload, pod: Pod | None) -> list[Fix]:
         "kubernetes.test-inside", f"test database, Redis and Vault from a pod of {workload.name}", name=workload.name
     )
     needs = [inside] if workload.kind == "Deployment" and pod is not None and not pod.healthy else []
-    return fixes + _scale(workload, named) + needs
+    return fixes + _scale(workload, named) + needs + _image(workload, pod, named)
+
+
+def _image(workload: Workload, pod: Pod | None, named: dict[str, str]) -> list[Fix]:
+    """Another image for the container that wants one; which, only a person knows."""
+    if workload.kind != "Deployment":
+        return []
+    ill = first(pod.containers, lambda container: not container.ready) if pod is not None else None
+    container = ill or (pod.containers[0] if pod is not None and len(pod.containers) == 1 else None)
+    present = container.image if container is not None else workload.image
+    fix = offer("kubernetes.set-image", f"set another image for {workload.name} (now {present})", **named)
+    if container is not None:
+        fix = replace(fix, params=(*fix.params, ("container", container.name)))
+    return [replace(fix, asks=("image", WHICH_IMAGE))]
 
 
 def _killed(pod: Pod) -> Container | None:
@@ -104,7 +117,8 @@ def _roll_back(workload: Workload, pod: Pod | None, named: dict[str, str]) -> Fi
     fix = offer("kubernetes.rollback", title, **named, revision=str(previous.number))
     if workload.paused:
         return replace(fix, why_not="its rollout is paused: resume it first")
-    never_ran = pod is not None and any(container.waiting in NO_LOG for container in pod.containers)
+    # Of a container that never ran nothing stands in a log, and what is wrong stands in its revision.
+    never_ran = pod is not None and any(container.waiting in NEVER_RAN for container in pod.containers)
     return replace(fix, suggested=never_ran or (workload.deadline_exceeded and (pod is None or pod.healthy)))
 
 

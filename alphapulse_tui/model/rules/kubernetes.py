@@ -10,6 +10,7 @@ from itertools import takewhile
 
 from alphapulse_tui.model.health import Finding, Health, Severity
 from alphapulse_tui.model.kubernetes import KubernetesSnapshot, Pod, Workload
+from alphapulse_tui.model.never_ran import NEVER_RAN, why_never_ran
 from alphapulse_tui.model.rules import missing, span, worst_first
 from alphapulse_tui.model.thresholds import Thresholds
 
@@ -24,14 +25,7 @@ SHOWN = 3
 CRASHING = ("CrashLoopBackOff", "OOMKilled", "Error")
 """What kubectl shows of a pod whose container keeps ending (with ``Init:`` before it: of an init container)."""
 
-STUCK = (
-    "ImagePullBackOff",
-    "ErrImagePull",
-    "InvalidImageName",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "RunContainerError",
-)
+STUCK = (*NEVER_RAN, "RunContainerError")
 """A pod that cannot start, whatever its program does."""
 
 
@@ -112,8 +106,9 @@ def _pods(pods: Iterable[Pod]) -> list[Finding]:
         if reason in CRASHING or reason.startswith(("ExitCode:", "Signal:")):
             found.append(_of(pod, Health.CRITICAL, f"{pod.name} is in {pod.status}{why}", "runbook 2.4"))
         elif reason in STUCK:
-            message = container.waiting_message[:120] if container and container.waiting_message else ""
-            sentence = f"{pod.name} is in {pod.status}" + (f": {message}" if message else "")
+            known = container is not None and container.waiting_message
+            why = why_never_ran(reason, container.waiting_message, container.image) if container and known else ""
+            sentence = f"{pod.name} is in {pod.status}" + (f": {why[:160]}" if why else "")
             found.append(_of(pod, Health.CRITICAL, sentence, "facts 2.4.1"))
         elif reason in ("Unknown", "Evicted", "NodeLost", "Failed"):
             found.append(_of(pod, Health.WARNING, f"{pod.name} is in {pod.status}", "facts 2.4.1"))

@@ -6,12 +6,14 @@ from alphapulse_tui.model.api import DEPENDENCIES, CrashesSnapshot, CrashSnapsho
 from alphapulse_tui.model.api_cause import (
     EXIT_CODES,
     Cause,
+    Suspect,
     cause_of_crash,
     first_crash,
     only_new_pods_crash,
     suspect_release,
 )
 from alphapulse_tui.model.cluster import EventsSnapshot
+from alphapulse_tui.model.never_ran import NEVER_RAN, NO_CONFIG, asking, missing_of, told_never_ran
 from alphapulse_tui.model.quantities import memory
 from alphapulse_tui.model.words import age, size
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
@@ -28,6 +30,10 @@ PROCEDURES = {
     "vault": "vault-sealed",
 }
 """Where a dependency that is ill itself is mended."""
+
+
+KEEPER = "its keeper makes it, and the pods start by themselves"
+"""What ends a CreateContainerConfigError without a roll back: the kubelet tries again (facts 2.4.1)."""
 
 
 def crash_of(scene: Scene) -> CrashSnapshot | None:
@@ -92,6 +98,10 @@ def last_end(scene: Scene) -> CheckResult:
             rows.append(("  previous log", end.log_problem))
         rows += [("  previous log", words) for words in end.words[-3:]]
     worst = snapshot.ends[0]
+    if worst.waiting in NEVER_RAN and not worst.reason:
+        return CheckResult(
+            Passed.NO, f"{worst.waiting}: {told_never_ran(worst, snapshot.variables)}", tuple(rows), "ended"
+        )
     said = worst.words[-1] if worst.words else worst.log_problem or worst.message
     ended = worst.reason or worst.waiting
     code = f" (exit code {worst.exit_code})" if worst.exit_code is not None else ""
@@ -210,7 +220,11 @@ def cause(scene: Scene) -> CheckResult:
     found = cause_of_crash(crash)
     mine = pods_of(snapshot, workload)
     release = suspect_release(workload, first_crash(mine), scene.wall, mine)
-    rows = (("cause", found.sentence), ("release", f"revision {release.revision.number}" if release else "none fits"))
+    rows = (
+        ("cause", found.sentence),
+        ("release", _told_release(release) if release else "none fits"),
+        *_missing(crash),
+    )
     if not crash.ends and all(pod.healthy for pod in mine):
         return CheckResult(Passed.YES, "nothing crashes now", rows, "well")
     ill = _ill_itself(scene, found, crash)
@@ -218,9 +232,27 @@ def cause(scene: Scene) -> CheckResult:
         return CheckResult(Passed.NO, f"{found.sentence}; {ill}", rows, "dependency")
     if release is not None and release.previous is not None and found.kind != "memory":
         alone = "; only its pods crash" if only_new_pods_crash(mine, release.revision) else ""
-        said = f"{found.sentence}; revision {release.revision.number} brought it{alone}"
+        keeper = f"; or {KEEPER}" if found.kind == "config" else ""
+        said = f"{found.sentence}; revision {_told_release(release)} brought it{alone}{keeper}"
         return CheckResult(Passed.NO, said, rows, "release")
-    return CheckResult(Passed.NO, found.sentence, rows, found.kind)
+    keeper = f"; {KEEPER}" if found.kind == "config" else ""
+    return CheckResult(Passed.NO, f"{found.sentence}{keeper}", rows, found.kind)
+
+
+def _told_release(suspect: Suspect) -> str:
+    """Number and change-cause: who sent a release, and what for, stands in its cause if anywhere."""
+    revision = suspect.revision
+    return f"{revision.number} ({revision.cause})" if revision.cause else str(revision.number)
+
+
+def _missing(crash: CrashSnapshot) -> tuple[tuple[str, str], ...]:
+    """What the kubelet misses, and which variables ask for it; Secrets are never read, so this is all that is known of them."""
+    end = next((end for end in crash.ends if end.waiting == NO_CONFIG), None)
+    missing = missing_of(end.message) if end is not None else None
+    if missing is None:
+        return ()
+    by = ", ".join(asking(missing, crash.variables)) or "none of the template's single variables"
+    return (("missing", str(missing)), ("asked for by", by))
 
 
 def _ill_itself(scene: Scene, found: Cause, crash: CrashSnapshot) -> str:

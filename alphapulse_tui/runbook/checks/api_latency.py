@@ -6,7 +6,7 @@ from alphapulse_tui.model.api import EndpointTime, LatencySnapshot
 from alphapulse_tui.model.api_cause import SHARE, suspect_release, where_time_goes
 from alphapulse_tui.model.cluster import Autoscaler, CapacitySnapshot
 from alphapulse_tui.model.health import Health
-from alphapulse_tui.model.platform import PlatformSnapshot
+from alphapulse_tui.model.platform import Metric, PlatformSnapshot
 from alphapulse_tui.model.words import age, figure
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
 from alphapulse_tui.runbook.checks.rollout import deployment_of, pods_of
@@ -94,7 +94,8 @@ def where(scene: Scene) -> CheckResult:
         return CheckResult(Passed.UNKNOWN, f"{slowest.endpoint} does not tell where its time goes", rows, "unknown")
     place = "the API itself" if name == "api" else name
     least = f", but no part takes over {100 * SHARE:.0f} %" if part < SHARE else ""
-    sentence = f"{slowest.endpoint}: {100 * part:.0f} % of its time goes to {place}{least}"
+    misses = f", {_cache_misses(scene)}" if name == "database" and part >= SHARE and _cache_misses(scene) else ""
+    sentence = f"{slowest.endpoint}: {100 * part:.0f} % of its time goes to {place}{least}{misses}"
     return CheckResult(Passed.NO if part >= SHARE else Passed.YES, sentence, (*rows, *_neighbours(scene)), name)
 
 
@@ -168,12 +169,26 @@ def hits(scene: Scene) -> CheckResult:
         )
     line = scene.thresholds.redis_hit_rate_warning
     low = metric.value < line
+    before = _hit_rate_before(metric, line)
+    was = f"; within the hour it was {before:.0f} %" if low and before is not None else ""
     return CheckResult(
         Passed.NO if low else Passed.YES,
-        f"{metric.value:.0f} % of lookups hit ({'under' if low else 'over'} the line of {line:.0f} %)",
+        f"{metric.value:.0f} % of lookups hit ({'under' if low else 'over'} the line of {line:.0f} %){was}",
         (("query", metric.query),),
         "low" if low else "well",
     )
+
+
+def _hit_rate_before(metric: Metric, line: float) -> float | None:
+    """The best hit rate of the history, where it was over ``line``: a collapse is another matter than a cache that was never warm."""
+    best = max(metric.history, default=None)
+    return best if best is not None and best >= line else None
+
+
+def _cache_misses(scene: Scene) -> str:
+    """That the cache misses, in words; empty where it hits or nobody measures it."""
+    found = hits(scene)
+    return f"because the cache misses ({found.sentence.partition(' (')[0]})" if found.value == "low" else ""
 
 
 def room(scene: Scene) -> CheckResult:
@@ -234,6 +249,13 @@ def verdict(scene: Scene) -> CheckResult:
             f"{slow.endpoint} is slow in the API itself since revision {release.revision.number}: more pods do not help"
         )
         return CheckResult(Passed.NO, said, rows, "release")
+    misses = _cache_misses(scene)
+    if name == "database" and part >= SHARE and misses:
+        said = f"{slow.endpoint} waits for the database {misses}"
+        if release is not None and release.previous is not None and release.onset is not None:
+            brought = f"revision {release.revision.number} fits the onset: more pods would ask the database more"
+            return CheckResult(Passed.NO, f"{said}; {brought}", rows, "release-cache")
+        return CheckResult(Passed.NO, f"{said}: more pods would make it worse", rows, "cache")
     if name in ("database", "redis", "vault") and part >= SHARE:
         if release is not None and release.previous is not None and release.onset is not None:
             said = f"{slow.endpoint} waits for {name} since revision {release.revision.number}: either may be to blame"

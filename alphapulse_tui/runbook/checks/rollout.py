@@ -5,6 +5,7 @@ from __future__ import annotations
 from alphapulse_tui.model.api import ErrorsSnapshot, LatencySnapshot
 from alphapulse_tui.model.api_cause import Suspect, came_at, first_crash, suspect_release, told_suspect
 from alphapulse_tui.model.kubernetes import KubernetesSnapshot, Pod, Workload
+from alphapulse_tui.model.never_ran import NEVER_RAN
 from alphapulse_tui.model.words import age
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
 
@@ -90,9 +91,13 @@ def mending(scene: Scene) -> CheckResult:
         return absent(scene, snapshot)
     unwell = [pod for pod in pods_of(snapshot, workload) if not pod.healthy and pod.status != "Terminating"]
     rows = tuple((pod.name, f"{pod.status} {pod.ready}/{pod.total}, {pod.restarts} restarts") for pod in unwell)
-    crashing = [pod for pod in unwell if pod.restarts or "BackOff" in pod.status]
+    crashing = [
+        pod
+        for pod in unwell
+        if pod.restarts or any(one.waiting in NEVER_RAN for one in pod.containers) or "BackOff" in pod.status
+    ]
     if workload.deadline_exceeded or crashing:
-        said = f"{len(crashing)} pods still crash" if crashing else "the rollout ran into its deadline"
+        said = f"{len(crashing)} pods still crash or cannot start" if crashing else "the rollout ran into its deadline"
         return CheckResult(Passed.NO, said, rows, "broken")
     said = "every pod is well" if not unwell else f"{len(unwell)} pods are starting"
     return CheckResult(Passed.YES, said, rows, "mending")

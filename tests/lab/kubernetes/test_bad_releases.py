@@ -87,6 +87,23 @@ def one_endpoint_is_slow(seen: Seen) -> None:
     assert len(seen.kubectl.ready("api")) == 3
 
 
+def lookups(lab: LabHandle) -> tuple[int, int]:
+    """Hits and lookups of all Redis nodes since they started, by redis-cli."""
+    text = "".join(lab.redis_cli(ordinal, "info", "stats") for ordinal in range(6))
+    hits, misses = (sum(map(int, re.findall(rf"keyspace_{what}:(\d+)", text))) for what in ("hits", "misses"))
+    return hits, hits + misses
+
+
+def the_cache_forgets(seen: Seen) -> None:
+    hits, asked = lookups(seen.lab)
+    assert [seen.get(f"/api/v1/summary/{tenant}")[1] > 0.5 for tenant in (101, 102, 103)] == [True] * 3
+    wait_until(lambda: lookups(seen.lab)[1] > asked + 50, 30, "fifty lookups")
+    now_hits, now_asked = lookups(seen.lab)
+    assert (now_hits - hits) / (now_asked - asked) < 0.4, "the hit rate has collapsed"
+    assert seen.get("/api/v1/summary/3")[0] == 200
+    assert len(seen.kubectl.ready("api")) == 3
+
+
 def the_rollout_stands_still(seen: Seen) -> None:
     pods = [pod for pod in seen.kubectl.pods("api") if pod["spec"]["containers"][0]["image"].endswith(":v1.5.2")]
     assert pods
@@ -101,13 +118,42 @@ def the_rollout_stands_still(seen: Seen) -> None:
     )
 
 
+def never_runs(reason: str, message: str, about: str) -> Callable[[Seen], None]:
+    """New pods wait with this reason and never had a container; the old ones go on."""
+
+    def waiting(seen: Seen) -> dict[str, str]:
+        for pod in seen.kubectl.pods("api"):
+            for one in pod["status"].get("containerStatuses") or []:
+                found: dict[str, str] = one["state"].get("waiting") or {}
+                if found.get("reason") == reason:
+                    assert (one["restartCount"], one["lastState"]) == (0, {}) and "containerID" not in one
+                    return found
+        return {}
+
+    def check(seen: Seen) -> None:
+        found = wait_until(lambda: waiting(seen), 20, f"a pod in {reason}")
+        assert message in found["message"]
+        events = seen.kubectl.get("events", "--field-selector", "type=Warning")["items"]
+        assert any(about in one["message"] for one in events)
+        assert len(seen.kubectl.ready("api")) == 2
+
+    return check
+
+
 RELEASES: dict[str, Callable[[Seen], None]] = {
     "api-crashloop-database": crashes("Error", 1, "FATAL database: cannot connect to 127.0.0.1:1/alphapulse_prod"),
     "api-crashloop-redis": crashes("Error", 1, "FATAL redis: the cluster (REDIS_NODES) cannot be used"),
     "api-crashloop-vault": crashes("Error", 1, "FATAL vault: secret alphapulse/database cannot be read: http://127.0.0.1:1"),
     "api-crashloop-memory": crashes("OOMKilled", 137, ""),
+    "api-secret-missing": never_runs(
+        "CreateContainerConfigError", 'secret "alphapulse-signing" not found', 'Error: secret "alphapulse-signing" not found'
+    ),
+    "bad-release-image": never_runs(
+        "ImagePullBackOff", "docker.io/alphapulse/api:v1.4.3-hotfix: not found", 'Failed to pull image "alphapulse/api:v1.4.3-hotfix"'
+    ),
     "bad-release-errors": one_endpoint_fails,
     "bad-release-latency": one_endpoint_is_slow,
+    "cache-cold": the_cache_forgets,
     "bad-release-never-ready": the_rollout_stands_still,
 }  # fmt: skip
 
@@ -122,12 +168,43 @@ def test_it_breaks_what_it_says_and_is_undone(fault: str, whole_lab: LabHandle, 
     whole_lab.break_(fault)
     assert template(kubectl) != before
     RELEASES[fault](Seen(whole_lab, kubectl))
-    assert whole_lab.mend(fault) == [fault]
+    assert [one.split()[0] for one in whole_lab.mend(fault)] == [fault]
     assert template(kubectl) == before
     after = kubectl.get("deployment", "api")["metadata"]["annotations"]
     assert after["kubernetes.io/change-cause"] == cause["kubernetes.io/change-cause"]
     assert len(kubectl.ready("api")) == len(kubectl.pods("api")) == 3
     assert Seen(whole_lab, kubectl).get("/api/v1/summary/3")[0] == 200
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("parameter", "message"),
+    [
+        ("secret-key", "couldn't find key signing-key in Secret alphapulse/alphapulse-vault-token"),
+        ("config-key", "couldn't find key RISK_LIMITS in ConfigMap alphapulse/alphapulse-platform"),
+    ],
+)
+def test_a_missing_key_is_told_by_the_kubelet_and_undone(
+    parameter: str, message: str, whole_lab: LabHandle, kubectl: Kubectl
+) -> None:
+    before = template(kubectl)
+    whole_lab.break_("api-secret-missing", parameter)
+    never_runs("CreateContainerConfigError", message, f"Error: {message}")(Seen(whole_lab, kubectl))
+    whole_lab.mend("api-secret-missing")
+    assert template(kubectl) == before
+
+
+@pytest.mark.long
+def test_pods_start_by_themselves_once_the_secret_is_made(whole_lab: LabHandle, kubectl: Kubectl) -> None:
+    whole_lab.break_("api-secret-missing", "secret")
+    admin = kubectl.as_user("admin")
+    admin("-n", "alphapulse", "create", "secret", "generic", "alphapulse-signing", "--from-literal=key=k")
+    try:
+        kubectl("rollout", "status", "deployment/api", "--timeout=60s")
+        assert len(kubectl.ready("api")) == 3
+    finally:
+        whole_lab.mend("api-secret-missing")
+        admin("-n", "alphapulse", "delete", "secret", "alphapulse-signing")
 
 
 @pytest.mark.long

@@ -58,7 +58,15 @@ def test_an_image_that_does_not_exist_cannot_be_pulled(kubectl: Kubectl, lone_po
     pod = lone_pod("test-image", image="alphapulse/agent-worker:v9-typo")
     wait_until(lambda: waits_with(kubectl, pod, "ImagePullBackOff"), 20, "ImagePullBackOff")
     events = kubectl.get("events", "--field-selector", f"involvedObject.name={pod}")["items"]
-    assert any("v9-typo" in one["message"] and one["type"] == "Warning" for one in events)
+    told = {(one["type"], one["reason"], one["message"]) for one in events}
+    image = "alphapulse/agent-worker:v9-typo"
+    assert ("Normal", "Pulling", f'Pulling image "{image}"') in told
+    assert ("Warning", "Failed", "Error: ErrImagePull") in told
+    assert any(reason == "Failed" and f'Failed to pull image "{image}": rpc error' in said for _, reason, said in told)
+    status = kubectl.container(pod)
+    assert (status["imageID"], status["restartCount"]) == ("", 0) and not status["ready"]
+    assert f'Back-off pulling image "{image}": ErrImagePull: ' in status["state"]["waiting"]["message"]
+    assert kubectl.get("pod", pod)["status"]["phase"] == "Pending"
 
 
 def test_a_missing_secret_is_a_configuration_error(kubectl: Kubectl, lone_pod: Any) -> None:
@@ -66,6 +74,12 @@ def test_a_missing_secret_is_a_configuration_error(kubectl: Kubectl, lone_pod: A
     pod = lone_pod("test-config", env=[variable])
     wait_until(lambda: waits_with(kubectl, pod, "CreateContainerConfigError"), 20, "CreateContainerConfigError")
     assert kubectl.container(pod)["state"]["waiting"]["message"] == 'secret "gone" not found'
+    about = ("events", "--field-selector", f"involvedObject.name={pod},reason=Failed")
+    wait_until(
+        lambda: 'Error: secret "gone" not found' in [one["message"] for one in kubectl.get(*about)["items"]],
+        20,
+        "the event",
+    )
 
 
 def test_a_bad_database_url_is_a_crash_loop_that_a_rollback_ends(kubectl: Kubectl, whole_lab: LabHandle) -> None:

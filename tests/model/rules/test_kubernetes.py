@@ -111,3 +111,14 @@ def test_why_it_crashes_is_said_and_a_crowd_is_counted() -> None:
     found = judge(namespace(*crowd), Thresholds(), NOW)
     assert len(found) == 4 and "last end: OOMKilled, code 137" in found[0].sentence
     assert "37 more pods" in found[-1].sentence
+
+
+def test_a_pod_that_cannot_start_names_what_is_not_there() -> None:
+    waits = {"waiting": "ErrImagePull", "waiting_message": f"rpc error: {'x' * 200}: not found"}
+    (found,) = judge(namespace(pod("api-1", "ErrImagePull", 0, container=waits)), Thresholds(), NOW)
+    assert found.sentence == (
+        "api-1 is in ErrImagePull: image i cannot be pulled: the registry has no such image or tag"
+    )
+    waits = {"waiting": "CreateContainerConfigError", "waiting_message": 'secret "x" not found'}
+    (found,) = judge(namespace(pod("api-1", "CreateContainerConfigError", 0, container=waits)), Thresholds(), NOW)
+    assert found.sentence == 'api-1 is in CreateContainerConfigError: Secret "x" is not there'

@@ -60,6 +60,8 @@ class Container:
         self.log: ContainerLog | None = None
         self.previous_log: ContainerLog | None = None
         self._out_of_memory = False
+        self._pulled = False
+        self._failed_pulls = 0
         limit = ((spec.get("resources") or {}).get("limits") or {}).get("memory")
         self.memory_limit = to_bytes(limit) if limit else 0
 
@@ -70,7 +72,8 @@ class Container:
         entry: Object = {
             "name": self.name,
             "image": self.spec["image"],
-            "imageID": f"lab://{self.spec['image']}",
+            # Without an image there is no identity of it, as with the kubelet: what tells "never pulled" from "pulled and not started".
+            "imageID": f"lab://{self.spec['image']}" if self._pulled else "",
             "ready": self.ready,
             "started": "running" in self.state,
             "restartCount": self.restarts,
@@ -118,15 +121,16 @@ class Container:
         try:
             launch = self._services.images.launch(self._pod, self.spec)
         except UnknownImageError as error:
-            await self._refused("ErrImagePull", "ImagePullBackOff", str(error), event="Failed")
+            await self._not_pulled(str(error))
             return None
+        self._pulled = True
         try:
             variables = await resolve(self._services.api, self._pod, self.spec)
         except UnresolvedError as error:
-            await self._refused("CreateContainerConfigError", "CreateContainerConfigError", str(error), event="Failed")
+            await self._refused("CreateContainerConfigError", str(error), event="Failed", told=f"Error: {error}")
             return None
         except LabError as error:
-            await self._refused("ContainerCreating", "ContainerCreating", str(error), event="FailedMount")
+            await self._refused("ContainerCreating", str(error), event="FailedMount")
             return None
         self.launch = launch
         self.environment = {**launch.spec.env, **variables, **launch.environment}
@@ -134,7 +138,7 @@ class Container:
         try:
             process = adopted or await self._services.supervisor.start(self._own(launch), Restart.NEVER)
         except LabError as error:
-            await self._refused("RunContainerError", "RunContainerError", str(error), event="Failed")
+            await self._refused("RunContainerError", str(error), event="Failed")
             return None
         self.previous_log, self.log = self.log, ContainerLog(process.spec.log)
         self.process = process
@@ -148,14 +152,28 @@ class Container:
         log = self._services.log_path(self._pod, self.name, self.restarts)
         return dataclasses.replace(launch.spec, env=self.environment, log=log)
 
-    async def _refused(self, first: str, then: str, message: str, *, event: str) -> None:
-        """Say why there is no process, and wait before the next try."""
-        self._set({"waiting": {"reason": first, "message": message}})
-        await self._tell(event, message, warning=True)
+    async def _refused(self, reason: str, message: str, *, event: str, told: str = "") -> None:
+        """Say why there is no process (``told`` where the event says it otherwise), and wait before the next try."""
+        self._set({"waiting": {"reason": reason, "message": message}})
+        await self._tell(event, told or message, warning=True)
         await self._rest(_RETRY_SECONDS)
-        if then != first and not self._stopping.is_set():
-            self._set({"waiting": {"reason": then, "message": f'Back-off pulling image "{self.spec["image"]}"'}})
-            await self._rest(_RETRY_SECONDS)
+
+    async def _not_pulled(self, why: str) -> None:
+        """As the kubelet tells it: the failed pull, then the back-off in which the reason is still told (kubelet 1.31 and later)."""
+        image = self.spec["image"]
+        await self._tell("Pulling", f'Pulling image "{image}"')
+        self._set({"waiting": {"reason": "ErrImagePull", "message": why}})
+        await self._tell("Failed", f'Failed to pull image "{image}": {why}', warning=True)
+        await self._tell("Failed", "Error: ErrImagePull", warning=True)
+        await self._rest(_RETRY_SECONDS)
+        if self._stopping.is_set():
+            return
+        message = f'Back-off pulling image "{image}": ErrImagePull: {why}'
+        self._set({"waiting": {"reason": "ImagePullBackOff", "message": message}})
+        await self._tell("BackOff", f'Back-off pulling image "{image}"')
+        await self._tell("Failed", "Error: ImagePullBackOff", warning=True)
+        self._failed_pulls += 1
+        await self._rest(min(BACKOFF_SECONDS * 2 ** (self._failed_pulls - 1), BACKOFF_CAP_SECONDS))
 
     async def _rest(self, seconds: float) -> None:
         """Wait, unless it is stopped meanwhile."""

@@ -54,7 +54,7 @@ class _Sources:
     async def one(self, source: Object) -> str | None:
         if "fieldRef" in source:
             return self._field(source["fieldRef"]["fieldPath"])
-        kind = "configmaps" if "configMapKeyRef" in source else "secrets"
+        kind, shown = ("configmaps", "ConfigMap") if "configMapKeyRef" in source else ("secrets", "Secret")
         reference = source.get("configMapKeyRef") or source.get("secretKeyRef") or {}
         data = await self._data(kind, reference["name"])
         if data is not None and reference["key"] in data:
@@ -64,7 +64,7 @@ class _Sources:
         if data is None:
             raise UnresolvedError(f'{kind[:-1]} "{reference["name"]}" not found')
         place = f"{self._pod['metadata']['namespace']}/{reference['name']}"
-        raise UnresolvedError(f"couldn't find key {reference['key']} in {kind[:-1]} {place}")
+        raise UnresolvedError(f"couldn't find key {reference['key']} in {shown} {place}")
 
     def _field(self, path: str) -> str:
         known = {

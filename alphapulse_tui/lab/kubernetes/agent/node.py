@@ -19,7 +19,7 @@ from alphapulse_tui.lab.kubernetes.agent.events import Events
 from alphapulse_tui.lab.kubernetes.agent.metrics import MetricsServer
 from alphapulse_tui.lab.kubernetes.agent.pod import PodWorker
 from alphapulse_tui.lab.kubernetes.agent.probes import Prober
-from alphapulse_tui.lab.kubernetes.agent.registration import NODE_NAME, keep_lease, register
+from alphapulse_tui.lab.kubernetes.agent.registration import NODE_NAME, keep_lease, register, report_images
 from alphapulse_tui.lab.kubernetes.agent.server import KubeletServer
 from alphapulse_tui.lab.kubernetes.agent.services import Services
 from alphapulse_tui.lab.kubernetes.agent.usage import EVERY_SECONDS, Meter
@@ -31,6 +31,7 @@ from alphapulse_tui.lab.platform import Lab
 _MEMORY_SECONDS = 0.2
 """How often processes are held against their memory limit."""
 _DISCOVERY_SECONDS = 0.05
+_IMAGES_SECONDS = 2.0
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Node:
                     group.create_task(self._watch_memory(), name="memory")
                     group.create_task(self._measure(), name="usage")
                     group.create_task(self._tell_discovery(), name="discovery")
+                    group.create_task(self._tell_images(), name="images")
                     group.create_task(self._watch_pods(services), name="pods")
 
     @contextlib.asynccontextmanager
@@ -195,6 +197,20 @@ class Node:
             self._discovery.update(self._pods.values())
             # Changes come in bursts (a rollout): a short rest writes the files once.
             await asyncio.sleep(_DISCOVERY_SECONDS)
+
+    async def _tell_images(self) -> None:
+        """Report new images; a task of its own, because an API server that hangs must not keep the discovery waiting."""
+        told: set[str] = set()
+        while True:
+            now = set(self._images.pulled)
+            if now != told:
+                try:
+                    await report_images(self._api, now)
+                except LabError as error:
+                    log.warning("the images of %s were not reported: %s", NODE_NAME, error)
+                else:
+                    told = now
+            await asyncio.sleep(_IMAGES_SECONDS)
 
 
 def discovery_folder(lab: Lab) -> Path:

@@ -6,10 +6,12 @@ import asyncio
 import datetime
 import logging
 import os
+from collections.abc import Iterable
 
 from alphapulse_tui.lab.errors import LabError
 from alphapulse_tui.lab.kubernetes.agent.status import ADDRESS, now
 from alphapulse_tui.lab.kubernetes.client import ApiError, KubeApi, Object
+from alphapulse_tui.model.image_names import canonical
 
 NODE_NAME = "lab-node-1"
 LEASE_SECONDS = 40
@@ -29,6 +31,12 @@ async def register(api: KubeApi, kubelet_port: int) -> None:
         if error.status != 409:
             raise
     await api.patch(f"/api/v1/nodes/{NODE_NAME}/status", {"status": _status(kubelet_port)})
+
+
+async def report_images(api: KubeApi, images: Iterable[str]) -> None:
+    """Tell which images the node has, as the kubelet does in ``status.images``; what they would take on a disk is not known here."""
+    listed = [{"names": [canonical(image)], "sizeBytes": 0} for image in sorted(images)]
+    await api.patch(f"/api/v1/nodes/{NODE_NAME}/status", {"status": {"images": listed}})
 
 
 async def keep_lease(api: KubeApi) -> None:

@@ -59,7 +59,7 @@ def test_a_p0_is_silenced_never_forgotten_heard_again_and_mended(platform: LabHa
         cockpit.wait_text("verified:", "undoes it")
         (made,) = set(silences(platform)) - before
         assert vault_sealed(platform)["status"]["silencedBy"] == [made]
-        cockpit.press("escape")
+        cockpit.leave("undoes it")
         cockpit.wait_verdict("1 silenced, P0")
 
         cockpit.press("f")
@@ -69,7 +69,7 @@ def test_a_p0_is_silenced_never_forgotten_heard_again_and_mended(platform: LabHa
         cockpit.wait_text("verified:", "Esc back")
         assert silences(platform)[made] == "expired"
         assert vault_sealed(platform)["status"]["state"] == "active"
-        cockpit.press("escape")
+        cockpit.leave("no longer in force")
         cockpit.wait_until(lambda screen: "silenced" not in screen.split("\n")[1], 60, "nothing silenced")
 
         cockpit.press("f")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -160,6 +163,51 @@ async def test_what_has_ended_or_was_silenced_meanwhile_is_left_alone(executor, 
     refused = (await run(executor, ended))[-1].result
     assert refused is not None and refused.outcome is Outcome.REFUSED and "it has ended" in refused.sentence
     assert manager.silences() == []
+
+
+@asynccontextmanager
+async def deaf_line(url: str) -> AsyncIterator[str]:
+    """A line to the real Alertmanager over which every answer to a new silence is lost."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                method, path, _ = head.decode().split(" ", 2)
+                length = re.search(r"(?i)content-length: *(\d+)", head.decode())
+                body = await reader.readexactly(int(length[1])) if length else b""
+                kind = {"Content-Type": "application/json"}
+                async with httpx.AsyncClient(trust_env=False) as client:
+                    answer = await client.request(method, url + path, content=body, headers=kind)
+                if method == "POST":
+                    return
+                told = f"HTTP/1.1 {answer.status_code} X\r\nContent-Length: {len(answer.content)}\r\n\r\n"
+                writer.write(told.encode() + answer.content)
+                await writer.drain()
+        except asyncio.IncompleteReadError:
+            return
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+async def test_a_silence_whose_answer_was_lost_is_found_again_and_not_sent_twice(manager, tmp_path: Path) -> None:
+    manager.fire(FULL)
+    journal = Journal.open(tmp_path / "lab" / "journal.sqlite", actor="ana", anchor=lambda _: None)
+    async with deaf_line(manager.url) as line:
+        executor = Executor(Profile(name="lab", environment="lab", alertmanager=AlertmanagerTarget(url=line)), journal)
+        steps = await run(executor, await executor.plan("alerts.silence", silencing(manager, FULL)))
+        await executor.close()
+    outcome = next(step.result for step in steps if step.result)
+    assert outcome.outcome is Outcome.UNKNOWN and "no answer" in outcome.sentence
+    proof = steps[-1].verification
+    assert proof is not None and proof.verdict is Verdict.VERIFIED
+    assert len(manager.silences()) == 1
+    journal.close()
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from alphapulse_tui.board import Board
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.importing import off_the_loop
 from alphapulse_tui.model.reading import Link, Reading
+from alphapulse_tui.model.trend import Trends
 from alphapulse_tui.sources.notices import Notices
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Session:
         """The file that the profile stands in, for the executor; empty for the user's own."""
         self.read_only = read_only
         self.board = Board(clock)
+        self.trends = Trends()
+        """The last quarter of an hour of what the panels draw."""
         self.desk: Desk | None = None
         """The journal and the open incident; none until opened, or when the journal cannot be had (``journal_problem`` says why)."""
         self.journal_problem = ""

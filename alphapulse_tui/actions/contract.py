@@ -53,6 +53,24 @@ class Action(ABC):
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
 
+    def effective(self, params: Mapping[str, str]) -> dict[str, str]:
+        """``params`` as the action takes them: empty ones left out, defaults filled in where they decide what is done.
+
+        So the same change is the same plan, whether its defaults were written out (by a procedure) or left out (by a fix).
+
+        Raises:
+            ActionProblem: a parameter makes no sense.
+        """
+        return {name: value for name, value in params.items() if value}
+
+    async def planned(self, params: Mapping[str, str]) -> Plan:
+        """:meth:`plan` of the :meth:`effective` parameters: how everybody asks.
+
+        Raises:
+            ActionProblem: as :meth:`plan`.
+        """
+        return await self.plan(self.effective(params))
+
     @abstractmethod
     async def plan(self, params: Mapping[str, str]) -> Plan:
         """Say what would happen now. A plan that cannot be run has its ``refusal`` set.

@@ -230,6 +230,12 @@ class TerminateIdleInTransaction(_Terminate):
         _POOLERS,
     )
 
+    def effective(self, params: Mapping[str, str]) -> dict[str, str]:
+        """Both ages written out."""
+        ages = self.minimum_ages(params)
+        written = {"min_seconds": f"{ages[IDLE_IN_TRANSACTION]:g}", "min_seconds_aborted": f"{ages[ABORTED]:g}"}
+        return {**super().effective(params), **written}
+
     def minimum_ages(self, params: Mapping[str, str]) -> dict[str, float]:
         """From the parameters, else from the profile's thresholds."""
         limits = self.profile.thresholds
@@ -259,6 +265,10 @@ class TerminateIdle(_Terminate):
         _PIDS,
         _POOLERS,
     )
+
+    def effective(self, params: Mapping[str, str]) -> dict[str, str]:
+        """The age written out."""
+        return {**super().effective(params), "min_seconds": f"{self.minimum_ages(params)['idle']:g}"}
 
     def minimum_ages(self, params: Mapping[str, str]) -> dict[str, float]:
         """From the parameter, else from the profile's thresholds."""

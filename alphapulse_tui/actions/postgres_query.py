@@ -48,12 +48,21 @@ class CancelQuery(PostgresAction):
         Parameter("index_builds", "also a CREATE INDEX CONCURRENTLY", default="no", choices=("no", "yes")),
     )
 
+    def effective(self, params: Mapping[str, str]) -> dict[str, str]:
+        """The time written out, where it decides: of a session that is named the query may be as young as it is."""
+        given = super().effective(params)
+        if given.get("pids"):
+            return given
+        return {**given, "min_seconds": f"{self._least(params):g}"}
+
+    def _least(self, params: Mapping[str, str]) -> float:
+        default = f"{self.profile.thresholds.postgres_slow_query_warning:g}"
+        return seconds("min_seconds", params.get("min_seconds") or default)
+
     async def plan(self, params: Mapping[str, str]) -> Plan:
         """The query that is named, or the longest one."""
         wanted = chosen_sessions(params)
-        least = seconds(
-            "min_seconds", params.get("min_seconds") or f"{self.profile.thresholds.postgres_slow_query_warning:g}"
-        )
+        least = self._least(params)
         rows = await self.on().rows(statement("queries"), list(wanted))
         found = _find(rows, wanted, 0.0 if wanted else least, params.get("index_builds") == "yes")
         victims, server = found.victims, self.on().server()

@@ -75,6 +75,14 @@ class _Setting(RedisAction):
         """For a person."""
         return value
 
+    def effective(self, params: Mapping[str, str]) -> dict[str, str]:
+        """One value for all as CONFIG GET shows it, or the nodes' own; written to the files unless that is declined."""
+        given = super().effective(params)
+        persist = {"persist": "no" if given.get("persist") == "no" else "yes"}
+        if given.get("values"):
+            return {"values": given["values"], **persist}
+        return {self.parameters[0].name: self.wanted(given), **persist}
+
     def values(self, nodes: Sequence[RedisNode], params: Mapping[str, str]) -> dict[str, str]:
         """Node name to the value that it is to have."""
         single = params.get("values", "")

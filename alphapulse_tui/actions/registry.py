@@ -42,6 +42,8 @@ ACTIONS: dict[str, str] = {
     "redis.set-maxmemory": "redis_settings:SetMaxmemory",
     "redis.set-policy": "redis_settings:SetPolicy",
     "redis.unlink": "redis_unlink:Unlink",
+    "alerts.silence": "silences:SilenceAlert",
+    "alerts.expire-silence": "silences:ExpireSilence",
     "kubernetes.previous-log": "kubernetes_logs:PreviousLog",
     "kubernetes.restart": "kubernetes:Restart",
     "kubernetes.rollback": "kubernetes:RollBack",

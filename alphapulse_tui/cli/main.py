@@ -31,6 +31,7 @@ COMMANDS = {
     ),
     "incident": LazyCommand("alphapulse_tui.cli.incident:incident", "List, show, export and verify incidents."),
     "runbook": LazyCommand("alphapulse_tui.cli.runbook:runbook", "List, show and try the procedures of the runbook."),
+    "act": LazyCommand("alphapulse_tui.cli.act:act", "Do one action by itself; without an id list all of them."),
     "config": LazyCommand("alphapulse_tui.cli.config:config", "Show, check and start the configuration."),
     "lab": LazyCommand("alphapulse_tui.cli.lab:lab", "Run the platform on loopback, and break it."),
     "demo": LazyCommand("alphapulse_tui.cli.lab:demo", "Start the lab and open the cockpit on it."),

@@ -119,7 +119,8 @@ def _run(
     consent: tuple[bool, str],
     as_json: bool,
 ) -> ExitCode:
-    from alphapulse_tui.runbook.unattended import Consent, Report, run_unattended
+    from alphapulse_tui.runbook.deed import Consent
+    from alphapulse_tui.runbook.unattended import Report, run_unattended
 
     steps: list[dict[str, Any]] = []
 

@@ -119,7 +119,7 @@ def make_report(profile: Profile, board: Board, seconds: float) -> tuple[Health,
         checked_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 3),
         health=health.value,
-        sentence=verdict.sentence,
+        sentence=f"{verdict.sentence} ({verdict.silenced})" if verdict.silenced else verdict.sentence,
         targets=targets,
     )
 

@@ -13,7 +13,14 @@ from msgspec import structs
 
 from alphapulse_tui.config.discover import kubernetes, postgres, vault
 from alphapulse_tui.config.lines import KeyPath
-from alphapulse_tui.config.settings import KubernetesTarget, PostgresTarget, Profile, VaultTarget, runbook_contacts
+from alphapulse_tui.config.settings import (
+    KubernetesTarget,
+    PostgresTarget,
+    Profile,
+    VaultTarget,
+    runbook_alerts,
+    runbook_contacts,
+)
 
 Origins = dict[KeyPath, str]
 """Path within the profile to where a filled-in value came from, in words."""
@@ -32,6 +39,7 @@ def complete_profile(profile: Profile, name: str, folder: Path) -> tuple[Profile
         environment=profile.environment or name,
         colour=profile.colour or ("red" if profile.production else "blue"),
         contacts={**runbook_contacts(), **profile.contacts},
+        alerts={**runbook_alerts(), **profile.alerts},
         kubernetes=profile.kubernetes and _kubernetes(profile.kubernetes, folder, origins),
         postgres=profile.postgres and _postgres(profile.postgres, folder, origins),
         redis=profile.redis

@@ -16,11 +16,12 @@ from typing import Any
 
 from alphapulse_tui.config import paths
 from alphapulse_tui.config.complete import complete_profile
-from alphapulse_tui.config.decode import Problem, decode_settings, sound, suggestion
+from alphapulse_tui.config.decode import Problem, decode_settings, dotted, sound, suggestion
 from alphapulse_tui.config.discover import discovered_targets
 from alphapulse_tui.config.lines import KeyPath, key_lines, nearest_line
 from alphapulse_tui.config.settings import Profile, Settings
 from alphapulse_tui.errors import ConfigError
+from alphapulse_tui.runbook.names import procedure_names
 from alphapulse_tui.text import clean
 
 DISCOVERED = "default"
@@ -140,7 +141,20 @@ def read_profile_file(file: Path) -> ProfileFile:
     except RecursionError:
         raise ConfigError(f"{clean(file)} is nested too deeply to be a profile file") from None
     settings, problems = decode_settings(raw)
-    return ProfileFile(file, settings, lines, tuple(problems))
+    return ProfileFile(file, settings, lines, (*problems, *_unknown_procedures(settings)))
+
+
+def _unknown_procedures(settings: Settings) -> list[Problem]:
+    """Alerts that would open a procedure that there is not, neither among ours nor among the user's own."""
+    known = procedure_names(paths.config_file().parent / "procedures")
+    found = []
+    for name, profile in settings.profiles.items():
+        for alert, procedure in profile.alerts.items():
+            if procedure and procedure not in known:
+                path: KeyPath = ("profiles", name, "alerts", alert)
+                text = f"{dotted(path)} names a procedure that is not there{suggestion(clean(procedure, 80), known)}"
+                found.append(Problem(path, text))
+    return found
 
 
 def _syntax_error(file: Path, text: str, said: str) -> str:

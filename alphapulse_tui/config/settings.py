@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from alphapulse_tui.model.alerts import ALERT_PROCEDURES
 from alphapulse_tui.model.thresholds import Thresholds
 
 FilePath = Annotated[str, Meta(extra={"path": True})]
@@ -212,6 +213,11 @@ def runbook_contacts() -> dict[str, Contact]:
     }
 
 
+def runbook_alerts() -> dict[str, str]:
+    """Alert name to procedure as the runbook has them (4.2)."""
+    return dict(ALERT_PROCEDURES)
+
+
 class IncidentSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """``[profiles.NAME.incident]``."""
 
@@ -255,6 +261,8 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Pages that people open."""
     contacts: dict[str, Contact] = field(default_factory=runbook_contacts)
     """Escalation level (``L1`` to ``L4``, or any word) to contact; levels that are not written keep the runbook's."""
+    alerts: dict[Text, str] = field(default_factory=runbook_alerts)
+    """Alert name to the id of the procedure that it opens, or to ``""`` for none; alerts that are not written keep the runbook's (4.2)."""
     incident: IncidentSettings = field(default_factory=IncidentSettings)
     """The incident's paper work."""
     keys: dict[str, str] = field(default_factory=dict)

@@ -114,7 +114,7 @@ class Executor:
         """
         instrument = await self._instrument(action_id)
         try:
-            plan = await instrument.call(lambda action: action.plan(dict(params)), PLAN_SECONDS)
+            plan = await instrument.call(lambda action: action.planned(dict(params)), PLAN_SECONDS)
         except ActionProblem as problem:
             raise ExecutorProblem(clean(problem)) from None
         except TimeoutError:

@@ -185,7 +185,7 @@ class Run:
         """Hold the confirmed plan against the target as it is now; returns the keys of the victims that have gone."""
         params = dict(self.order.params)
         try:
-            now = await self.instrument.call(lambda action: action.plan(params), PLAN_SECONDS)
+            now = await self.instrument.call(lambda action: action.planned(params), PLAN_SECONDS)
         except ActionProblem as problem:
             raise ExecutorProblem(clean(problem)) from None
         except TimeoutError:

@@ -45,7 +45,9 @@ def facts(reading: Reading[Any]) -> dict[Key, Fact]:
     if reading.link is not Link.LIVE:
         return found
     if isinstance(reading.snapshot, AlertsSnapshot):
-        return found | {("alert", alert.fingerprint): _alert(alert) for alert in reading.snapshot.firing}
+        # A silenced alert fires on: to have been silenced is not to be over.
+        going_on = (*reading.snapshot.firing, *reading.snapshot.silenced)
+        return found | {("alert", alert.fingerprint): _alert(alert) for alert in going_on}
     for finding in reading.findings:
         found.setdefault((reading.target, subject_of(reading.target, finding)), _finding(finding))
     return found | dict(_names(reading.target, reading.snapshot))

@@ -30,6 +30,7 @@ def figures(snapshot: object) -> dict[str, Any]:
             return {
                 "firing": len(snapshot.firing),
                 "pending": sum(1 for alert in snapshot.alerts if alert.state == "pending"),
+                "silenced": len(snapshot.silenced),
                 "alerts": [
                     {"name": alert.name, "state": alert.state, "summary": alert.summary} for alert in snapshot.alerts
                 ],

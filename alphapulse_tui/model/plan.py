@@ -103,8 +103,13 @@ class Plan(msgspec.Struct, frozen=True):
     """Unix seconds."""
 
     def digest(self) -> str:
-        """SHA-256 of what the plan would do, not of when it was made: what a person confirmed is what runs."""
-        body = msgspec.structs.replace(self, id="", made_at=0.0)
+        """SHA-256 of what the plan would do: what a person confirmed is what runs, and the same change is the same digest, whichever way it is
+        asked for.
+
+        Not of when it was made, nor of what was seen beside it: a victim's age and size and the warnings grow while it is read.
+        """
+        victims = tuple(Victim(victim.key, victim.identity, "") for victim in self.victims)
+        body = msgspec.structs.replace(self, id="", made_at=0.0, victims=victims, warnings=())
         return hashlib.sha256(msgspec.json.encode(body, order="deterministic")).hexdigest()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from alphapulse_tui.model.alerts import Alert, AlertsSnapshot
 from alphapulse_tui.model.health import Finding, Health, worst
 from alphapulse_tui.model.reading import Link, Reading
 
@@ -23,6 +24,8 @@ class Verdict:
     """The worst finding, if there is one: its ``procedure`` is what to open."""
     others: int = 0
     """How many more findings there are."""
+    silenced: str = ""
+    """Alerts that fire and ask for nobody, because somebody silenced them: ``1 silenced, P0``; empty for none."""
 
 
 def findings(readings: Iterable[Reading[Any]], now: float) -> list[Finding]:
@@ -47,15 +50,29 @@ def judge(readings: Iterable[Reading[Any]], now: float) -> Verdict:
     """The platform's verdict at ``now``."""
     known = list(readings)
     found = findings(known, now)
+    silenced = _silenced(known, now)
     if found:
         first = found[0]
-        return Verdict(worst(finding.health for finding in found), first.sentence, first, len(found) - 1)
+        return Verdict(worst(finding.health for finding in found), first.sentence, first, len(found) - 1, silenced)
     if not known:
         return Verdict(Health.UNKNOWN, "starting: no target has been asked yet")
     configured = [reading for reading in known if reading.link is not Link.UNCONFIGURED]
     if not configured:
         return Verdict(Health.UNKNOWN, "nothing is configured: run `alphapulse config init`")
-    return Verdict(Health.OK, f"all {len(configured)} targets verified: nothing asks for you")
+    return Verdict(Health.OK, f"all {len(configured)} targets verified: nothing asks for you", silenced=silenced)
+
+
+def _silenced(readings: Iterable[Reading[Any]], now: float) -> str:
+    """How many alerts are silenced, and the worst severity among them: a silence must not be forgotten, least of all a P0's."""
+    alerts: list[Alert] = []
+    for reading in readings:
+        if isinstance(reading.snapshot, AlertsSnapshot) and reading.trusted(now):
+            alerts += reading.snapshot.silenced
+    if not alerts:
+        return ""
+    severities = [alert.severity for alert in alerts if alert.severity is not None]
+    most = max(severities, key=lambda severity: severity.urgency, default=None)
+    return f"{len(alerts)} silenced" + (f", {most.value}" if most is not None else "")
 
 
 def _silence(reading: Reading[Any], now: float) -> Finding:

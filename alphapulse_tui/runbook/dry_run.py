@@ -49,7 +49,7 @@ def _judged(result: CheckResult) -> dict[str, Any]:
 async def _planned(profile: Profile, step: ActionStep, scene: Scene) -> dict[str, Any]:
     action = make_action(step.action, profile)
     try:
-        plan = await action.plan({name: fill(value, dict(scene.params)) for name, value in step.params.items()})
+        plan = await action.planned({name: fill(value, dict(scene.params)) for name, value in step.params.items()})
     except ActionProblem as problem:
         return {"verdict": "refused", "sentence": str(problem), "evidence": [], "command": ""}
     finally:

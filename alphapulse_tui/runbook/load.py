@@ -22,6 +22,7 @@ from alphapulse_tui.config.settings import Links
 from alphapulse_tui.errors import BadDataError, UsageError
 from alphapulse_tui.model.thresholds import Thresholds
 from alphapulse_tui.runbook.checks import CHECKS
+from alphapulse_tui.runbook.names import shipped_folder
 from alphapulse_tui.runbook.schema import ActionStep, BranchStep, CheckStep, LinkStep, Procedure, Step, WaitStep
 from alphapulse_tui.sources.surveys import SURVEYS
 from alphapulse_tui.text import clean
@@ -30,11 +31,6 @@ MAX_BYTES = 256 * 1024
 """Bytes of a procedure file; more is a mistake, not a procedure."""
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9-]*)\}")
-
-
-def shipped_folder() -> Path:
-    """Where our own procedures lie."""
-    return Path(__file__).resolve().parent / "procedures"
 
 
 def load_procedures(*folders: Path) -> dict[str, Procedure]:

@@ -14,11 +14,9 @@ from dataclasses import dataclass, field
 
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.errors import RefusedError, UnavailableError
-from alphapulse_tui.executor.client import ExecutorClient, ExecutorProblem
-from alphapulse_tui.executor.confirm import required_confirmation
 from alphapulse_tui.exits import ExitCode
-from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
 from alphapulse_tui.runbook.checks import CheckResult, Passed, Scene
+from alphapulse_tui.runbook.deed import Consent, Deed, do
 from alphapulse_tui.runbook.engine import Engine, StepState, unfinished
 from alphapulse_tui.runbook.schema import (
     ActionStep,
@@ -43,16 +41,6 @@ LOOK_INTERVAL = 0.25
 """Seconds between two looks at the board."""
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """What the command line agrees to beforehand."""
-
-    yes: bool
-    """Do safe and disruptive actions."""
-    confirm: str = ""
-    """The name of the object that a destructive action may hit."""
-
-
 @dataclass(slots=True)
 class Report:
     """What became of one step, as ``--json`` has it."""
@@ -67,6 +55,8 @@ class Report:
     evidence: list[list[str]] = field(default_factory=list)
     before: dict[str, str] = field(default_factory=dict)
     after: dict[str, str] = field(default_factory=dict)
+    digest: str = ""
+    """Of an action's plan: what was planned here is what a screen would have shown."""
     exit_code: ExitCode = ExitCode.OK
 
 
@@ -166,51 +156,16 @@ class Walker:
         executor = self._session.executor
         if executor is None:
             raise UnavailableError(self._session.executor_problem)
-        try:
-            plan = await executor.plan(step.action, self._engine.action_params(step))
-            refusal = self._why_not(plan)
-            if refusal:
-                return self._refused(step, refusal, evidence=_evidence(plan))
-            return await self._run(step, executor, plan)
-        except ExecutorProblem as problem:
-            return self._report(step, "refused", str(problem), exit_code=problem.exit_code)
-
-    def _why_not(self, plan: Plan) -> str:
-        """Why this plan is not run from here; empty when it is."""
-        if plan.refusal:
-            return plan.refusal
-        if plan.needs_share:
-            return (
-                f"{plan.sentence} A key share is typed by its holder at a terminal: open the procedure on the screen."
-            )
-        if not plan.changes:
-            return ""
-        if plan.risk is Risk.DESTRUCTIVE and self._consent.confirm != plan.confirm_word:
-            return f"{plan.sentence} It is destructive: it needs --yes --confirm {plan.confirm_word!r}, the name of what it hits."
-        if not self._consent.yes:
-            return f"{plan.sentence} Nothing was sent: it needs --yes."
-        return ""
-
-    async def _run(self, step: ActionStep, executor: ExecutorClient, plan: Plan) -> Report:
         desk = self._session.desk
         incident = desk.open.id if desk is not None and desk.open is not None else ""
-        report = self._report(step, "unknown", "no word of its outcome", exit_code=ExitCode.UNKNOWN)
-        report.evidence = _evidence(plan)
-        confirmation = required_confirmation(plan) if plan.changes else ""
         reason = f"procedure {self._engine.procedure.id}: {step.title} (without a screen)"
-        async for progress in executor.execute(plan, confirmation=confirmation, reason=reason, incident=incident):
-            report.before = progress.before or report.before
-            if progress.result is not None:
-                report.verdict, report.sentence = progress.result.outcome.value, progress.result.sentence
-                read = (
-                    not plan.changes and progress.result.outcome is Outcome.DONE
-                )  # Of what only reads, that is the proof.
-                report.exit_code = ExitCode.OK if read else _OUTCOME_CODES[progress.result.outcome]
-            elif progress.verification is not None:
-                found = progress.verification
-                report.verdict, report.sentence, report.after = found.verdict.value, found.sentence, found.reading
-                report.exit_code = _VERDICT_CODES[found.verdict]
-        await self._engine.acted(step, report.exit_code is ExitCode.OK)
+        deed = await do(executor, step.action, self._engine.action_params(step), self._consent, reason, incident)
+        report = self._report(step, deed.verdict, deed.sentence, exit_code=deed.exit_code)
+        report.evidence, report.before, report.after = deed.evidence, deed.before, deed.after
+        report.digest = deed.digest
+        if deed.verdict == "refused" and not deed.before:  # Nothing was sent.
+            return report
+        await self._engine.acted(step, deed.exit_code is ExitCode.OK)
         await self._until(step)
         return report
 
@@ -242,40 +197,17 @@ class Walker:
         return report
 
 
-_OUTCOME_CODES = {
-    Outcome.DONE: ExitCode.UNKNOWN,  # An answer is no proof; the verification that follows is.
-    Outcome.FAILED: ExitCode.CRITICAL,
-    Outcome.UNKNOWN: ExitCode.UNKNOWN,
-    Outcome.REFUSED: ExitCode.REFUSED,
-}
-
-_VERDICT_CODES = {
-    Verdict.VERIFIED: ExitCode.OK,
-    Verdict.PENDING: ExitCode.UNKNOWN,
-    Verdict.CONTRADICTED: ExitCode.CRITICAL,
-    Verdict.UNKNOWN: ExitCode.UNKNOWN,
-}
-
-
 def _code(result: CheckResult) -> ExitCode:
     return ExitCode.UNKNOWN if result.passed is Passed.UNKNOWN else ExitCode.CRITICAL
 
 
-def _evidence(plan: Plan) -> list[list[str]]:
-    """The shell form, the victims and the warnings, for whoever reads what was about to be done."""
-    return [
-        ["by hand", plan.shell],
-        *([victim.key, victim.label] for victim in plan.victims),
-        *(["warning", warning] for warning in plan.warnings),
-    ]
-
-
 @asynccontextmanager
-async def _sitting(profile: Profile, config: str, read_only: bool) -> AsyncIterator[Session]:
-    """A session with sources, journal and executor, closed at the end."""
+async def _sitting(profile: Profile, config: str, read_only: bool, *, sources: bool = True) -> AsyncIterator[Session]:
+    """A session with journal, executor and (unless an action alone is asked for) sources, closed at the end."""
     session = Session(profile, config=config, read_only=read_only)
     try:
-        await session.start_sources()
+        if sources:
+            await session.start_sources()
         desk = session.spawn(session.open_desk(), "journal")
         while session.desk is None:
             if desk.done():
@@ -323,6 +255,23 @@ async def run_unattended(
     if not done:
         raise RefusedError(f"Every step of {procedure.id} was settled before; name one with --step to do it again.")
     return code
+
+
+async def act_unattended(
+    profile: Profile, config: str, action: str, params: dict[str, str], *, consent: Consent, read_only: bool
+) -> Deed:
+    """One action by itself, with the same consent, guards and journal.
+
+    Raises:
+        UnavailableError: there is no journal, or no executor.
+    """
+    async with _sitting(profile, config, read_only, sources=False) as session:
+        desk, executor = session.desk, session.executor
+        assert desk is not None
+        if executor is None:
+            raise UnavailableError(session.executor_problem)
+        incident = desk.open.id if desk.open is not None else ""
+        return await do(executor, action, params, consent, "alone (without a screen)", incident)
 
 
 def _scene_of(session: Session) -> Callable[[], Scene]:

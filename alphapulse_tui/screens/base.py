@@ -239,17 +239,51 @@ class CockpitScreen(Screen[None]):
         self.app.push_screen(FixesScreen(target, key), chosen)
 
     def open_fix(self, fix: Fix) -> None:
-        """Ask for what only a person can say, then plan the fix."""
+        """Do what changes no target; else have chosen and asked what only a person can say, then plan the fix."""
+        params = dict(fix.params)
+        match fix.does:
+            case "":
+                self._choose(fix, params)
+            case "acknowledge":
+                self.action_acknowledge()
+            case "procedure":
+                self.open_procedure(params.pop("procedure"), params)
+            case "link":
+                from alphapulse_tui.screens.listing import copy
+
+                address = params.get("address") or str(getattr(self.session.profile.links, params.get("link", "")))
+                copy(self.app, address, f"it is {address}")
+
+    def _choose(self, fix: Fix, params: dict[str, str]) -> None:
+        from alphapulse_tui.screens.choice import ChoiceScreen
+
+        pick = fix.picks
+        if pick is None:
+            self._ask_for(fix, params)
+            return
+
+        def chosen(value: str | None) -> None:
+            if value is not None:
+                self._ask_for(fix, {**params, pick.parameter: value})
+
+        choices = [(value, value, said) for value, said in pick.choices(time.time())]
+        self.app.push_screen(ChoiceScreen(f"{fix.title}: {pick.question}", choices), chosen)
+
+    def _ask_for(self, fix: Fix, params: dict[str, str]) -> None:
         from alphapulse_tui.screens.prompt import PromptScreen
 
-        def answered(text: str | None) -> None:
-            if text is not None and fix.asks is not None:
-                self.open_action(fix.action_id, {**dict(fix.params), fix.asks[0]: text}, title=fix.title)
+        asks = fix.asks
+        if asks is None:
+            self.open_action(fix.action_id, params, title=fix.title)
+            return
 
-        if fix.asks is None:
-            self.open_action(fix.action_id, dict(fix.params), title=fix.title)
-        else:
-            self.app.push_screen(PromptScreen(fix.title, fix.asks[1]), answered)
+        def answered(text: str | None) -> None:
+            if text is not None:
+                self.open_action(fix.action_id, {**params, asks[0]: text}, title=fix.title)
+
+        # A comment that others find belongs to an incident (facts 4.2).
+        begun = f"{self.incident.id}: " if asks[0] == "comment" and self.incident is not None else ""
+        self.app.push_screen(PromptScreen(fix.title, asks[1], value=begun), answered)
 
     def open_undo(self, ways: Sequence[WayBack]) -> None:
         """Plan the way back of one of ``ways``, the latest first where there are several; what it changed is planned as it is now."""

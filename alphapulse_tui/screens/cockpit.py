@@ -52,6 +52,9 @@ TICK = 1.0
 AGED = {"alerts": 5, "kubernetes": 5, "postgres": 1}
 """Panels that show ages, and every how many ticks those move; a live panel without ages is drawn only when its reading changes."""
 
+WITH_PAST = ("postgres", "redis")
+"""Panels that draw a past, which moves twice a minute without a reading."""
+
 
 class Cockpit(CockpitScreen):
     """Everything at a glance."""
@@ -118,6 +121,7 @@ class Cockpit(CockpitScreen):
 
     def _let_time_pass(self) -> None:
         """Once a second: clocks, ages, and panels whose source has fallen silent."""
+        moved = self.session.trends.note(self.session.board.readings.values(), self.session.now)
         if not self.is_current:
             return
         self._ticks += 1
@@ -125,7 +129,8 @@ class Cockpit(CockpitScreen):
         for target in BOARD_TARGETS:
             reading = self.session.board.get(target)
             live = reading is not None and reading.link_at(self.session.now) is Link.LIVE
-            if not live or target not in self._drawn_live or (target in AGED and self._ticks % AGED[target] == 0):
+            aged = target in AGED and self._ticks % AGED[target] == 0
+            if not live or target not in self._drawn_live or aged or (moved and target in WITH_PAST):
                 self._draw(target)
 
     def _draw_rest(self) -> None:
@@ -181,9 +186,10 @@ class Cockpit(CockpitScreen):
             case "kubernetes":
                 return pods.body(snapshot, wall, width, panel.inner_height)
             case "postgres":
-                return postgres.body(snapshot, thresholds, wall, width)
+                slots = self.session.trends.points()["slots"]
+                return postgres.body(snapshot, thresholds, wall, width, slots, ascii_only)
             case "redis":
-                return redis.body(snapshot, thresholds)
+                return redis.body(snapshot, thresholds, width, self.session.trends.points(), ascii_only)
             case "vault":
                 return vault.body(snapshot)
             case _:

@@ -35,9 +35,8 @@ def target_entries(screen: CockpitScreen) -> Iterable[SystemCommand]:
     for target in BOARD_TARGETS:
         for fix in fixes_for(target, "", session.board.readings, session.now):
             if not fix.why_not:
-                yield SystemCommand(
-                    f"fix {TITLES[target]}: {fix.title}", f"Plans {fix.action_id}.", _planning(screen, fix)
-                )
+                said = f"Plans {fix.action_id}." if fix.action_id else "Changes no target."
+                yield SystemCommand(f"fix {TITLES[target]}: {fix.title}", said, _planning(screen, fix))
 
 
 def _planning(screen: CockpitScreen, fix: Fix) -> Callable[[], None]:

@@ -16,6 +16,7 @@ from textual.containers import Horizontal
 
 from alphapulse_tui.runbook.checks import Scene
 from alphapulse_tui.runbook.engine import Engine, StepState, unfinished
+from alphapulse_tui.runbook.rights import lacking, surveys_of
 from alphapulse_tui.runbook.schema import (
     ActionStep,
     BranchStep,
@@ -31,7 +32,7 @@ from alphapulse_tui.screens.base import CockpitScreen
 from alphapulse_tui.screens.commands import EVERYWHERE, PROCEDURE, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.procedure_choices import ProcedureChoices
-from alphapulse_tui.screens.procedure_lines import StepKeys, step_list, step_one_line, step_view
+from alphapulse_tui.screens.procedure_lines import StepKeys, rights_lines, step_list, step_one_line, step_view
 from alphapulse_tui.screens.prompt import PromptScreen
 from alphapulse_tui.screens.topline import TopLine
 from alphapulse_tui.widgets.lines import Line, line
@@ -98,7 +99,7 @@ class ProcedureScreen(ProcedureChoices):
         self._fold()
         self.query_one("#step", Panel).focus()
         self._unsubscribe = self.session.board.subscribe(lambda reading, before: self._draw())  # noqa: ARG005
-        self._leave_surveys = self.session.survey(*self.procedure.reads)
+        self._leave_surveys = self.session.survey(*self.procedure.reads, *surveys_of(self.procedure))
         self.set_interval(1.0, self._tick)
         self.run_worker(self._begin(), exclusive=True)
 
@@ -190,7 +191,8 @@ class ProcedureScreen(ProcedureChoices):
             written=self._written,
             keys=StepKeys(self.key("procedure.skip"), self.key("procedure.way"), self.key("procedure.open")),
         )
-        panel.show([*head, *body], line((self.engine.step_record(self.step).state.value, "accent")))
+        rights = rights_lines(lacking(self.procedure, self.session.board.readings, self.session.now), panel.inner_width)
+        panel.show([*rights, *head, *body], line((self.engine.step_record(self.step).state.value, "accent")))
 
     def _progress(self) -> Line:
         settled = sum(1 for step in self.procedure.steps if self.engine.step_record(step).state.settled)

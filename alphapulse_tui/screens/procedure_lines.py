@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alphapulse_tui.model.words import clock
+from alphapulse_tui.model.words import clock, many
 from alphapulse_tui.runbook.checks import CheckResult, Passed
 from alphapulse_tui.runbook.engine import Engine, StepState
+from alphapulse_tui.runbook.rights import Lacking
 from alphapulse_tui.runbook.schema import ActionStep, BranchStep, LinkStep, ManualStep, MessageStep, Step, WaitStep
 from alphapulse_tui.widgets.lines import Line, line, wrap
-from alphapulse_tui.widgets.panel import middle_cut
+from alphapulse_tui.widgets.panel import fit, middle_cut
 
 MARKS = {
     StepState.OPEN: (" ", "dim"),
@@ -28,6 +29,9 @@ ROWS_SHOWN = 12
 
 VALUE_LINES = 3
 """Lines of one value."""
+
+RIGHTS_LINES = 3
+"""Lines that missing rights may take: what happens now must stay in view (design 4, rule 13); the list of procedures counts them."""
 
 
 def step_list(engine: Engine, chosen: str) -> list[Line]:
@@ -53,6 +57,21 @@ def step_one_line(engine: Engine, step: Step) -> Line:
     number = engine.procedure.steps.index(step) + 1
     marks = [MARKS[engine.step_record(each).state] for each in engine.procedure.steps]
     return line((f"step {number} of {len(engine.procedure.steps)}  [", "dim"), *marks, ("]", "dim"))
+
+
+def rights_lines(found: Lacking, width: int) -> list[Line]:
+    """What we lack for the procedure, before its first step; nothing where all is verified, or not answered yet."""
+    if found.missing:
+        said = "; ".join(f"{grant} ({', '.join(whom)})" for grant, whom in found.missing)
+        lines = wrap(f"you lack {many(len(found.missing), 'right')}: {said}", width, "warning")
+    elif found.unknown:
+        lines = wrap(f"your rights are not verified: {'; '.join(found.unknown)}", width, "unknown")
+    else:
+        return []
+    if len(lines) > RIGHTS_LINES:
+        end = fit(lines[RIGHTS_LINES - 1], max(0, width - 4))
+        lines = [*lines[: RIGHTS_LINES - 1], Line((*end, (" ...", "dim")))]
+    return lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,10 +111,12 @@ class VerdictLine(LineWidget):
         word = {Health.OK: "OK", Health.WARNING: "WARNING", Health.CRITICAL: "CRITICAL", Health.UNKNOWN: "NOT VERIFIED"}
         head = severity or f"{word[finding.health if finding else verdict.health]} "
         more = f" (+{verdict.others} more)" if verdict.others else ""
+        silenced = f" {verdict.silenced} " if verdict.silenced else ""
         press = f" {self._key}: {self._procedure} " if self._procedure else ""
-        room = width - len(head) - len(more) - len(press) - 3
+        room = width - len(head) - len(more) - len(silenced) - len(press) - 3
         sentence = verdict.sentence if len(verdict.sentence) <= room else verdict.sentence[: max(0, room - 1)] + "~"
-        left = line((f" {head}", style), (sentence, style if finding else "ok"), (more, "dim"))
+        said = (sentence, style if finding else "ok")
+        left = line((f" {head}", style), said, (more, "dim"), (silenced, "warning"))
         return [spread(left, line((press, "focus")), width)]
 
 

@@ -11,19 +11,20 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 import httpx
 import msgspec
 
-from alphapulse_tui.model.alerts import ALERT_SEVERITIES, Alert, AlertsSnapshot
-from alphapulse_tui.model.health import Finding, Severity
+from alphapulse_tui.model.alerts import ALERT_PROCEDURES, Alert, AlertsSnapshot, Silence, severity_of
+from alphapulse_tui.model.health import Finding
 from alphapulse_tui.model.rules import alerts as rules
 from alphapulse_tui.sources import http
+from alphapulse_tui.sources.alertmanager import ALERTS, SILENCES, SUPPRESSED, ManagedAlert, ManagedSilence, shown
 from alphapulse_tui.sources.contract import Source, SourceProblem, Unreachable
 from alphapulse_tui.text import clean
 
 RULES = "/api/v1/rules?type=alert"
-ALERTS = "/api/v2/alerts?active=true&silenced=true&inhibited=true&unprocessed=true"
 STATES = ("firing", "pending", "silenced", "inhibited")
 """In the order of the panel."""
 
@@ -64,32 +65,17 @@ class RulesAnswer(msgspec.Struct):
     data: Groups
 
 
-class AlertStatus(msgspec.Struct, rename="camel"):
-    """Whether an alert notifies anybody."""
-
-    state: str = ""
-    silenced_by: list[str] = []
-    inhibited_by: list[str] = []
-
-
-class ManagedAlert(msgspec.Struct, rename="camel"):
-    """An alert of Alertmanager."""
-
-    fingerprint: str
-    labels: dict[str, str]
-    annotations: dict[str, str] = {}
-    starts_at: datetime | None = None
-    status: AlertStatus = msgspec.field(default_factory=AlertStatus)
-
-
 class AlertsSource(Source[AlertsSnapshot]):
-    """Prometheus and Alertmanager; an empty address means that one is not configured."""
+    """Prometheus and Alertmanager; an empty address means that one is not configured. ``procedures``: alert name to the procedure it opens."""
 
     target = "alerts"
     interval = 15.0
     deadline = 5.0
 
-    def __init__(self, prometheus: str, alertmanager: str) -> None:
+    def __init__(
+        self, prometheus: str, alertmanager: str, procedures: Mapping[str, str] = MappingProxyType(ALERT_PROCEDURES)
+    ) -> None:
+        self._procedures = procedures
         self._prometheus = prometheus.rstrip("/")
         self._alertmanager = alertmanager.rstrip("/")
         self._client: httpx.AsyncClient | None = None
@@ -98,7 +84,11 @@ class AlertsSource(Source[AlertsSnapshot]):
         """Ask both; raises only when no configured side answers."""
         if self._client is None:
             self._client = await http.client(3.0)
-        told, managed = await asyncio.gather(self._rules(), self._alerts(), return_exceptions=True)
+        told, managed, silences = await asyncio.gather(
+            self._rules(), self._alerts(), self._silences(), return_exceptions=True
+        )
+        if isinstance(silences, BaseException) and not isinstance(silences, SourceProblem):
+            raise silences
         problems = []
         for side, answer in (("prometheus", told), ("alertmanager", managed)):
             if isinstance(answer, SourceProblem):
@@ -110,13 +100,17 @@ class AlertsSource(Source[AlertsSnapshot]):
             raise Unreachable("; ".join(str(problem) for _, problem in problems))
         every = told if isinstance(told, list) else []
         return AlertsSnapshot(
-            alerts=merged(
-                [alert for rule in every for alert in rule.alerts], managed if isinstance(managed, list) else []
+            alerts=tuple(
+                replace(alert, procedure=self._procedures.get(alert.name, ""))
+                for alert in merged(
+                    [alert for rule in every for alert in rule.alerts], managed if isinstance(managed, list) else []
+                )
             ),
             broken_rules=tuple(
                 sorted(f"{clean(rule.name)}: {clean(rule.last_error, 300)}" for rule in every if rule.health == "err")
             ),
             unreachable=tuple(f"{side}: {clean(problem)}" for side, problem in problems),
+            silences=silences if isinstance(silences, tuple) else (),
         )
 
     def judge(self, snapshot: AlertsSnapshot) -> tuple[Finding, ...]:
@@ -147,6 +141,17 @@ class AlertsSource(Source[AlertsSnapshot]):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise Unreachable("Alertmanager answers, but not as its alerts are written") from None
 
+    async def _silences(self) -> tuple[Silence, ...]:
+        """Those in force, the first to end first. Without them an alert is silenced all the same, only not till when is known."""
+        if not self._alertmanager:
+            return ()
+        body = await self._ask(self._alertmanager + SILENCES, "Alertmanager")
+        try:
+            found = msgspec.json.decode(body, type=list[ManagedSilence])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise Unreachable("Alertmanager answers, but not as its silences are written") from None
+        return tuple(sorted((shown(one) for one in found if one.in_force), key=lambda one: (one.ends_at, one.id)))
+
     async def _ask(self, url: str, what: str) -> bytes:
         assert self._client is not None  # ``read`` has made it.
         try:
@@ -172,21 +177,26 @@ def merged(told: Iterable[RuleAlert], managed: Iterable[ManagedAlert]) -> tuple[
             twin = min(twins, key=lambda other: len(other.labels))
             left.remove(twin)
             state = _managed_state(twin)
-            alert = replace(alert, state=state, seen_by=("prometheus", "alertmanager"))
+            alert = replace(_managed(alert, twin), state=state, seen_by=("prometheus", "alertmanager"))
         alerts.append(alert)
     for rest in left:
-        alerts.append(
-            _alert(
-                rest.fingerprint, rest.labels, rest.annotations, _managed_state(rest), rest.starts_at, ("alertmanager",)
-            )
+        alert = _alert(
+            rest.fingerprint, rest.labels, rest.annotations, _managed_state(rest), rest.starts_at, ("alertmanager",)
         )
+        alerts.append(_managed(alert, rest))
     return tuple(sorted(alerts, key=_order))
 
 
 def _managed_state(alert: ManagedAlert) -> str:
-    if alert.status.state != "suppressed":
+    if alert.status.state != SUPPRESSED:
         return "firing"
     return "silenced" if alert.status.silenced_by or not alert.status.inhibited_by else "inhibited"
+
+
+def _managed(alert: Alert, known: ManagedAlert) -> Alert:
+    """The alert with what only Alertmanager knows of it."""
+    silences = tuple(clean(one, 64) for one in known.status.silenced_by)
+    return replace(alert, managed=clean(known.fingerprint, 64), silenced_by=silences)
 
 
 def _alert(
@@ -201,21 +211,20 @@ def _alert(
     return Alert(
         fingerprint=clean(identity),
         name=name,
-        severity=_severity(labels.get("severity", ""), name),
+        severity=severity_of(labels.get("severity", ""), name),
         state=state,
         starts_at=since.timestamp() if since is not None else 0.0,
         summary=clean(annotations.get("summary") or annotations.get("description") or annotations.get("message", "")),
         labels=tuple(sorted((clean(key), clean(value)) for key, value in labels.items())),
         seen_by=seen_by,
+        dashboard=_dashboard(annotations),
     )
 
 
-def _severity(label: str, name: str) -> Severity | None:
-    """The label where it is one of the runbook's, else what the runbook says of that alert (4.2)."""
-    try:
-        return Severity(label.upper())
-    except ValueError:
-        return ALERT_SEVERITIES.get(name)
+def _dashboard(annotations: Mapping[str, str]) -> str:
+    """The page that the rule names, if it is one: it is copied and opened by people."""
+    found = clean(annotations.get("dashboard") or annotations.get("dashboard_url", ""), 512)
+    return found if found.startswith(("https://", "http://")) and " " not in found else ""
 
 
 def _order(alert: Alert) -> tuple[int, int, float, str, str]:

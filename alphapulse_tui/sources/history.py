@@ -90,7 +90,10 @@ async def _metrics(profile: Profile, since: float, until: float) -> tuple[list[C
         raise Unreachable("it is not configured")
     from alphapulse_tui.sources.history_metrics import read_metrics
 
-    return await read_metrics(profile.prometheus.url, profile.prometheus.window, profile.thresholds, since, until)
+    crossings, fired, missing = await read_metrics(
+        profile.prometheus.url, profile.prometheus.window, profile.thresholds, since, until
+    )
+    return crossings, [replace(one, procedure=profile.alerts.get(one.name, "")) for one in fired], missing
 
 
 async def _cluster(profile: Profile, since: float, until: float) -> tuple[list[ClusterEvent], list[Rollout], list[str]]:

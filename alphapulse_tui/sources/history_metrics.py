@@ -15,8 +15,7 @@ from typing import Literal
 import httpx
 import msgspec
 
-from alphapulse_tui.model.alerts import ALERT_PROCEDURES, ALERT_SEVERITIES
-from alphapulse_tui.model.health import Severity
+from alphapulse_tui.model.alerts import severity_of
 from alphapulse_tui.model.history import Crossing, PastAlert
 from alphapulse_tui.model.platform_queries import PLATFORM_QUERIES
 from alphapulse_tui.model.thresholds import Thresholds
@@ -205,16 +204,8 @@ def _fired(found: Iterable[Series], until: float) -> list[PastAlert]:
             )
             alerts.append(
                 PastAlert(
-                    clean(fingerprint(labels)), name, _severity(labels.get("severity", ""), name), clean(about), start,
-                    ALERT_PROCEDURES.get(name, ""), end if until - end > 2 * STEP else None,
+                    clean(fingerprint(labels)), name, severity_of(labels.get("severity", ""), name), clean(about), start,
+                    "", end if until - end > 2 * STEP else None,
                 )
             )  # fmt: skip
     return alerts
-
-
-def _severity(label: str, name: str) -> Severity | None:
-    """The label where it is one of the runbook's, else what the runbook says of that alert (4.2)."""
-    try:
-        return Severity(label.upper())
-    except ValueError:
-        return ALERT_SEVERITIES.get(name)

@@ -39,6 +39,12 @@ def _capacity(profile: Profile) -> Source[Any]:
     return CapacitySource(*_cluster(profile))
 
 
+def _rights(profile: Profile) -> Source[Any]:
+    from alphapulse_tui.sources.kubernetes_rights import KubernetesRightsSource
+
+    return KubernetesRightsSource(*_cluster(profile))
+
+
 def _crash(profile: Profile) -> Source[Any]:
     from alphapulse_tui.sources.api_crash import CrashSource
 
@@ -68,6 +74,7 @@ def _errors(profile: Profile) -> Source[Any]:
 SURVEYS: tuple[Recipe, ...] = (
     Recipe("kubernetes-events", 5.0, 5.0, _in_cluster, _events),
     Recipe("kubernetes-capacity", 5.0, 5.0, _in_cluster, _capacity),
+    Recipe("kubernetes-rights", 300.0, 8.0, _in_cluster, _rights),
     Recipe("api-crash", 10.0, 15.0, _in_cluster, _crash),
     Recipe("api-logs", 10.0, 9.0, _in_cluster, _logs),
     Recipe("api-latency", 10.0, 8.0, _has_prometheus, _latency),

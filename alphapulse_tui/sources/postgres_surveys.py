@@ -55,11 +55,19 @@ def _settings(profile: Profile) -> Source[Any]:
     return SettingSource(primary, replicas)
 
 
+def _rights(profile: Profile) -> Source[Any]:
+    from alphapulse_tui.sources.postgres_rights import PostgresRightsSource
+
+    primary, *replicas = _servers(profile)
+    return PostgresRightsSource(primary, replicas)
+
+
 SURVEYS = (
     Recipe("postgres-locks", 3.0, 5.0, _configured, _locks),
     Recipe("postgres-statements", 5.0, 5.0, _configured, _statements),
     Recipe("postgres-tables", 5.0, 5.0, _configured, _tables),
     Recipe("postgres-replication", 2.0, 4.0, _configured, _replication),
     Recipe("postgres-settings", 5.0, 5.0, _configured, _settings),
+    Recipe("postgres-rights", 300.0, 5.0, _configured, _rights),
 )
-"""In the order of the detail screen's views."""
+"""In the order of the detail screen's views; then what our role may change."""

@@ -105,7 +105,7 @@ def _alerts(profile: Profile) -> Source[Any]:
 
     prometheus = profile.prometheus.url if profile.prometheus else ""
     alertmanager = profile.alertmanager.url if profile.alertmanager else ""
-    return alerts.AlertsSource(prometheus, alertmanager)
+    return alerts.AlertsSource(prometheus, alertmanager, profile.alerts)
 
 
 def _platform(profile: Profile) -> Source[Any]:

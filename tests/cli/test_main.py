@@ -37,7 +37,7 @@ USAGE = [
     (["sttus"], 'no command "sttus"; did you mean "status"? (see `alphapulse --help`)'),
     (
         ["\x1b[2J"],
-        'no command "\\x1b[2J"; there are status, incident, runbook, config, lab, demo (see `alphapulse --help`)',
+        'no command "\\x1b[2J"; there are status, incident, runbook, act, config, lab, demo (see `alphapulse --help`)',
     ),
     (
         ["--profil"],

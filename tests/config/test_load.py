@@ -9,6 +9,7 @@ from alphapulse_tui.config import paths
 from alphapulse_tui.config.load import load_profile
 from alphapulse_tui.config.settings import BackupsTarget, Contact, PostgresServer, VaultNode
 from alphapulse_tui.errors import ConfigError
+from alphapulse_tui.model.alerts import ALERT_PROCEDURES
 from alphapulse_tui.model.thresholds import Thresholds
 from tests.empty_home import secret_file
 
@@ -47,6 +48,11 @@ postgres_idle = 60
 
 [profiles.lab.contacts]
 L2 = { name = "Mia", how = "phone" }
+
+[profiles.lab.alerts]
+HighLatency = "vault-latency"
+ReplicaLag = "pg-replication-lag"
+VaultSealed = ""
 """
 
 
@@ -77,6 +83,8 @@ def test_a_whole_profile(file: Path, home: Path) -> None:
     assert profile.thresholds == Thresholds(postgres_idle=60)
     assert profile.contacts["L2"] == Contact("Mia", "phone")
     assert profile.contacts["L1"] == Contact("On-Call Engineer", "PagerDuty")
+    own = {"HighLatency": "vault-latency", "ReplicaLag": "pg-replication-lag", "VaultSealed": ""}
+    assert profile.alerts == ALERT_PROCEDURES | own
 
 
 def test_each_value_knows_where_it_came_from(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,6 +99,8 @@ def test_each_value_knows_where_it_came_from(file: Path, monkeypatch: pytest.Mon
         ("colour",): "default",
         ("thresholds", "postgres_idle"): f"{file} line 32",
         ("thresholds", "redis_memory_warning"): "default",
+        ("alerts", "ReplicaLag"): f"{file} line 39",
+        ("alerts", "APIDown"): "default",
     }
     assert {path: loaded.origin(path) for path in origins} == origins
     assert loaded.profile.vault is not None

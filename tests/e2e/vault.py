@@ -30,8 +30,10 @@ RESTARTED, BY_A_PERSON = "its process was started anew", "somebody sealed it on 
 """What the nodes' logs tell of the seal. The leader of ``vault-sealed-all`` is told to seal itself, and restarted where it leads no more."""
 
 
-def walk_vault_sealed(cockpit: CockpitTerminal, shares: list[str], *why: str) -> None:
-    """The whole procedure by keys, the cockpit being on its first step; ``why``: what the nodes' logs may tell of the seal."""
+def walk_vault_sealed(cockpit: CockpitTerminal, shares: list[str], *why: str, given_before: int = 0) -> None:
+    """The whole procedure by keys, the cockpit being on its first step; ``why``: what the nodes' logs may tell of the seal; ``given_before``:
+    how many fixes were proven before it.
+    """
     cockpit.run_step("Which nodes are sealed", "sealed: vault-")
     cockpit.run_step("What opens it", "Shamir: 3 of 5 key shares")
     cockpit.wait_step("What sealed it")
@@ -41,7 +43,7 @@ def walk_vault_sealed(cockpit: CockpitTerminal, shares: list[str], *why: str) ->
     cockpit.answer("What was done or found?", "the pod restarted")
     cockpit.run_step("How many must be opened")
     cockpit.run_step("Is a round of shares under way", "no share has been given yet")
-    for given, share in enumerate(shares, 1):
+    for given, share in enumerate(shares, given_before + 1):
         cockpit.run_step("Give a key share")
         cockpit.type_share(share)
         assert_nowhere(cockpit, share)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +203,15 @@ async def test_nothing_is_lost_while_the_journal_cannot_be_written(
     monkeypatch.setattr(cockpit.journal, "append", append)
     await cockpit.later()
     assert cockpit.recorder.problem == "" and cockpit.told() == [(Kind.FLIP, "critical")]
+
+
+async def test_a_silenced_alert_goes_on_and_is_not_told_as_over(path: Path) -> None:
+    cockpit = Cockpit(path)
+    cockpit.alerts(ALERT)
+    await cockpit.later()
+    cockpit.alerts(replace(ALERT, state="silenced", silenced_by=("s1",)))
+    await cockpit.later()
+    assert [kind for kind, _ in cockpit.told()] == [Kind.ALERT_FIRED]
+    cockpit.alerts()
+    await cockpit.later()
+    assert [kind for kind, _ in cockpit.told()] == [Kind.ALERT_FIRED, Kind.ALERT_CLEARED]

@@ -47,6 +47,7 @@ type tenant:00002
 ttl tenant:00002
 config get maxmemory*
 acl whoami
+acl dryrun oncall cluster failover
 """
 ONCALL_MENDS = """
 config set maxmemory-policy allkeys-lru
@@ -87,7 +88,7 @@ publish alerts x
 save
 bgrewriteaof
 """
-VIEWER_SEES = "ping\ninfo\nrole\ndbsize\ncluster info\ncluster myid\nacl whoami"
+VIEWER_SEES = "ping\ninfo\nrole\ndbsize\ncluster info\ncluster myid\nacl whoami\nacl dryrun viewer unlink k"
 VIEWER_MAY_NOT = ONCALL_MAY_NOT + ONCALL_MENDS + "cluster nodes\nconfig get maxmemory\nscan 0\nclient list\nslowlog get"
 APPLICATION_USES = """
 set {quote}:privileges 1 ex 60

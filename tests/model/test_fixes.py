@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from alphapulse_tui.actions.registry import action_class
-from alphapulse_tui.model.alerts import Alert, AlertsSnapshot
+from alphapulse_tui.model.alerts import ALERT_PROCEDURES, Alert, AlertsSnapshot, Silence
 from alphapulse_tui.model.cluster import Autoscaler, CapacitySnapshot
 from alphapulse_tui.model.fixes.contract import Fix
 from alphapulse_tui.model.fixes.menu import fixes_for
@@ -31,6 +31,8 @@ def fixes(target: str, key: str = "", **readings: Reading[Any]) -> tuple[Fix, ..
     assert [fix.number for fix in found] == list(range(1, len(found) + 1))
     assert sum(fix.suggested for fix in found) <= 1 and (not any(fix.suggested for fix in found) or found[0].suggested)
     for fix in found:
+        if fix.does:
+            continue
         known = {parameter.name for parameter in action_class(fix.action_id).parameters}
         assert {name for name, _ in fix.params} <= known, fix
     return found
@@ -293,7 +295,49 @@ def test_a_healthy_namespace_suggests_nothing():
 
 
 def alert(name: str, **labels: str) -> Alert:
-    return Alert(f"print-{name}", name, None, "firing", 0.0, "", tuple(labels.items()), ("prometheus",))
+    told = Alert(f"print-{name}", name, None, "firing", 0.0, "", tuple(labels.items()), ("prometheus",))
+    return replace(told, procedure=ALERT_PROCEDURES.get(name, ""), managed=f"managed-{name}")
+
+
+def titles(found: tuple[Fix, ...]) -> list[str]:
+    return [fix.title for fix in found]
+
+
+def test_an_alert_is_acknowledged_silenced_and_opened_from_its_row():
+    grafana = "https://grafana.example/d/api"
+    down, quiet = alert("APIDown", pod="api-1"), alert("Strange")
+    quiet = replace(quiet, state="silenced", silenced_by=("0123456789",), dashboard=grafana)
+    silence = Silence("0123456789", ('alertname="Strange"',), "ana", "why", 99.0)
+    readings = {"alerts": reading("alerts", AlertsSnapshot((down, quiet), silences=(silence,)))}
+    found = fixes("alerts", "print-APIDown", **readings)
+    assert [(fix.does, fix.action_id, dict(fix.params)) for fix in found] == [
+        ("acknowledge", "", {}),
+        ("", "alerts.silence", {"alert": "managed-APIDown"}),
+        ("procedure", "", {"procedure": "api-crashloop"}),
+        ("link", "", {"link": "grafana_api"}),
+    ]
+    pick = found[1].picks
+    assert pick is not None and pick.parameter == "duration" and found[1].asks is not None
+    assert pick.choices(0.0)[-1] == ("4h", "until 04:00Z"), "no longer than four hours (facts 4.2)"
+    assert titles(fixes("alerts", "print-Strange", **readings))[1:] == [
+        "expire silence 01234567 of Strange", "copy the address of its dashboard",
+    ]  # fmt: skip
+    assert dict(fixes("alerts", "print-Strange", **readings)[-1].params) == {"address": grafana}
+    (ends,) = fixes("silences", "0123456789", **readings)
+    assert (ends.action_id, dict(ends.params)) == ("alerts.expire-silence", {"silence": "0123456789"})
+
+
+@pytest.mark.parametrize(
+    ("changed", "why_not"),
+    [
+        ({"managed": "", "state": "pending"}, "it is pending: it notifies nobody yet"),
+        ({"managed": ""}, "only Prometheus knows it so far"),
+        ({"state": "inhibited"}, "another alert inhibits it"),
+    ],
+)
+def test_what_notifies_nobody_is_not_silenced(changed: dict[str, str], why_not: str):
+    alerts = reading("alerts", AlertsSnapshot((replace(alert("APIDown"), **changed),)))
+    assert why_not in fixes("alerts", "print-APIDown", alerts=alerts)[1].why_not
 
 
 def test_an_alert_offers_the_fixes_of_what_it_is_about():
@@ -302,8 +346,9 @@ def test_an_alert_offers_the_fixes_of_what_it_is_about():
     postgres_reading = reading("postgres", postgres(), pg_finding("connections"))
     both = {"alerts": alerts, "vault": sealed, "postgres": postgres_reading}
     assert ids(fixes("alerts", **both))[0] == "pg.terminate-idle"
-    assert dict(fixes("alerts", "print-VaultSealed", **both)[0].params) == {"node": "vault-2"}
-    assert fixes("alerts", "print-VaultSealed", alerts=alerts) == ()
+    unseal = next(fix for fix in fixes("alerts", "print-VaultSealed", **both) if fix.action_id == "vault.unseal")
+    assert dict(unseal.params) == {"node": "vault-2"}
+    assert not any(fix.action_id.startswith("vault") for fix in fixes("alerts", "print-VaultSealed", alerts=alerts))
 
 
 def test_what_cannot_be_trusted_suggests_nothing_but_still_lists():

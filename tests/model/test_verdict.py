@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from alphapulse_tui.model.alerts import Alert, AlertsSnapshot
 from alphapulse_tui.model.health import Finding, Health, Severity
 from alphapulse_tui.model.reading import Link, Reading
 from alphapulse_tui.model.verdict import judge
@@ -44,3 +45,13 @@ def test_a_live_link_with_an_old_value_is_stale_within_two_intervals() -> None:
     assert old.link_at(110.1) is Link.STALE
     assert old.health(110.1) is Health.UNKNOWN
     assert old.trusted(115) and not old.trusted(115.1)
+
+
+def test_a_silenced_p0_is_not_forgotten_however_calm_it_is() -> None:
+    quiet = tuple(Alert(name, name, severity, "silenced", 0.0, "", (), ()) for name, severity in
+                  (("a", Severity.P2), ("b", Severity.P0), ("c", None)))  # fmt: skip
+    alerts = Reading("alerts", 15.0, Link.LIVE, 0.0, AlertsSnapshot(quiet), 100.0)
+    calm = judge([alerts, reading("vault")], 101)
+    assert (calm.health, calm.silenced) == (Health.OK, "3 silenced, P0")
+    assert judge([alerts, reading("vault", Link.LIVE, 100, P0)], 101).silenced == "3 silenced, P0"
+    assert judge([alerts, reading("vault")], 300).silenced == "", "what was silenced long ago is not known now"

@@ -183,6 +183,45 @@ def test_a_metric_without_data_says_so_instead_of_zero() -> None:
     assert any("no data" in one.text for one in lines)
 
 
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+async def test_the_past_stands_beside_the_present_and_is_still_while_nothing_moves(size: tuple[int, int]) -> None:
+    app, clock = quiet()
+    async with app.run_test(size=size) as pilot:
+        full = snapshots()["redis"]
+
+        def half_minute(clients: int, used: int, evicted: float) -> None:
+            for _ in range(6):
+                post(app, "postgres", replace(snapshots()["postgres"], clients=clients))
+                nodes = (replace(full.nodes[0], used_memory=used, evicted_per_second=evicted), full.nodes[1])
+                post(app, "redis", replace(full, nodes=nodes))
+                assert isinstance(app.screen, CockpitScreen)
+                app.screen._let_time_pass()
+                clock.now += 5.0
+
+        painted: list[tuple[object, ...]] = []
+        panels = [app.screen.query_one(f"#panel-{target}", Panel) for target in ("postgres", "redis")]
+        for _ in range(3):
+            half_minute(20, 62, 0.0)
+        await pilot.pause()
+        assert not set("▁▂▃▄▅▆▇█") & set(text_of(app)), "a flat past says nothing that the number does not"
+        for panel in panels:
+            refresh = panel.refresh
+            panel.refresh = lambda *regions, refresh=refresh, **options: painted.append(regions) or refresh(*regions)  # type: ignore[method-assign]
+        for _ in range(3):
+            half_minute(20, 62, 0.0)
+        await pilot.pause()
+        assert painted == [], "nothing changed"
+        half_minute(54, 95, 120.0)
+        half_minute(20, 62, 0.0)
+        half_minute(20, 62, 0.0)
+        await pilot.pause()
+        shown = text_of(app)
+        slots = next(row for row in shown.split("\n") if " slots" in row)
+        assert "█" in slots and "▄" in slots and painted
+        if size == (160, 45):
+            assert "evicted up to 120/s  ▁" in shown and "▅█" in next(row for row in shown.split("\n") if "hit" in row)
+
+
 def test_a_walsender_is_never_the_slowest_statement() -> None:
     snapshot = snapshots()["postgres"]
     lines = postgres.body(snapshot, Profile(name="x").thresholds, 2e9, 60)

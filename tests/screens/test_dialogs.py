@@ -10,6 +10,7 @@ from textual.widgets import Input
 from alphapulse_tui.app import Cockpit
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.executor.protocol import Resolution
+from alphapulse_tui.model.alerts import Alert, AlertsSnapshot, Silence
 from alphapulse_tui.model.health import Finding, Health, Severity
 from alphapulse_tui.model.redis import RedisSnapshot
 from alphapulse_tui.screens.action import ActionScreen
@@ -23,6 +24,7 @@ from tests.model.rules.test_redis import WELL
 from tests.model.test_redis_cluster import flagged, silent
 from tests.screens.hand import Hand, at_hand, open_run
 from tests.screens.stage import SEALED, post, quiet, snapshots, text_of
+from tests.screens.test_cockpit import tick
 from tests.waiting import until
 
 SLOW = Finding("platform", Health.WARNING, "p99 is 812 ms", "api", "", Severity.P2)
@@ -60,6 +62,49 @@ async def test_a_fix_that_needs_a_second_person_asks_for_the_name_before_it_is_p
         await until(lambda: hand.planned, 10, "the plan")
         assert hand.planned == [("redis.failover-force", {"replica": "n3", "agreed_with": "bo"})]
         assert isinstance(app.screen, ActionScreen)
+
+
+async def test_an_alert_is_silenced_for_a_chosen_time_with_a_comment() -> None:
+    hand = Hand()
+    app = at_hand(hand)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.session.executor, 10, "the executor")
+        firing = Alert("f1", "APIDown", Severity.P0, "firing", 0.0, "", (), (), "api-crashloop", "m1")
+        post(app, "alerts", AlertsSnapshot((firing,)))
+        await pilot.press("1", "f")
+        await pilot.pause()
+        for words in ("1  acknowledge the incident", "2  silence APIDown", "3  open procedure", "4  copy the address"):
+            assert words in text_of(app)
+        await pilot.press("2")
+        await until(lambda: "For how long" in text_of(app), 10, "the choice")
+        assert "4  4h  until " in text_of(app) and hand.planned == []
+        await pilot.press("3")
+        await until(lambda: "Why, for whoever finds the silence?" in text_of(app), 10, "the question")
+        await pilot.press("enter")
+        assert isinstance(app.screen, PromptScreen) and hand.planned == [], "no silence without a comment"
+        await pilot.press("o", "k", "enter")
+        await until(lambda: hand.planned, 10, "the plan")
+        assert hand.planned == [("alerts.silence", {"alert": "m1", "duration": "2h", "comment": "ok"})]
+        assert isinstance(app.screen, ActionScreen)
+
+
+async def test_what_is_silenced_has_views_of_its_own_and_stays_in_the_verdict() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24)) as pilot:
+        alert = Alert("f1", "APIDown", Severity.P0, "silenced", 0.0, "", (), (), "api-crashloop", "m1", ("s-12345678",))
+        silence = Silence("s-12345678", ('alertname="APIDown"',), "ana", "a share is coming", 7200.0)
+        post(app, "alerts", AlertsSnapshot((alert,), silences=(silence,)))
+        await pilot.pause()
+        tick(app)
+        await pilot.pause()
+        assert "1 silenced, P0" in text_of(app).split("\n")[1]
+        app.screen.open_detail("alerts", "silenced")
+        await until(lambda: "a share is coming" in text_of(app), 10, "the silenced alert")
+        assert "02:00:00Z" in text_of(app) and "ana" in text_of(app)
+        await pilot.press("f")
+        await until(lambda: "expire silence s-123456 of APIDown" in text_of(app), 10, "its fix")
+        await pilot.press("escape", "3")
+        await until(lambda: "KEEPS QUIET" in text_of(app), 10, "the silences")
 
 
 async def test_a_fix_that_is_not_possible_says_why_and_escape_leaves() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def pod(name: str, owner_kind: str, owner: str) -> Pod:
 
 def alert(name: str, **labels: str) -> AlertsSnapshot:
     told = Alert("f1", name, None, "firing", time.time() - 60, "said", tuple(labels.items()), ("prometheus",))
-    return AlertsSnapshot((told,))
+    return AlertsSnapshot((replace(told, procedure=ALERT_PROCEDURES[name]),))
 
 
 @pytest.mark.parametrize("name", sorted(ALERT_PROCEDURES))

@@ -13,6 +13,7 @@ from alphapulse_tui.app import Cockpit
 from alphapulse_tui.executor.confirm import required_confirmation
 from alphapulse_tui.incident.events import Kind
 from alphapulse_tui.model.plan import Verdict
+from alphapulse_tui.model.rights import NEEDS, RightsSurvey
 from alphapulse_tui.runbook.engine import Engine, StepState
 from alphapulse_tui.screens import action
 from alphapulse_tui.screens.action import ActionScreen
@@ -62,6 +63,33 @@ async def test_what_happens_now_and_every_key_are_in_view_at_80x24(app: Cockpit)
             "! declare",
         ):
             assert words in shown, words
+
+
+async def test_what_we_lack_stands_before_the_first_step_and_in_the_list(app: Cockpit) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.session.desk and app.session.executor, 10, "journal and executor")
+        app.screen.open_procedure("redis-memory")  # type: ignore[attr-defined]
+        await until(
+            lambda: "your rights are not verified: redis is not configured" in text_of(app), 10, "no word of it"
+        )
+        needed = [right for action in ("redis.set-maxmemory", "redis.unlink") for right in NEEDS[action]]
+        grants = tuple((right, f"ACL SETUSER ana +{number}") for number, right in enumerate(needed))
+        post(app, "redis-rights", RightsSurvey(grants))
+        await until(lambda: "you lack 3 rights: ACL SETUSER ana +2 (redis.unlink)" in text_of(app), 10, "the grants")
+        rows = text_of(app).split("\n")
+        first = next(number for number, row in enumerate(rows) if "you lack" in row)
+        assert "step 1 of" in rows[first + 3], "three lines at most"
+        assert "Enter looks and records it" in text_of(app), "what happens now stays in view"
+        await pilot.press("escape", "r")
+        await until(lambda: "MAY I" in text_of(app) and "unknown" in text_of(app), 10, "the list, which asks anew")
+        post(app, "redis-rights", RightsSurvey(grants))
+        await until(lambda: "lacks 3" in text_of(app), 10, "the grants in the list")
+        row = next(row for row in text_of(app).split("\n") if "redis-memory" in row)
+        assert "0/1" in row and "under way" in row and "~" in row
+        post(app, "redis-rights", RightsSurvey())
+        await until(lambda: "lacks" not in text_of(app), 10, "the grants to be given")
+        row = next(row for row in text_of(app).split("\n") if "redis-memory" in row)
+        assert " yes " in row
 
 
 async def test_a_key_pressed_while_the_run_is_being_recorded_counts(

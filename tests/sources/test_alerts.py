@@ -11,7 +11,7 @@ from alphapulse_tui.model.alerts import AlertsSnapshot
 from alphapulse_tui.model.health import Health, Severity
 from alphapulse_tui.sources.alerts import AlertsSource, fingerprint
 from alphapulse_tui.sources.contract import Unreachable
-from tests.sources.doors import door, http, silent
+from tests.sources.doors import by_path, door, http, silent
 from tests.sources.servers import free_port
 
 DOWN = {"alertname": "APIDown", "severity": "P0"}
@@ -89,6 +89,48 @@ async def test_a_silenced_alert_asks_for_nobody() -> None:
     snapshot = await read(rules(told(DOWN)), json.dumps([managed(DOWN, "suppressed", silencedBy=["x"])]).encode())
     assert [alert.state for alert in snapshot.alerts] == ["silenced"]
     assert AlertsSource("", "").judge(snapshot) == ()
+
+
+MATCHERS = [
+    {"name": "alertname", "value": 'A"', "isRegex": False, "isEqual": True},
+    {"name": "pod", "value": "x.*", "isRegex": True},
+]
+SILENCE = {
+    "id": "s-1",
+    "matchers": MATCHERS,
+    "startsAt": "2026-11-23T21:00:00Z",
+    "endsAt": "2026-11-23T22:00:00.5Z",
+    "updatedAt": "2026-11-23T21:00:00Z",
+    "createdBy": "\x1bana",
+    "comment": "why",
+    "status": {"state": "active"},
+}
+
+
+async def test_a_silenced_alert_knows_until_when_and_by_whom() -> None:
+    alerts = json.dumps([managed(DOWN, "suppressed", silencedBy=["s-1"])]).encode()
+    silences = json.dumps([SILENCE | {"id": "s-0", "status": {"state": "expired"}}, SILENCE]).encode()
+    answers = {"/api/v2/alerts": (200, alerts), "/api/v2/silences": (200, silences)}
+    async with door(by_path(answers)) as port:
+        source = AlertsSource("", f"http://127.0.0.1:{port}")
+        snapshot = await source.read()
+        answers["/api/v2/silences"] = (500, b"")
+        without = await source.read()
+        await source.close()
+    (alert,) = snapshot.alerts
+    (silence,) = snapshot.silences
+    assert (alert.state, alert.silenced_by, alert.managed) == ("silenced", ("s-1",), fingerprint(DOWN))
+    assert silence.matchers == ('alertname="A\\""', 'pod=~"x.*"') and "\x1b" not in silence.created_by
+    assert snapshot.silence_of(alert) == silence and silence.ends_at == 1795471200.5
+    assert without.silenced == (alert,) and without.silence_of(alert) is None and without.unreachable == ()
+
+
+async def test_the_profile_says_which_procedure_an_alert_opens() -> None:
+    async with door(http(rules(told(DOWN), told({"alertname": "Own"})))) as port:
+        source = AlertsSource(f"http://127.0.0.1:{port}", "", {"Own": "redis-memory", "APIDown": ""})
+        snapshot = await source.read()
+        await source.close()
+    assert {alert.name: alert.procedure for alert in snapshot.alerts} == {"APIDown": "", "Own": "redis-memory"}
 
 
 async def test_hostile_labels_are_made_visible() -> None:

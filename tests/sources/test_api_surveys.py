@@ -22,6 +22,7 @@ from alphapulse_tui.sources.api_probe import probe
 from alphapulse_tui.sources.contract import Denied, Unreachable
 from alphapulse_tui.sources.kubernetes_capacity import CapacitySource
 from alphapulse_tui.sources.kubernetes_events import EventsSource
+from alphapulse_tui.sources.kubernetes_rights import KubernetesRightsSource
 from alphapulse_tui.sources.kubernetes_surveys import SURVEYS
 from tests.sources.doors import Behaviour, by_path, door, says, silent
 
@@ -343,9 +344,16 @@ async def test_a_prometheus_without_these_metrics_is_absent_not_zero() -> None:
 
 
 def test_a_recipe_says_what_its_source_says() -> None:
-    classes = {
-        one.target: one for one in (EventsSource, CapacitySource, CrashSource, LogsSource, LatencySource, ErrorsSource)
-    }
+    kinds = (
+        EventsSource,
+        CapacitySource,
+        KubernetesRightsSource,
+        CrashSource,
+        LogsSource,
+        LatencySource,
+        ErrorsSource,
+    )
+    classes = {one.target: one for one in kinds}
     assert {recipe.target: (recipe.interval, recipe.deadline) for recipe in SURVEYS} == {
         target: (one.interval, one.deadline) for target, one in classes.items()
     }

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from alphapulse_tui.model.alerts import AlertsSnapshot
-from alphapulse_tui.model.fixes import kubernetes, postgres, redis, vault
+from alphapulse_tui.model.fixes import alerts, kubernetes, postgres, redis, vault
 from alphapulse_tui.model.fixes.contract import Fix, Maker, Readings, first
 from alphapulse_tui.model.fixes.kubernetes import API
 from alphapulse_tui.model.kubernetes import KubernetesSnapshot
@@ -58,16 +58,20 @@ def fixes_for(target: str, key: str, readings: Readings, now: float) -> tuple[Fi
 
 
 def _alerts(key: str, readings: Readings) -> list[Fix]:
-    """The fixes of what the alert is about; without a row, of the first firing one."""
+    """The alert's own fixes and those of what it is about; without a row, of the first firing one."""
     snapshot: AlertsSnapshot | None = readings["alerts"].snapshot
     if snapshot is None:
         return []
     alert = first(snapshot.alerts, lambda alert: alert.key == key) or first(snapshot.firing, lambda _: True)
-    target = ALERT_TARGETS.get(alert.procedure, "") if alert is not None else ""
-    maker = MAKERS.get(target)
-    if alert is None or maker is None or _behind(target) not in readings:
+    if alert is None:
         return []
-    return maker(_row_of(dict(alert.labels), target, readings), readings)
+    target = ALERT_TARGETS.get(alert.procedure, "")
+    cluster = readings.get("kubernetes")
+    own = alerts.of_alert(alert, target, cluster.snapshot if cluster is not None else None)
+    maker = MAKERS.get(target)
+    if maker is None or _behind(target) not in readings:
+        return own
+    return own + maker(_row_of(dict(alert.labels), target, readings), readings)
 
 
 def _behind(target: str) -> str:
@@ -75,6 +79,7 @@ def _behind(target: str) -> str:
     behind = {
         "pods": "kubernetes",
         "platform": "kubernetes",
+        "silences": "alerts",
         "kubernetes-autoscalers": "kubernetes-capacity",
         **postgres.BEHIND,
     }
@@ -92,5 +97,12 @@ def _row_of(labels: Mapping[str, str], target: str, readings: Readings) -> str:
     return name
 
 
-MAKERS: dict[str, Maker] = {**postgres.MAKERS, **redis.MAKERS, **vault.MAKERS, **kubernetes.MAKERS, "alerts": _alerts}
+MAKERS: dict[str, Maker] = {
+    **postgres.MAKERS,
+    **redis.MAKERS,
+    **vault.MAKERS,
+    **kubernetes.MAKERS,
+    **alerts.MAKERS,
+    "alerts": _alerts,
+}
 """Every menu by its id: a panel's target, or a view's ``fixes``."""

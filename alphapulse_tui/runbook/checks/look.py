@@ -28,15 +28,15 @@ def look(check: Check, scene: Scene) -> CheckResult:
 
 def _missing(scene: Scene) -> list[tuple[str, str]]:
     """Target and grant, of every target that was read or surveyed."""
-    targets = dict.fromkeys(_target(key) for key in sorted(scene.seen))
+    targets = dict.fromkeys(target_of(key) for key in sorted(scene.seen))
     found = []
     for key in dict.fromkeys([*targets, *sorted(scene.seen)]):
         reading = scene.readings.get(key)
         grants = getattr(reading.snapshot, "missing_grants", ()) if reading is not None else ()
-        found += [(_target(key), grant) for grant in grants]
+        found += [(target_of(key), grant) for grant in grants]
     return list(dict.fromkeys(found))
 
 
-def _target(key: str) -> str:
+def target_of(key: str) -> str:
     """The target behind a reading: ``postgres-locks`` is of ``postgres``, and what is read of the API's pods of ``kubernetes``."""
     return "kubernetes" if key in ("api-crash", "api-logs") else key.split("-")[0]

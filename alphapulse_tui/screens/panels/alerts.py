@@ -21,8 +21,8 @@ _STYLES = {
 def body(snapshot: AlertsSnapshot, wall: float) -> list[Line]:
     """One line an alert; a quiet platform says so in words. ``wall`` is unix seconds now."""
     lines = [_alert(alert, wall) for alert in snapshot.alerts]
-    if not snapshot.firing:
-        lines.insert(0, line(("nothing fires", "ok")))
+    if not snapshot.firing and not snapshot.unreachable:
+        lines.insert(0, line(("nothing asks for you", "warning") if snapshot.silenced else ("nothing fires", "ok")))
     lines += [line(("? rule cannot be evaluated: ", "warning"), rule) for rule in snapshot.broken_rules]
     lines += [line(("? ", "unknown"), (sentence, "unknown")) for sentence in snapshot.unreachable]
     return lines

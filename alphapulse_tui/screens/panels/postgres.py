@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from alphapulse_tui.model.postgres import PostgresSnapshot, ReplicaView, Session
 from alphapulse_tui.model.thresholds import Thresholds
 from alphapulse_tui.model.words import bar, clock, size
+from alphapulse_tui.screens.panels.past import with_trend
 from alphapulse_tui.widgets.lines import Line, line
 
 NOT_CONFIGURED = "No database: set [postgres] in the profile, or PGSERVICE."
 
 
-def body(snapshot: PostgresSnapshot, thresholds: Thresholds, wall: float, width: int) -> list[Line]:
-    """Slots first, because nothing else works without one. ``wall`` is unix seconds now."""
+def body(
+    snapshot: PostgresSnapshot,
+    thresholds: Thresholds,
+    wall: float,
+    width: int,
+    slots: Sequence[float | None] = (),
+    ascii_only: bool = False,
+) -> list[Line]:
+    """Slots first, because nothing else works without one. ``wall`` is unix seconds now; ``slots`` are the used ones' last percents."""
     percent = snapshot.used_percent
     style = _slots_style(percent, thresholds)
     gauge = f"  {bar(percent, 10)}" if width >= 48 else ""
+    used = line(
+        (f"{snapshot.clients}/{snapshot.usable}", style), " slots", (gauge, style), (f"  {percent:.0f}%", style)
+    )
     lines = [
-        line((f"{snapshot.clients}/{snapshot.usable}", style), " slots", (gauge, style), (f"  {percent:.0f}%", style)),
+        with_trend(used, slots, width, 100.0, ascii_only),
         line(
             f"active {snapshot.active}  idle {snapshot.idle}  in tx ",
             (str(snapshot.idle_in_transaction), "warning" if snapshot.idle_in_transaction else "plain"),

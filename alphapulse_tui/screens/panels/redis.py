@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from alphapulse_tui.model.redis import CLUSTER_SLOTS, RedisNode, RedisSnapshot
 from alphapulse_tui.model.thresholds import Thresholds
 from alphapulse_tui.model.words import size
+from alphapulse_tui.screens.panels.past import with_trend
 from alphapulse_tui.widgets.lines import Line, line
+
+ROOMY = 60
+"""Cells from which a panel spends a line on the past of the evictions: below it rows are scarce too (80x24)."""
 
 NOT_CONFIGURED = "No Redis: set [redis] with its nodes in the profile."
 
 
-def body(snapshot: RedisSnapshot, thresholds: Thresholds) -> list[Line]:
-    """Cluster first, then memory, then a line for each node."""
-    lines = [_cluster(snapshot), _memory(snapshot, thresholds)]
+def body(
+    snapshot: RedisSnapshot,
+    thresholds: Thresholds,
+    width: int = 0,
+    past: Mapping[str, Sequence[float | None]] | None = None,
+    ascii_only: bool = False,
+) -> list[Line]:
+    """Cluster first, then memory, then a line for each node. ``past`` are the last figures of ``memory`` and ``evicted``."""
+    lines = [_cluster(snapshot), *_past(_memory(snapshot, thresholds), width, past or {}, ascii_only)]
     lines += [line(("missing right: ", "warning"), grant) for grant in snapshot.missing_grants]
     names = {node.node_id: node.name for node in snapshot.answering}
     lines += [_node(node, names, thresholds) for node in sorted(snapshot.nodes, key=_trouble_first)]
@@ -50,6 +62,17 @@ def _memory(snapshot: RedisSnapshot, thresholds: Thresholds) -> Line:
         f"  evicted {evicted:.0f}/s  hit ",
         ("idle" if hit is None else f"{hit:.1f}%", "warning" if low else "plain"),
     )
+
+
+def _past(now: Line, width: int, past: Mapping[str, Sequence[float | None]], ascii_only: bool) -> list[Line]:
+    """Memory and rates with memory's past behind them; what was evicted stands below, where anything was, on a panel with room for it."""
+    lines = [with_trend(now, past.get("memory", ()), width, 100.0, ascii_only)]
+    evicted = past.get("evicted", ())
+    most = max((value for value in evicted if value is not None), default=0.0)
+    if most > 0 and width >= ROOMY:
+        said = with_trend(line(("evicted ", "dim"), f"up to {most:.0f}/s"), evicted, width, most, ascii_only)
+        lines.append(said)
+    return lines
 
 
 def _memory_style(percent: float, thresholds: Thresholds) -> str:

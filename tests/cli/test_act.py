@@ -1,0 +1,51 @@
+"""``alphapulse act``: the list, and what makes no sense."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from alphapulse_tui.actions.registry import ACTIONS
+from alphapulse_tui.exits import ExitCode
+from tests.cli.program import alphapulse
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "alphapulse.toml"
+    file.write_text("[profiles.bare]\n")
+    return file
+
+
+def test_every_action_is_listed_with_its_risk() -> None:
+    listed = alphapulse("act", "--json")
+    assert (listed.code == ExitCode.OK and listed.err == "") or "no configuration file" in listed.err
+    rows = {row["id"]: row for row in json.loads(listed.out)}
+    assert set(rows) == set(ACTIONS)
+    assert rows["redis.unlink"]["risk"] == "destructive" and rows["redis.unlink"]["params"]["key"]["required"]
+    assert rows["kubernetes.previous-log"]["risk"] == "only reads"
+    assert "redis.unlink                       destructive  unlink one key  key" in alphapulse("act").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("redis.unlnk",), "There is no action 'redis.unlnk'; did you mean 'redis.unlink'?"),
+        (("redis.unlink",), "redis.unlink needs --param key=VALUE: the key's name"),
+        (("pg.analyze", "--param", "speed=1"), "write NAME=VALUE with one of: tables"),
+        (("pg.analyze", "--param", "tables"), "write NAME=VALUE with one of: tables"),
+        (("vault.step-down", "--param", "a=b"), "none, this action has no parameters"),
+    ],
+)
+def test_a_mistake_gets_one_sentence(config: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    result = alphapulse("--config", str(config), "act", *arguments)
+    assert (result.code, result.out) == (ExitCode.USAGE, "")
+    assert sentence in result.err and len(result.err.strip().splitlines()) == 1
+
+
+def test_a_target_that_is_not_configured_refuses(config: Path) -> None:
+    result = alphapulse("--config", str(config), "act", "redis.set-policy", "--yes", "--json")
+    told = json.loads(result.out)
+    assert (result.code, told["verdict"], told["digest"]) == (ExitCode.REFUSED, "refused", ""), result

@@ -46,6 +46,10 @@ class Board:
         for listener in tuple(self._listeners):
             listener(reading, before)
 
+    def forget(self, target: str) -> None:
+        """Take away what nobody reads any more: left on the board it would be judged as a target that has fallen silent."""
+        self._readings.pop(target, None)
+
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Have ``listener`` called on every change; the returned function ends that."""
         self._listeners.append(listener)

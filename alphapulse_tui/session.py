@@ -173,6 +173,7 @@ class Session:
 
         def leave() -> None:
             task.cancel()
+            self.board.forget("pod-log")
 
         return leave
 
@@ -192,6 +193,7 @@ class Session:
                 survey.task.cancel()
                 self._loops.pop(key, None)
                 del self._surveys[key]
+                self.board.forget(key)
 
     def notice(self, target: str) -> str:
         """What whoever starts ``target`` says of it, from the profile's ``notices`` file; empty when nothing is said.

@@ -81,7 +81,7 @@ def lead(lab: LabHandle, cockpit: CockpitTerminal) -> None:
     cockpit.press("p")
     walk_vault_sealed(cockpit, lab.shares()[:THRESHOLD])
     assert sealed_nodes(lab) == set()
-    cockpit.leave("The API recovers")
+    cockpit.leave("Esc back")
     cockpit.wait_journal(Kind.ALERT_CLEARED, timeout=90)
 
     cockpit.press("i")

@@ -71,8 +71,11 @@ NEEDS: dict[str, tuple[Right, ...]] = {
     "pg.create-index": (BECOME_OWNER,),
     "pg.drop-index": (BECOME_OWNER,),
     "pg.analyze": (MAINTAIN,),
+    "pg.vacuum": (MAINTAIN,),
+    "pg.explain": (BECOME_OWNER,),
     "pg.resume-replay": (RESUME_ON_REPLICA,),
     "pg.cancel-conflicting": (SIGNAL_ON_REPLICA,),
+    "pg.drop-slot": (),  # Nobody's by right: its plan names the grant that an administrator gives for the one slot.
     "pg.reload": (RELOAD,),
     "pg.set-max-connections": (ALTER_SYSTEM, RELOAD),
     "vault.unseal": (),  # A key share, and no token.
@@ -98,6 +101,7 @@ NEEDS: dict[str, tuple[Right, ...]] = {
         kubernetes("apps", "deployments/scale", "patch"),
         kubernetes("apps", "statefulsets/scale", "patch"),
     ),
+    "kubernetes.set-image": (PATCH_DEPLOYMENT, PATCH_STATEFULSET),
     "kubernetes.set-memory": (PATCH_DEPLOYMENT, PATCH_STATEFULSET),
     "kubernetes.delete-pod": (EVICT,),
     "kubernetes.apply": (PATCH_DEPLOYMENT, PATCH_STATEFULSET),

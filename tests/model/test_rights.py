@@ -28,6 +28,6 @@ def test_a_change_that_needs_nothing_is_one_of_those_that_are_known_to() -> None
     by_share, unguarded, of_an_owner = (
         {"vault.unseal", "vault.reset-unseal"},
         {"alerts.silence", "alerts.expire-silence"},
-        {"pg.rollback-prepared"},
+        {"pg.rollback-prepared", "pg.drop-slot"},
     )
     assert free == by_share | unguarded | of_an_owner

@@ -147,7 +147,12 @@ def test_a_branch_goes_where_the_value_says() -> None:
         "none of the cases fits what was found",
     )
     assert (engine.suggestion(step, replace(silent, value="idle")) or ("",))[0] == "end-idle"
-    assert [goto for goto, _ in engine.ways(step)] == ["end-idle-in-transaction", "end-idle", "usage-fell"]
+    assert [goto for goto, _ in engine.ways(step)] == [
+        "end-idle-in-transaction",
+        "end-idle",
+        "raise-limit",
+        "usage-fell",
+    ]
 
 
 def picking() -> Procedure:

@@ -46,10 +46,16 @@ class PostgresRightsSource(Source[RightsSurvey]):
         self._replicas = [PostgresLink(replica) for replica in replicas]
 
     async def read(self) -> RightsSurvey:
-        """What is missing; a replica that cannot be asked leaves its rights unknown. Raises when the primary cannot be asked."""
-        answers = await asyncio.gather(
-            *(link.ask(partial(_row, link)) for link in (self._primary, *self._replicas)), return_exceptions=True
-        )
+        """What is missing; a replica that cannot be asked leaves its rights unknown. Raises when the primary cannot be asked.
+
+        No connection is kept until the next reading: in a storm the three reserved slots are the panel's, a survey's and the executor's.
+        """
+        try:
+            answers = await asyncio.gather(
+                *(link.ask(partial(_row, link)) for link in (self._primary, *self._replicas)), return_exceptions=True
+            )
+        finally:
+            await self.close()
         first, *others = answers
         if isinstance(first, BaseException):
             raise first

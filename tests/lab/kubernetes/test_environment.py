@@ -73,7 +73,7 @@ async def test_a_whole_config_map_with_a_prefix() -> None:
     [
         (reference("secretKeyRef", "gone", "k"), 'secret "gone" not found'),
         (reference("configMapKeyRef", "gone", "k"), 'configmap "gone" not found'),
-        (reference("secretKeyRef", "token", "other"), "couldn't find key other in secret ns/token"),
+        (reference("secretKeyRef", "token", "other"), "couldn't find key other in Secret ns/token"),
     ],
 )
 async def test_what_is_missing_is_said_as_the_kubelet_says_it(variable: dict[str, Any], sentence: str) -> None:

@@ -25,7 +25,7 @@ from alphapulse_tui.sources.notices import Notices
 if TYPE_CHECKING:
     from alphapulse_tui.executor.client import ExecutorClient
     from alphapulse_tui.incident.desk import Desk
-    from alphapulse_tui.incident.records import IncidentState
+    from alphapulse_tui.incident.export import Exported
     from alphapulse_tui.model.health import Severity
     from alphapulse_tui.sources.contract import SourceLoop
 
@@ -124,11 +124,11 @@ class Session:
         for kind, payload in backfill(history, self.desk.incidents[incident].events, now):
             await self.desk.record(kind, payload, incident)
 
-    async def export(self, incident: IncidentState) -> Path:
-        """Write the incident's postmortem into the profile's folder and answer where.
+    async def export(self, incident: str) -> Exported:
+        """Write the postmortem of the incident with this id into the profile's folder: all that the journal tells of it by now, by whomever.
 
         Raises:
-            CannotCreateError: it cannot be written there.
+            CannotCreateError: it cannot be written there, or the journal cannot be read.
         """
         from alphapulse_tui.config.paths import config_file
         from alphapulse_tui.incident.export import export, preventions
@@ -137,10 +137,9 @@ class Session:
         folder = Path(self.profile.incident.postmortem_folder)
         prevention = await asyncio.to_thread(preventions, config_file().parent / "procedures")
         environment = self.profile.environment or self.profile.name
-        written = await asyncio.to_thread(
-            export, self.desk.journal, incident, environment, time.time(), prevention, folder
-        )
-        return written.path
+        await self.desk.catch_up()
+        state = self.desk.incidents[incident]
+        return await asyncio.to_thread(export, self.desk.journal, state, environment, time.time(), prevention, folder)
 
     def follow(self, loop: SourceLoop[Any]) -> None:
         """Run a source's loop until :meth:`close`."""

@@ -69,6 +69,14 @@ class Desk:
         async for event in self.journal.follow(after):
             self._take([event])
 
+    async def catch_up(self) -> None:
+        """Take in at once what is on disk by now, without waiting for :meth:`follow`'s next look.
+
+        Raises:
+            JournalUnavailable: it cannot be read.
+        """
+        self._take(await self.journal.read(self.events[-1].sequence if self.events else 0))
+
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Have ``listener`` called when events have come; the returned function ends that."""
         self._listeners.append(listener)
@@ -124,7 +132,7 @@ class Desk:
         """
         name = incident if incident is not None else self.open.id if self.open is not None else ""
         event = await self.journal.record(kind, payload, name)
-        self._take(await self.journal.read(self.events[-1].sequence if self.events else 0))
+        await self.catch_up()
         return event
 
     async def declare(
@@ -137,7 +145,7 @@ class Desk:
             JournalUnavailable: not written.
         """
         event = await commands.declare(self.journal, title, severity, suggested_from, started_at)
-        self._take(await self.journal.read(self.events[-1].sequence if self.events else 0))
+        await self.catch_up()
         return event.incident
 
     async def acknowledge(self) -> None:

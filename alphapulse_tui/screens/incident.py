@@ -23,6 +23,7 @@ from alphapulse_tui.screens.commands import EVERYWHERE, INCIDENT, bindings, foot
 from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.incident_lines import clock_lines, standing_lines, story_lines
 from alphapulse_tui.screens.topline import TopLine
+from alphapulse_tui.text import clean
 from alphapulse_tui.widgets.lines import Line, line
 from alphapulse_tui.widgets.panel import Panel
 
@@ -174,8 +175,13 @@ class IncidentScreen(CockpitScreen):
         incident = self.incident
         assert incident is not None
         try:
-            path = await self.session.export(incident)
+            written = await self.session.export(incident.id)
         except AlphaPulseError as problem:
             self.app.notify(problem.sentence, title="Not exported", severity="error", markup=False)
             return
-        self.app.notify(f"Written to {path}", title="Postmortem", markup=False, timeout=15)
+        said = f"Written to {written.path}"
+        if written.beside:
+            said += f"; {written.beside} has been edited by hand and was left alone"
+        if written.problem:
+            said += f"; the journal could not note it: {written.problem}"
+        self.app.notify(clean(said), title="Postmortem", markup=False, timeout=15)

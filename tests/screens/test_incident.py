@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from alphapulse_tui.app import Cockpit
+from alphapulse_tui.config.paths import journal_file
 from alphapulse_tui.config.settings import Profile
+from alphapulse_tui.incident.desk import Desk
 from alphapulse_tui.incident.events import Event, Kind
-from alphapulse_tui.incident.journal import JournalUnavailable
+from alphapulse_tui.incident.journal import Journal, JournalUnavailable
+from alphapulse_tui.model.health import Severity
 from alphapulse_tui.session import Session
 from tests.screens.stage import SEALED, Clock, post, snapshots, text_of
 from tests.waiting import until
@@ -70,6 +74,26 @@ async def test_an_incident_from_declaring_to_its_postmortem(app: Cockpit, tmp_pa
     assert len(written) == 1
     text = written[0].read_text()
     assert text.startswith("# Postmortem: vault-1 is sealed") and "looking" in text and "verified by hand" in text
+
+
+async def test_an_export_tells_what_came_a_moment_before_and_leaves_an_edited_file_alone(
+    app: Cockpit, tmp_path: Path
+) -> None:
+    desk = app.session.desk = Desk.at("stage")  # nobody follows the journal for it
+    incident = await desk.declare("Vault sealed", Severity.P0)
+    with closing(Journal.open(journal_file("stage"))) as second_engineer:
+        second_engineer.append(Kind.NOTE, {"text": "keys are in the safe"}, incident)
+    written = await app.session.export(incident)
+    assert "keys are in the safe" in written.path.read_text()
+
+    written.path.write_text("mine now")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(lambda: app.session.desk is not desk, 10, "the journal")
+        await pilot.press("i")
+        await pilot.pause()
+        await pilot.press("x")
+        await until(lambda: "edited by hand" in text_of(app).replace("\n", " "), 10, "what was left alone")
+    assert written.path.read_text() == "mine now"
 
 
 async def test_a_journal_that_cannot_be_written_is_told_and_the_cockpit_stays(

@@ -2,59 +2,92 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import contextlib
 import os
 import re
 import signal
-import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from tests.lab_handle import LabHandle
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How the relay speaks TLS to both sides: as the server to our client, and as our client to the server."""
+
+    as_server: ssl.SSLContext
+    as_client: ssl.SSLContext
+
+
+class Relay:
+    """Hands over both ways; ``hang()`` is called once, before the first request with ``word`` in it is handed over."""
+
+    def __init__(self, port: int, word: bytes, hang: Callable[[], object], tls: Tls | None) -> None:
+        self._port, self._word, self._hang, self._tls = port, word, hang, tls
+        self._hangs = False
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection of our client's. When the client hangs up the server is not told: it still has to take what lies in its socket."""
+        with contextlib.suppress(OSError):
+            far_reader, far_writer = await asyncio.open_connection(
+                "127.0.0.1", self._port, ssl=self._tls.as_client if self._tls else None
+            )
+            await asyncio.gather(
+                self._carry(reader, far_writer, self._word),
+                self._carry(far_reader, writer, b""),
+                return_exceptions=True,
+            )
+
+    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, sought: bytes) -> None:
+        while data := await source.read(65536):
+            if sought and sought in data and not self._hangs:
+                self._hangs = True
+                self._hang()
+            sink.write(data)
+            await sink.drain()
+        if not sought:
+            sink.close()
+
+
 @contextlib.contextmanager
-def hanging_at(port: int, word: bytes, hang: Callable[[], object]) -> Iterator[int]:
-    """A relay to ``port``; ``hang()`` is called once, before the first request with ``word`` in it is handed over.
+def hanging_at(port: int, word: bytes, hang: Callable[[], object], tls: Tls | None = None) -> Iterator[int]:
+    """A relay to ``port``, in a thread of its own: yields its port. ``hang()`` is called when a request with ``word`` in it has come.
 
-    So the change has left, lies in the server's socket, and is taken when the server goes on. A client that hangs up is not followed.
+    So the change has left, lies in the server's socket, and is taken when the server goes on.
     """
-    hangs = threading.Lock()
-    ends: list[socket.socket] = []
+    relay = Relay(port, word, hang, tls)
 
-    def carry(source: socket.socket, sink: socket.socket, sought: bytes) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                if sought and sought in data and hangs.acquire(blocking=False):
-                    hang()
-                sink.sendall(data)
+    async def listen() -> asyncio.Server:
+        return await asyncio.start_server(relay.serve, "127.0.0.1", 0, ssl=tls.as_server if tls else None)
 
-    def accept(listener: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = listener.accept()
-                ends.append(near)
-                try:
-                    far = socket.create_connection(("127.0.0.1", port))
-                except OSError:
-                    near.close()
-                    continue
-                ends.append(far)
-                for source, sink, sought in ((near, far, word), (far, near, b"")):
-                    threading.Thread(target=carry, args=(source, sink, sought), daemon=True).start()
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    server = asyncio.run_coroutine_threadsafe(listen(), loop).result(10)
+    try:
+        yield int(server.sockets[0].getsockname()[1])
+    finally:
+        asyncio.run_coroutine_threadsafe(_end(server), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=accept, args=(listener,), daemon=True)
-        thread.start()
-        try:
-            yield int(listener.getsockname()[1])
-        finally:
-            for end in (listener, *ends):
-                with contextlib.suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
-                end.close()
-            thread.join(5)
+
+async def _end(server: asyncio.Server) -> None:
+    server.close()
+    serving = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in serving:
+        task.cancel()
+    await asyncio.gather(*serving, return_exceptions=True)
 
 
 def through(lab: LabHandle, port: int, relay: int, folder: Path) -> Path:
@@ -64,6 +97,38 @@ def through(lab: LabHandle, port: int, relay: int, folder: Path) -> Path:
     assert count == 1, f"port {port} stands {count} times in the profile"
     file.write_text(text, encoding="utf-8")
     return file
+
+
+@contextlib.contextmanager
+def hanging_api_server(lab: LabHandle, word: bytes, hang: Callable[[], object], folder: Path) -> Iterator[Path]:
+    """The same for the API server of Kubernetes, whose own certificate the relay shows: yields a profile that leads through it."""
+    port = lab.ports["kube-apiserver"]
+    content = lab.directory.joinpath("kubernetes", "oncall.kubeconfig").read_text(encoding="utf-8")
+    with hanging_at(port, word, hang, _kubernetes_tls(lab, yaml.safe_load(content), folder)) as relay:
+        kubeconfig = folder / "kubeconfig"
+        kubeconfig.write_text(content.replace(f":{port}", f":{relay}"), encoding="utf-8")
+        kubeconfig.chmod(0o600)
+        profile = folder / "alphapulse.toml"
+        text, count = re.subn(
+            r"^kubeconfig = .*$", f'kubeconfig = "{kubeconfig}"', lab.profile.read_text(encoding="utf-8"), flags=re.M
+        )
+        assert count == 1, "the profile names one kubeconfig"
+        profile.write_text(text, encoding="utf-8")
+        yield profile
+
+
+def _kubernetes_tls(lab: LabHandle, kubeconfig: Any, folder: Path) -> Tls:
+    user, cluster = kubeconfig["users"][0]["user"], kubeconfig["clusters"][0]["cluster"]
+    certificate, key = folder / "client.crt", folder / "client.key"
+    certificate.write_bytes(base64.b64decode(user["client-certificate-data"]))
+    key.write_bytes(base64.b64decode(user["client-key-data"]))
+    authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+    as_client = ssl.create_default_context(cadata=authority)
+    as_client.load_cert_chain(certificate, key)
+    as_server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    (shown,) = lab.directory.joinpath("kubernetes").rglob("apiserver.crt")
+    as_server.load_cert_chain(shown, shown.with_suffix(".key"))
+    return Tls(as_server, as_client)
 
 
 @contextlib.contextmanager

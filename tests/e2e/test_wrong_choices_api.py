@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import re
+import signal
 from pathlib import Path
 
 import pytest
 
+from alphapulse_tui.actions.kubernetes_link import FIELD_MANAGER
 from alphapulse_tui.incident.events import Kind
 from tests.e2e.api_walk import all_ready, flat, generation, image
 from tests.e2e.cockpit import CockpitTerminal
+from tests.e2e.hanging import goes_on_at_the_end, hanging_api_server
+from tests.e2e.wrong_choices import assert_unknown, settle
 from tests.kubectl import Kubectl
 from tests.lab_handle import LabHandle
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(400)]
+
+SENT = f"?fieldManager={FIELD_MANAGER} HTTP/1.1".encode()
+"""In the first line of a change that is meant: a rehearsal has ``dryRun`` behind it."""
 
 
 def choose_fix(cockpit: CockpitTerminal, title: str) -> None:
@@ -102,6 +109,25 @@ def test_an_api_server_that_hangs_at_the_confirmation_gets_nothing(
         assert outcome.payload["outcome"] == "refused", outcome.payload
         assert cockpit.journal(Kind.SENT) == []
     assert (generation(kubectl), image(kubectl)) == before
+
+
+def test_an_api_server_that_hangs_with_a_restart_on_its_way_is_unknown_until_it_goes_on(
+    platform: LabHandle, kubectl: Kubectl, state: Path, tmp_path: Path
+) -> None:
+    before = generation(kubectl)
+    with (
+        goes_on_at_the_end(platform, "kube-apiserver") as send,
+        hanging_api_server(platform, SENT, lambda: send(signal.SIGSTOP), tmp_path) as profile,
+        CockpitTerminal(profile, state) as cockpit,
+    ):
+        cockpit.wait_live("Pods")
+        choose_fix(cockpit, "restart api")
+        cockpit.press(cockpit.confirmation())
+        assert_unknown(cockpit, 120)
+        send(signal.SIGCONT)
+        wait_until(lambda: generation(kubectl) == before + 1, 30, "the restart to be taken")
+        wait_until(lambda: all_ready(kubectl), 60, "the pods that it made")
+        settle(cockpit)
 
 
 def test_a_rollout_that_fails_half_way_is_not_called_done(platform: LabHandle, kubectl: Kubectl, state: Path) -> None:

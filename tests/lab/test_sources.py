@@ -56,9 +56,16 @@ def status(lab: LabHandle) -> dict[str, Any]:
     return {target["target"]: target for target in report["targets"]}
 
 
+def leaving(kubectl: Kubectl) -> list[str]:
+    """Pods that were told to go and are still there: the next look would not find them."""
+    pods = (pod["metadata"] for pod in kubectl.get("pods")["items"])
+    return [pod["name"] for pod in pods if "deletionTimestamp" in pod]
+
+
 def test_status_agrees_with_every_independent_client(whole_lab: LabHandle, kubectl: Kubectl) -> None:
     lab = whole_lab
     lab.wait()
+    wait_until(lambda: not leaving(kubectl), 60, "the pods of the test before to be gone")
     told = full_status(lab)
     postgres = told["postgres"]["figures"]
     assert str(postgres["server_version"]) == lab.psql("SHOW server_version_num")

@@ -5,10 +5,9 @@ Used by ``sources.redis`` after every reading.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from alphapulse_tui.model.health import Finding, Health, Severity
-from alphapulse_tui.model.redis import CLUSTER_SLOTS, ClusterMember, RedisNode, RedisSnapshot
+from alphapulse_tui.model.redis import CLUSTER_SLOTS, RedisNode, RedisSnapshot
+from alphapulse_tui.model.redis_cluster import contested, name_of, owners
 from alphapulse_tui.model.rules import missing, worst_first
 from alphapulse_tui.model.thresholds import Thresholds
 
@@ -70,56 +69,25 @@ def _state(snapshot: RedisSnapshot) -> list[Finding]:
     ]
 
 
-def _owners(view: Iterable[ClusterMember]) -> tuple[tuple[int, int, str], ...]:
-    """Who owns which slots, ``(first, last, node id)``, neighbours merged, so that equal ownership compares equal."""
-    merged: list[tuple[int, int, str]] = []
-    for first, last, owner in sorted((first, last, member.node_id) for member in view for first, last in member.slots):
-        if merged and merged[-1][2] == owner and merged[-1][1] + 1 == first:
-            merged[-1] = (merged[-1][0], last, owner)
-        else:
-            merged.append((first, last, owner))
-    return tuple(merged)
-
-
-def _by_slot(owners: tuple[tuple[int, int, str], ...]) -> list[str]:
-    slots = [""] * CLUSTER_SLOTS
-    for first, last, owner in owners:
-        for slot in range(max(0, first), min(last, CLUSTER_SLOTS - 1) + 1):
-            slots[slot] = owner
-    return slots
-
-
 def _ownership(views: list[RedisNode]) -> list[Finding]:
-    sides: dict[tuple[tuple[int, int, str], ...], list[RedisNode]] = {}
+    slots = contested(views)
+    if not slots:
+        return []
+    sides: dict[str, list[str]] = {}
     for node in views:
-        sides.setdefault(_owners(node.view), []).append(node)
-    if len(sides) < 2:
-        return []
-    tables = [_by_slot(owners) for owners in sides]
-    contested = [slot for slot, claims in enumerate(zip(*tables, strict=True)) if len(set(claims) - {""}) > 1]
-    if not contested:
-        return []
-    said = "; ".join(
-        f"{', '.join(node.name for node in nodes)} say {_name(views, table[contested[0]])}"
-        for table, nodes in zip(tables, sides.values(), strict=True)
-        if table[contested[0]]
-    )
-    sentence = f"SPLIT BRAIN: {len(contested)} slots have two owners; slot {contested[0]}: {said}"
+        if owner := owners(node.view)[slots[0]]:
+            sides.setdefault(owner, []).append(node.name)
+    said = "; ".join(f"{', '.join(names)} say {name_of(views, owner)}" for owner, names in sides.items())
+    sentence = f"SPLIT BRAIN: {len(slots)} slots have two owners; slot {slots[0]}: {said}"
     return [_split(Health.CRITICAL, sentence, "cluster", Severity.P0)]
 
 
-def _name(views: list[RedisNode], node_id: str) -> str:
-    return next((node.name for node in views if node.node_id == node_id), node_id[:8])
-
-
 def _coverage(views: list[RedisNode]) -> list[Finding]:
-    uncovered = {
-        node.name: CLUSTER_SLOTS - sum(last - first + 1 for first, last, _ in _owners(node.view)) for node in views
-    }
-    most = max(uncovered.values(), default=0)
+    without = {node.name: owners(node.view).count("") for node in views}
+    most = max(without.values(), default=0)
     if most <= 0:
         return []
-    names = ", ".join(name for name, count in uncovered.items() if count == most)
+    names = ", ".join(name for name, count in without.items() if count == most)
     return [
         _split(
             Health.CRITICAL, f"{most} of {CLUSTER_SLOTS} slots have no owner, as {names} see it", "slots", Severity.P1

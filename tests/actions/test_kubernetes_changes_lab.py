@@ -89,6 +89,7 @@ async def test_an_image_that_cannot_be_pulled_is_no_success_and_then_refused(act
         await proven(image, back)
 
 
+@pytest.mark.long
 async def test_a_pod_is_evicted_and_replaced_and_a_budget_is_asked(action, kubectl):
     delete = action("kubernetes.delete-pod")
     (victim, *_) = kubectl.pods("agent-workers")

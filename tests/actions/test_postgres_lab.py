@@ -21,6 +21,7 @@ YOUNG = f"{LEAKED} AND state_change > now() - interval '12 s'"
 """Leaked sessions that the lab's profile (10 s) does not call idle for too long yet."""
 
 
+@pytest.mark.long
 async def test_a_storm_is_mended_and_the_protected_live_on(whole_lab: LabHandle) -> None:
     whole_lab.break_("connection-storm")
     profile = load_profile("lab", str(whole_lab.profile)).profile

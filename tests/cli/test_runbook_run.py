@@ -69,6 +69,7 @@ def test_a_walk_ends_at_the_first_proof_that_does_not_hold_and_is_taken_up_there
 
 
 @pytest.mark.lab
+@pytest.mark.long
 def test_a_key_share_is_never_given_without_its_holder(whole_lab: LabHandle) -> None:
     whole_lab.break_("vault-sealed-one")
     wait_until(lambda: sealed(whole_lab), 20, "a sealed node")

@@ -83,6 +83,7 @@ def test_screen_and_executor_die_before_anything_was_sent(platform: LabHandle, s
     assert forgotten(platform) == before
 
 
+@pytest.mark.long
 def test_screen_and_executor_die_after_sending_began(platform: LabHandle, state: Path) -> None:
     platform.break_("vault-sealed-one")
     with CockpitTerminal(platform.profile, state) as cockpit:

@@ -29,6 +29,7 @@ def test_one_sealed_vault_node(whole_lab: LabHandle) -> None:
     assert _sealed(whole_lab) == []
 
 
+@pytest.mark.long
 def test_all_vault_nodes_sealed_and_unsealed_by_hand(whole_lab: LabHandle) -> None:
     whole_lab.break_("vault-sealed-all")
     assert _sealed(whole_lab) == [0, 1, 2]

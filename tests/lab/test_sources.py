@@ -91,6 +91,7 @@ def test_status_agrees_with_every_independent_client(whole_lab: LabHandle, kubec
     } == deployments
 
 
+@pytest.mark.long
 def test_a_sealed_node_is_told_with_its_procedure(whole_lab: LabHandle) -> None:
     whole_lab.break_("vault-sealed-one")
     vault = full_status(whole_lab)["vault"]

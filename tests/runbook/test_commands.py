@@ -161,6 +161,7 @@ def test_a_command_runs_on_the_real_servers(name: str, whole_lab: LabHandle, tmp
 
 
 @pytest.mark.lab
+@pytest.mark.long
 def test_the_commands_see_what_is_broken(whole_lab: LabHandle, tmp_path: Path) -> None:
     environment = bastion(whole_lab, tmp_path)
     whole_lab.break_("vault-sealed-all")

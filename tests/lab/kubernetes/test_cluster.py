@@ -71,6 +71,7 @@ def test_scaling_a_stateful_set_to_nothing_stops_the_real_server(whole_lab: LabH
     wait_until(lambda: whole_lab.psql(streaming) == "postgres-replica-0", 30, "the replica to stream again")
 
 
+@pytest.mark.long
 def test_a_restarted_vault_pod_comes_back_sealed(whole_lab: LabHandle, kubectl: Kubectl) -> None:
     standby = next(
         n
@@ -166,6 +167,7 @@ def test_an_eviction_within_the_budget_replaces_the_pod(kubectl: Kubectl, whole_
     wait_until(lambda: victim not in kubectl.ready("api") and len(kubectl.ready("api")) == 3, 40, "its successor")
 
 
+@pytest.mark.long
 def test_the_quota_refuses_what_the_namespace_has_no_room_for(kubectl: Kubectl, whole_lab: LabHandle) -> None:
     hard = kubectl.get("resourcequota", "alphapulse")["status"]["hard"]
     assert hard == {"pods": "40", "requests.cpu": "3", "requests.memory": "4Gi"}

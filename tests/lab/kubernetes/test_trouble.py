@@ -82,6 +82,7 @@ def test_a_missing_secret_is_a_configuration_error(kubectl: Kubectl, lone_pod: A
     )
 
 
+@pytest.mark.long
 def test_a_bad_database_url_is_a_crash_loop_that_a_rollback_ends(kubectl: Kubectl, whole_lab: LabHandle) -> None:
     said = whole_lab.break_("api-crashloop-database")
     assert said.startswith("api: move the API to the new database endpoint (generation ")
@@ -107,6 +108,7 @@ def test_a_bad_database_url_is_a_crash_loop_that_a_rollback_ends(kubectl: Kubect
     assert len(kubectl.ready("api")) == 3
 
 
+@pytest.mark.long
 def test_the_lab_mends_the_bad_release_by_itself(kubectl: Kubectl, whole_lab: LabHandle) -> None:
     whole_lab.break_("api-crashloop-database")
     whole_lab.mend("api-crashloop-database")
@@ -131,6 +133,7 @@ def _lives(pid: int) -> bool:
     return True
 
 
+@pytest.mark.long
 def test_the_node_goes_on_after_the_api_server_was_killed(kubectl: Kubectl, whole_lab: LabHandle) -> None:
     api_server = next(one.pid for one in whole_lab.status().processes if one.name == "kube-apiserver")
     survivor = kubectl.ready("redis-cluster")[0]

@@ -53,6 +53,12 @@ def test_health_asks_all_three(whole_lab: LabHandle, kubectl: Kubectl) -> None:
     answer = httpx.get(f"http://127.0.0.1:{whole_lab.ports['api']}/health", timeout=5)
     assert answer.status_code == 200
     assert answer.json()["checks"] == {"postgres": "ok", "redis": "ok", "vault": "ok"}
+
+
+@pytest.mark.lab
+@pytest.mark.long
+def test_health_names_what_is_sealed(whole_lab: LabHandle, kubectl: Kubectl) -> None:
+    assert kubectl.ready("api")
     whole_lab.break_("vault-sealed-all")
     degraded = httpx.get(f"http://127.0.0.1:{whole_lab.ports['api']}/health", timeout=5)
     assert degraded.status_code == 503

@@ -10,6 +10,7 @@ from tests.lab_handle import LabHandle
 pytestmark = pytest.mark.lab
 
 
+@pytest.mark.long
 def test_a_sealed_vault_is_the_vaults_complaint(whole_lab: LabHandle, kubectl: Kubectl) -> None:
     assert kubectl.ready("api")
     whole_lab.break_("vault-sealed-all")

@@ -164,12 +164,17 @@ class ExecutorClient:
 
     async def _one(self, kind: type[T], **fields: Any) -> T:
         """The one answer to a request."""
-        try:
-            found = await self._values(fields)
-        except ConnectionBroke:
-            if fields["what"] not in ONLY_READS:
-                raise
-            found = await self._values(fields)  # From the executor that has taken its place.
+        for again in (
+            True,
+            True,
+            False,
+        ):  # One that is dying may take one more connection; then another takes its place.
+            try:
+                found = await self._values(fields)
+                break
+            except ConnectionBroke:
+                if not again or fields["what"] not in ONLY_READS:
+                    raise
         try:
             return msgspec.convert(found[0] if found else None, kind)
         except msgspec.ValidationError as error:

@@ -238,6 +238,25 @@ async def test_a_new_executor_takes_over_from_a_killed_one_disarmed(start: Start
     await until(lambda: not lives(status.pid), 10, "the second to leave")
 
 
+async def test_one_that_dies_as_it_is_asked_again_is_replaced_too(start: Start) -> None:
+    client = await start()
+    first = (await client.status()).pid
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: not lives(first), 5, "its death")
+    assert client.socket is not None
+    client.socket.unlink()
+
+    async def die(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        dying.close()
+        writer.close()
+
+    dying = await asyncio.start_unix_server(die, client.socket)
+    status = await client.status()
+    assert status.pid != first and not dying.is_serving()
+    await client.close()
+    await until(lambda: not lives(status.pid), 10, "the second to leave")
+
+
 async def test_two_cockpits_on_one_environment_have_an_executor_each(start: Start, target: Target) -> None:
     one, two = await start(), await start()
     assert (await one.status()).pid != (await two.status()).pid

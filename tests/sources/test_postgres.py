@@ -137,12 +137,21 @@ async def test_is_inside_when_the_slots_run_out(postgres: PostgresPair) -> None:
         assert refused.value.proves[0].health is Health.CRITICAL
 
 
+async def until_replayed(postgres: PostgresPair) -> None:
+    """Wait until the replica has replayed what the primary writes when a checkpoint ends; afterwards it writes nothing by itself for a while."""
+    postgres.psql("CHECKPOINT")
+    written = postgres.psql("SELECT pg_current_wal_lsn()")
+    replayed = f"SELECT pg_last_wal_replay_lsn() >= '{written}'"
+    await until(lambda: postgres.psql(replayed, postgres.replica_port) == "t", 10, "the replica to have replayed all")
+
+
 async def test_paused_replay_is_seen_and_an_idle_primary_is_no_lag(postgres: PostgresPair) -> None:
     now = [1000.0]
     reader = PostgresSource(
         server("primary", postgres.primary_port), [server("r", postgres.replica_port)], clock=lambda: now[0]
     )
     try:
+        await until_replayed(postgres)
         await reader.read()
         now[0] += 500
         assert (await reader.read()).replicas[0].lag_seconds == 0.0

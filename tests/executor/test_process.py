@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -246,8 +247,11 @@ async def test_one_that_dies_as_it_is_asked_again_is_replaced_too(start: Start) 
     assert client.socket is not None
     client.socket.unlink()
 
+    connections = itertools.count(1)
+
     async def die(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        dying.close()
+        if next(connections) == 2:
+            dying.close()
         writer.close()
 
     dying = await asyncio.start_unix_server(die, client.socket)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 import click
 
 from alphapulse_tui.cli.invocation import Invocation, pass_invocation, say, takes_profile
+from alphapulse_tui.cli.journal import environment_of, open_journal
 from alphapulse_tui.config.paths import config_file, journal_file
 from alphapulse_tui.errors import BadDataError, UsageError
 from alphapulse_tui.exits import ExitCode
@@ -33,24 +32,6 @@ from alphapulse_tui.text import clean
 @click.group()
 def incident() -> None:
     """List, show, export and verify incidents."""
-
-
-@contextmanager
-def _journal(invocation: Invocation) -> Iterator[Journal | None]:
-    """The environment's journal, or none where nothing was ever written: looking must not begin one."""
-    path = journal_file(_environment(invocation))
-    if not path.exists():
-        yield None
-        return
-    journal = Journal.open(path)
-    try:
-        yield journal
-    finally:
-        journal.close()
-
-
-def _environment(invocation: Invocation) -> str:
-    return invocation.profile.environment or invocation.profile.name
 
 
 def _find(journal: Journal | None, incident_id: str, environment: str) -> IncidentState:
@@ -73,13 +54,13 @@ def _find(journal: Journal | None, incident_id: str, environment: str) -> Incide
 @pass_invocation
 def list_command(invocation: Invocation, as_json: bool) -> None:
     """Every incident of the environment, oldest first."""
-    with _journal(invocation) as journal:
+    with open_journal(invocation) as journal:
         states = list(project(journal.events()).values()) if journal is not None else []
     if as_json:
         click.echo(json.dumps([_summary(state) for state in states], indent=2))
         return
     if not states:
-        say(f"no incident has been declared in environment {_environment(invocation)}")
+        say(f"no incident has been declared in environment {environment_of(invocation)}")
     for state in states:
         spent = words(state.resolved_at - state.started_at) if state.resolved_at is not None else "open"
         click.echo(
@@ -94,8 +75,8 @@ def list_command(invocation: Invocation, as_json: bool) -> None:
 @pass_invocation
 def show_command(invocation: Invocation, incident_id: str, as_json: bool) -> None:
     """One incident: where it stands, its clocks, its timeline."""
-    with _journal(invocation) as journal:
-        state = _find(journal, incident_id, _environment(invocation))
+    with open_journal(invocation) as journal:
+        state = _find(journal, incident_id, environment_of(invocation))
     now = time.time()
     if as_json:
         click.echo(json.dumps(_whole(state, now), indent=2))
@@ -128,9 +109,9 @@ def show_command(invocation: Invocation, incident_id: str, as_json: bool) -> Non
 @pass_invocation
 def export_command(invocation: Invocation, incident_id: str, out: str, as_json: bool) -> None:
     """Write the postmortem (runbook, appendix B). A file that was edited by hand is never overwritten."""
-    environment = _environment(invocation)
+    environment = environment_of(invocation)
     prevention = preventions(config_file().parent / "procedures")
-    with _journal(invocation) as journal:
+    with open_journal(invocation) as journal:
         state = _find(journal, incident_id, environment)
         assert journal is not None  # an incident was found in it
         if out == "-":
@@ -156,8 +137,8 @@ def export_command(invocation: Invocation, incident_id: str, out: str, as_json: 
 @pass_invocation
 def verify_command(invocation: Invocation, as_json: bool) -> ExitCode:
     """Check every link of the journal's hash chains. Exits 0 intact, 2 changed or cut, 65 unreadable from the start."""
-    path = journal_file(_environment(invocation))
-    with _journal(invocation) as journal:
+    path = journal_file(environment_of(invocation))
+    with open_journal(invocation) as journal:
         if journal is None:
             raise BadDataError(f"there is no journal at {clean(path)}: nothing has been written in this environment")
         report = journal.verify()

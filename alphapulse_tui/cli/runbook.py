@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from alphapulse_tui.cli.invocation import Invocation, pass_invocation, takes_profile
+from alphapulse_tui.cli.journal import open_journal
 from alphapulse_tui.config.paths import config_file
 from alphapulse_tui.errors import UsageError
 from alphapulse_tui.exits import ExitCode
 from alphapulse_tui.model.words import age
 from alphapulse_tui.runbook.load import find_procedure, load_procedures
 from alphapulse_tui.runbook.schema import Procedure, Step
+
+if TYPE_CHECKING:
+    from alphapulse_tui.runbook.past import Past
 
 
 @click.group()
@@ -30,24 +34,40 @@ def _procedures() -> dict[str, Procedure]:
 
 @runbook.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
-def list_command(as_json: bool) -> None:
-    """Every procedure: id, severity, section, steps, title."""
-    procedures = _procedures().values()
+@takes_profile
+@pass_invocation
+def list_command(invocation: Invocation, as_json: bool) -> None:
+    """Every procedure: id, severity, section, steps, how long it takes, runs that mended of all in this environment, title."""
+    from alphapulse_tui.runbook.engine import project
+    from alphapulse_tui.runbook.past import past_of
+
+    with open_journal(invocation) as journal:
+        runs = list(project(journal.events()).values()) if journal is not None else []
+    procedures = [(each, past_of(each, runs)) for each in _procedures().values()]
     if as_json:
-        rows = [
-            {
-                "id": each.id,
-                "title": each.title,
-                "section": each.section,
-                "severity": each.severity,
-                "steps": len(each.steps),
-            }
-            for each in procedures
-        ]
-        click.echo(json.dumps(rows, indent=2))
+        click.echo(json.dumps([_listed(each, past) for each, past in procedures], indent=2))
         return
-    for each in procedures:
-        click.echo(f"{each.id:<20} {each.severity:<3} {each.section:<6} {len(each.steps):>2} steps  {each.title}")
+    for each, past in procedures:
+        takes = ("" if past.measured else "~") + age(past.typical)
+        done = f"{past.succeeded}/{past.runs}" if past.runs else "-"
+        steps = f"{len(each.steps):>2} steps"
+        click.echo(f"{each.id:<20} {each.severity:<3} {each.section:<6} {steps} {takes:>4} {done:>5}  {each.title}")
+
+
+def _listed(procedure: Procedure, past: Past) -> dict[str, Any]:
+    return {
+        "id": procedure.id,
+        "title": procedure.title,
+        "section": procedure.section,
+        "severity": procedure.severity,
+        "steps": len(procedure.steps),
+        "runs": past.runs,
+        "succeeded": past.succeeded,
+        "under_way": past.under_way,
+        "last_finished": past.last,
+        "typical_seconds": past.typical,
+        "typical_is_measured": past.measured,
+    }
 
 
 @runbook.command("show")

@@ -46,7 +46,6 @@ class ReplicationSlotLeftBehind:
         async with superuser(lab) as connection:
             await connection.execute(_DROP, SLOT)
             await connection.execute("CHECKPOINT")
-        await lab.healthy("postgres")
 
 
 FAULT = ReplicationSlotLeftBehind()

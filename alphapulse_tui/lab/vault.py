@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from alphapulse_tui.lab import postgres, redis
 from alphapulse_tui.lab.directory import write_private
 from alphapulse_tui.lab.errors import LabError, NotReadyError, ServerMissingError
+from alphapulse_tui.lab.http import http_client
 from alphapulse_tui.lab.platform import Lab, Report, TargetState
 from alphapulse_tui.lab.privileges import privileges
 from alphapulse_tui.lab.process import ProcessSpec, Restart
@@ -117,10 +118,8 @@ def node_spec(lab: Lab, ordinal: int) -> ProcessSpec:
 
 def client(lab: Lab, ordinal: int, holder: str = "") -> httpx.AsyncClient:
     """An HTTP client of one node, with the token of ``holder`` if given."""
-    import httpx
-
     headers = {"X-Vault-Token": token_file(lab, holder).read_text(encoding="utf-8").strip()} if holder else {}
-    return httpx.AsyncClient(base_url=address(lab, ordinal), headers=headers, timeout=10.0, trust_env=False)
+    return http_client(10.0, base_url=address(lab, ordinal), headers=headers)
 
 
 async def call(

@@ -23,6 +23,7 @@ from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
 from alphapulse_tui.sources.alerts import AlertsSource
 from tests.lab_handle import LabHandle, running_lab
 from tests.waiting import wait_until
+from tests.web import web
 
 pytestmark = pytest.mark.lab
 
@@ -41,26 +42,26 @@ class Alertmanager:
         """Have it told of alerts, as Prometheus would."""
         ends = datetime.fromtimestamp(time.time() + minutes * 60, UTC).isoformat()
         body = [{"labels": labels, "endsAt": ends} for labels in alerts]
-        httpx.post(f"{self.url}/api/v2/alerts", json=body, timeout=5).raise_for_status()
+        web.post(f"{self.url}/api/v2/alerts", json=body).raise_for_status()
         wait_until(lambda: all(self.alert(labels) for labels in alerts), 10, "the alerts")
 
     def alert(self, labels: dict[str, str]) -> dict[str, Any]:
         """The alert with these labels; empty when there is none."""
-        found: list[dict[str, Any]] = httpx.get(f"{self.url}/api/v2/alerts", timeout=5).json()
+        found: list[dict[str, Any]] = web.get(f"{self.url}/api/v2/alerts").json()
         return next((one for one in found if one["labels"] == labels), {})
 
     def silences(self) -> list[dict[str, Any]]:
         """Those in force."""
-        found: list[dict[str, Any]] = httpx.get(f"{self.url}/api/v2/silences", timeout=5).json()
+        found: list[dict[str, Any]] = web.get(f"{self.url}/api/v2/silences").json()
         return [one for one in found if one["status"]["state"] == "active"]
 
     def clear(self) -> None:
         """End every silence and every alert."""
         for one in self.silences():
-            httpx.delete(f"{self.url}/api/v2/silence/{one['id']}", timeout=5).raise_for_status()
+            web.delete(f"{self.url}/api/v2/silence/{one['id']}").raise_for_status()
         past = datetime.fromtimestamp(time.time() - 1, UTC).isoformat()
         body = [{"labels": labels, "endsAt": past} for labels in (SEALED, OTHER, FULL) if self.alert(labels)]
-        httpx.post(f"{self.url}/api/v2/alerts", json=body, timeout=5).raise_for_status()
+        web.post(f"{self.url}/api/v2/alerts", json=body).raise_for_status()
         wait_until(lambda: not any(self.alert(labels) for labels in (SEALED, OTHER, FULL)), 10, "no alert")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.e2e.cockpit import CockpitTerminal
@@ -13,19 +12,20 @@ from tests.e2e.record import assert_recorded
 from tests.e2e.vault import THRESHOLD, sealed_nodes, walk_vault_sealed
 from tests.lab_handle import LabHandle
 from tests.waiting import wait_until
+from tests.web import web
 
 pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(600)]
 
 
 def vault_sealed(lab: LabHandle) -> dict[str, Any]:
     """The alert at Alertmanager; empty when there is none."""
-    found: list[dict[str, Any]] = httpx.get(f"{alertmanager(lab)}/api/v2/alerts", timeout=5).json()
+    found: list[dict[str, Any]] = web.get(f"{alertmanager(lab)}/api/v2/alerts").json()
     return next((one for one in found if one["labels"]["alertname"] == "VaultSealed"), {})
 
 
 def silences(lab: LabHandle) -> dict[str, str]:
     """Every silence: id and state."""
-    found = httpx.get(f"{alertmanager(lab)}/api/v2/silences", timeout=5).json()
+    found = web.get(f"{alertmanager(lab)}/api/v2/silences").json()
     return {one["id"]: one["status"]["state"] for one in found}
 
 

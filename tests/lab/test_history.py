@@ -7,7 +7,6 @@ import time
 from functools import partial
 from typing import Any
 
-import httpx
 import pytest
 
 from alphapulse_tui.config.load import load_profile
@@ -17,6 +16,7 @@ from alphapulse_tui.model.history import History
 from alphapulse_tui.sources.history import read_history
 from tests.lab_handle import LabHandle
 from tests.waiting import wait_until
+from tests.web import web
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
@@ -32,7 +32,7 @@ def remembered(lab: LabHandle, since: float) -> History:
 def value(lab: LabHandle, promql: str) -> Any:
     """What Prometheus answers to an independent client."""
     url = f"http://127.0.0.1:{lab.ports['prometheus']}/api/v1/query"
-    return httpx.get(url, params={"query": promql}, timeout=5).json()["data"]["result"]
+    return web.get(url, params={"query": promql}).json()["data"]["result"]
 
 
 @pytest.mark.long

@@ -7,6 +7,7 @@ import asyncio
 import httpx
 
 from alphapulse_tui.lab.errors import NotReadyError
+from alphapulse_tui.lab.http import http_client
 from alphapulse_tui.lab.platform import Lab
 
 _START_SECONDS = 30.0
@@ -17,7 +18,7 @@ _POLL_SECONDS = 0.1
 async def answer(lab: Lab, name: str) -> str:
     """What the server of that name says now: empty when it is ready, else what is wrong."""
     try:
-        async with httpx.AsyncClient(timeout=_ASK_SECONDS, trust_env=False) as client:
+        async with http_client(_ASK_SECONDS) as client:
             response = await client.get(f"http://127.0.0.1:{lab.ports[name]}/-/ready")
     except httpx.HTTPError as error:
         return f"does not answer ({type(error).__name__})"

@@ -16,6 +16,7 @@ import httpx
 
 from alphapulse_tui.lab.backups import SMALL, agent_spec
 from alphapulse_tui.lab.errors import LabError, NotReadyError
+from alphapulse_tui.lab.http import http_client
 from alphapulse_tui.lab.platform import Lab, Report, TargetState
 from alphapulse_tui.lab.process import ProcessSpec, Restart
 from alphapulse_tui.lab.s3.identities import IDENTITIES, Identity
@@ -64,7 +65,7 @@ def _hand_out(lab: Lab, identity: Identity) -> None:
 async def answers(lab: Lab) -> bool:
     """Whether the server answers at all: to an unsigned question with 403."""
     try:
-        async with httpx.AsyncClient(timeout=_ANSWER_SECONDS, trust_env=False) as client:
+        async with http_client(_ANSWER_SECONDS) as client:
             return (await client.get(endpoint(lab))).status_code == httpx.codes.FORBIDDEN
     except httpx.HTTPError:
         return False

@@ -20,6 +20,7 @@ from redis.asyncio import RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import RedisClusterException, RedisError
 
+from alphapulse_tui.lab.http import http_client
 from alphapulse_tui.lab.workloads.output import say
 
 _START_SECONDS = 5.0
@@ -134,7 +135,7 @@ async def open_all(settings: Settings, application: str, url_key: str, connectio
     Raises:
         StartError: One of them cannot be used.
     """
-    vault = httpx.AsyncClient(headers={"X-Vault-Token": settings.vault_token}, timeout=_CHECK_SECONDS, trust_env=False)
+    vault = http_client(_CHECK_SECONDS, headers={"X-Vault-Token": settings.vault_token})
     started = time.monotonic()
     database_secret = await read_secret(vault, settings, "database")
     redis_secret = await read_secret(vault, settings, "redis")

@@ -12,6 +12,7 @@ import sys
 import httpx
 
 from alphapulse_tui.lab.errors import LabError
+from alphapulse_tui.lab.http import http_client
 from alphapulse_tui.lab.kubernetes import bounds, manifests
 from alphapulse_tui.lab.kubernetes.cluster import Cluster, cluster_of
 from alphapulse_tui.lab.platform import Lab, Report, TargetState
@@ -65,7 +66,7 @@ class ApiTarget:
         mended by itself.
         """
         try:
-            async with httpx.AsyncClient(timeout=_HEALTH_SECONDS, trust_env=False) as client:
+            async with http_client(_HEALTH_SECONDS) as client:
                 response = await client.get(f"http://127.0.0.1:{lab.ports['api']}/health")
         except httpx.HTTPError as error:
             return f"the edge does not answer ({type(error).__name__})"

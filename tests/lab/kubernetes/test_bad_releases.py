@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import httpx
 import pytest
 
 from alphapulse_tui.lab.errors import LabError
@@ -16,6 +15,7 @@ from tests.kubectl import Kubectl
 from tests.lab_handle import LabHandle
 from tests.matrix import quick
 from tests.waiting import wait_until
+from tests.web import web
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -29,7 +29,7 @@ class Seen(NamedTuple):
     def get(self, path: str) -> tuple[int, float]:
         """Status and seconds of one request at the edge."""
         began = time.monotonic()
-        answer = httpx.get(f"http://127.0.0.1:{self.lab.ports['api']}{path}", timeout=8)
+        answer = web.get(f"http://127.0.0.1:{self.lab.ports['api']}{path}", timeout=8)
         return answer.status_code, time.monotonic() - began
 
     def pods(self) -> list[str]:
@@ -77,7 +77,7 @@ def one_endpoint_is_slow(seen: Seen) -> None:
 
     def quick(endpoint: str) -> tuple[int, int]:
         """Of the requests to all pods: how many took at most 0.75 s, and how many there were."""
-        text = "".join(httpx.get(f"http://{pod}/metrics", timeout=5).text for pod in seen.pods())
+        text = "".join(web.get(f"http://{pod}/metrics").text for pod in seen.pods())
         fast = re.findall(rf'_bucket{{endpoint="{endpoint}",le="0.75"}} (\d+)', text)
         every = re.findall(rf'_count{{endpoint="{endpoint}"}} (\d+)', text)
         return sum(map(int, fast)), sum(map(int, every))

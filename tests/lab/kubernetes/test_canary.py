@@ -12,6 +12,7 @@ import pytest
 from tests.kubectl import Kubectl
 from tests.lab_handle import LabHandle
 from tests.waiting import wait_until
+from tests.web import web
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -32,7 +33,7 @@ def weigh(kubectl: Kubectl, canary: int) -> None:
 def releases(lab: LabHandle, requests: int) -> Counter[str]:
     """Which pods answer ``/health``: stable or canary."""
     seen: Counter[str] = Counter()
-    with httpx.Client(base_url=f"http://127.0.0.1:{lab.ports['api']}", timeout=5) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{lab.ports['api']}") as client:
         for _ in range(requests):
             seen["canary" if client.get("/health").json()["pod"].startswith("api-canary-") else "stable"] += 1
     return seen
@@ -68,7 +69,7 @@ def test_a_canary_gets_its_share_and_its_errors_are_its_own(
 
     def failing() -> list[dict[str, str]]:
         url = f"http://127.0.0.1:{whole_lab.ports['prometheus']}/api/v1/query"
-        found = httpx.get(url, params={"query": errors}, timeout=5).json()["data"]["result"]
+        found = web.get(url, params={"query": errors}).json()["data"]["result"]
         return [one["metric"] for one in found]
 
     # Errors of a release that a test before rolled out are in the window for half a minute more.

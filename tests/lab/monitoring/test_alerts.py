@@ -10,6 +10,7 @@ import pytest
 from tests.kubectl import Kubectl
 from tests.lab_handle import LabHandle
 from tests.waiting import wait_until
+from tests.web import web
 
 # An alert takes its rule's wait to come and the rate's window to go.
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -26,12 +27,12 @@ def monitored(whole_lab: LabHandle) -> LabHandle:
 
 
 def prometheus(lab: LabHandle, path: str) -> Any:
-    return httpx.get(f"http://127.0.0.1:{lab.ports['prometheus']}/api/v1/{path}", timeout=5).json()["data"]
+    return web.get(f"http://127.0.0.1:{lab.ports['prometheus']}/api/v1/{path}").json()["data"]
 
 
 def firing(lab: LabHandle) -> dict[str, Any]:
     """Alertmanager's active alerts by name and instance."""
-    alerts = httpx.get(f"http://127.0.0.1:{lab.ports['alertmanager']}/api/v2/alerts", timeout=5).json()
+    alerts = web.get(f"http://127.0.0.1:{lab.ports['alertmanager']}/api/v2/alerts").json()
     return {" ".join(filter(None, (one["labels"]["alertname"], one["labels"].get("instance")))): one for one in alerts}
 
 
@@ -83,12 +84,12 @@ def test_no_api_pod_is_ready(monitored: LabHandle, kubectl: Kubectl) -> None:
     health = f"http://127.0.0.1:{monitored.ports['api']}/health"
     try:
         kubectl("scale", "deployment/api", "--replicas=0")
-        wait_until(lambda: httpx.get(health, timeout=5).status_code == 503, 20, "the edge to have no pod")
-        assert httpx.get(health, timeout=5).json()["error"] == "no API pod is ready"
+        wait_until(lambda: web.get(health).status_code == 503, 20, "the edge to have no pod")
+        assert web.get(health).json()["error"] == "no API pod is ready"
         assert fires(monitored, "APIDown")["labels"]["severity"] == "P0"
     finally:
         kubectl("scale", "deployment/api", "--replicas=3")
-    wait_until(lambda: httpx.get(health, timeout=5).status_code == 200, 40, "the API to be healthy")
+    wait_until(lambda: web.get(health).status_code == 200, 40, "the API to be healthy")
     ends(monitored, "APIDown")
 
 

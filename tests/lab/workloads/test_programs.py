@@ -18,6 +18,7 @@ from alphapulse_tui.lab.launch import end, launch
 from tests.kubectl import Kubectl
 from tests.lab_handle import LabHandle, new_directory
 from tests.waiting import wait_until
+from tests.web import web
 
 
 def run_api(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -50,7 +51,7 @@ def test_an_unreachable_vault_ends_it_with_one_line() -> None:
 @pytest.mark.lab
 def test_health_asks_all_three(whole_lab: LabHandle, kubectl: Kubectl) -> None:
     assert kubectl.ready("api")
-    answer = httpx.get(f"http://127.0.0.1:{whole_lab.ports['api']}/health", timeout=5)
+    answer = web.get(f"http://127.0.0.1:{whole_lab.ports['api']}/health")
     assert answer.status_code == 200
     assert answer.json()["checks"] == {"postgres": "ok", "redis": "ok", "vault": "ok"}
 
@@ -60,7 +61,7 @@ def test_health_asks_all_three(whole_lab: LabHandle, kubectl: Kubectl) -> None:
 def test_health_names_what_is_sealed(whole_lab: LabHandle, kubectl: Kubectl) -> None:
     assert kubectl.ready("api")
     whole_lab.break_("vault-sealed-all")
-    degraded = httpx.get(f"http://127.0.0.1:{whole_lab.ports['api']}/health", timeout=5)
+    degraded = web.get(f"http://127.0.0.1:{whole_lab.ports['api']}/health")
     assert degraded.status_code == 503
     assert "(sealed)" in degraded.json()["checks"]["vault"]
     assert degraded.json()["checks"]["postgres"] == "ok"
@@ -80,7 +81,7 @@ def metrics_of_a_pod(lab: LabHandle) -> str:
     for name, port in lab.ports.items():
         if name.startswith("api-slot-"):
             with contextlib.suppress(httpx.HTTPError):
-                return httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+                return web.get(f"http://127.0.0.1:{port}/metrics").text
     raise AssertionError("no API pod answers")
 
 
@@ -96,7 +97,7 @@ def test_metrics_bear_the_runbooks_names_and_move(whole_lab: LabHandle, kubectl:
         assert name in pod
 
     def exported() -> dict[str, float]:
-        text = httpx.get(f"http://127.0.0.1:{whole_lab.ports['exporter']}/metrics", timeout=5).text
+        text = web.get(f"http://127.0.0.1:{whole_lab.ports['exporter']}/metrics").text
         lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, _, value in lines}
 
@@ -154,7 +155,7 @@ def test_without_go_the_rest_of_the_lab_lives(monkeypatch: pytest.MonkeyPatch, t
         with pytest.raises(LabError, match="hpa-at-maximum breaks kubernetes, which is not up"):
             lab.break_("hpa-at-maximum")
         assert lab.status().faults == []
-        assert httpx.get(f"http://127.0.0.1:{lab.ports['api']}/health", timeout=5).json()["status"] == "ok"
+        assert web.get(f"http://127.0.0.1:{lab.ports['api']}/health").json()["status"] == "ok"
         running = {one.name for one in lab.status().processes if one.state == "running"}
         assert {"api-0", "api-1", "api-2", "worker-0", "worker-1"} <= running
     finally:

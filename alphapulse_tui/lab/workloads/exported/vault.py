@@ -9,6 +9,7 @@ import httpx
 from prometheus_client.core import Metric
 
 from alphapulse_tui.lab import vault
+from alphapulse_tui.lab.http import http_client
 from alphapulse_tui.lab.platform import Lab
 from alphapulse_tui.lab.workloads.exported.source import gauge
 
@@ -23,7 +24,7 @@ class VaultFigures:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
-        self._client = httpx.AsyncClient(timeout=_NODE_SECONDS, trust_env=False)
+        self._client = http_client(_NODE_SECONDS)
 
     async def figures(self) -> list[Metric]:
         """1 unsealed, 0 sealed; a node that does not answer has none."""

@@ -107,6 +107,10 @@ class Target(Protocol):
         """
 
 
+HEALTH_SECONDS = 45.0
+"""For a target to be whole again when nothing is broken any more: Vault's raft takes the longest."""
+
+
 class Lab:
     """What all targets of one lab share. Made by the daemon, in its event loop."""
 
@@ -121,6 +125,8 @@ class Lab:
         self.progress: dict[str, Progress] = {}
         self.on_report: Callable[[], None] = lambda: None
         """Called after every report; the daemon has the cockpit's notices written by it."""
+        self.patience = HEALTH_SECONDS
+        """Seconds that :meth:`healthy` waits."""
         self._settled: dict[str, asyncio.Future[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
 
@@ -136,16 +142,17 @@ class Lab:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("%s ended by itself", task.get_name(), exc_info=error)
 
-    async def healthy(self, name: str, seconds: float = 45.0) -> None:
+    async def healthy(self, name: str, seconds: float | None = None) -> None:
         """Wait until the target of that name says that all is well.
 
         Raises:
-            NotReadyError: It did not within ``seconds``; carries its complaint.
+            NotReadyError: It did not within ``seconds`` (``patience`` by default); carries its complaint.
             LabError: There is no such target.
         """
         target = self.targets.get(name)
         if target is None:
             raise LabError(f"The lab has no target {name}.")
+        seconds = self.patience if seconds is None else seconds
         end = time.monotonic() + seconds
         while complaint := await target.healthy(self):
             if time.monotonic() > end:

@@ -11,10 +11,10 @@ import pytest
 
 from alphapulse_tui.cli.lab_faults import page, table
 from alphapulse_tui.lab.directory import LabDirectory
-from alphapulse_tui.lab.errors import LabError, UnknownFaultError
+from alphapulse_tui.lab.errors import LabError, NotReadyError, UnknownFaultError
 from alphapulse_tui.lab.faults import registry
 from alphapulse_tui.lab.faults.registry import MODULES, Exclusive, Faults, catalogue, load_faults, named
-from alphapulse_tui.lab.platform import TARGETS, Lab, TargetState
+from alphapulse_tui.lab.platform import HEALTH_SECONDS, TARGETS, Lab, TargetState
 
 
 class Quiet:
@@ -108,6 +108,31 @@ async def test_a_server_that_is_silent_while_it_is_mended_is_one_sentence(
     with pytest.raises(LabError, match="other could not be mended: TimeoutError no answer"):
         await faults.mend("other", "")
     assert faults.active() == ["other"]
+
+
+async def test_of_several_each_waits_only_briefly_for_what_another_may_withhold(
+    lab: Lab, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole: list[str] = []
+    patience: list[float] = []
+
+    async def needs_the_other(lab: Lab, parameter: str) -> None:
+        patience.append(lab.patience)
+        if not whole:
+            raise NotReadyError("not whole yet")
+
+    async def makes_it_whole(lab: Lab, parameter: str) -> None:
+        whole.append("now")
+
+    monkeypatch.setattr(registry.load_faults()["other"], "mend", needs_the_other)
+    monkeypatch.setattr(registry.load_faults()["unlucky"], "mend", makes_it_whole)
+    monkeypatch.setattr(registry.load_faults()["unlucky"], "inject", registry.load_faults()["other"].inject)
+    for name in ("unlucky", "other"):
+        await faults.inject(name, "")
+    assert await faults.mend("all", "") == ["unlucky", "other"]
+    first, again = patience
+    assert first < again == lab.patience == HEALTH_SECONDS
+    assert faults.active() == []
 
 
 async def test_forgetting_mends_what_is_in_force(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import importlib
 import inspect
 import logging
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -25,7 +25,10 @@ import httpx
 from redis.exceptions import RedisError
 
 from alphapulse_tui.lab.errors import FaultRefusedError, LabError, UnknownFaultError
-from alphapulse_tui.lab.platform import Lab, TargetState
+from alphapulse_tui.lab.platform import HEALTH_SECONDS, Lab, TargetState
+
+_BESIDE_SECONDS = 5.0
+"""Patience with a target while other faults are still in force: usually it is they that keep it from being whole."""
 
 MODULES = (
     "vault_sealed_one",
@@ -248,18 +251,26 @@ class Faults:
             chosen = [one for one in self._active if one[0] == found.name and wanted in ("", one[1])]
         else:
             chosen = list(self._active)
-        waiting: list[tuple[str, str]] = []
-        for one in reversed(chosen):
-            try:
-                await self._mend_one(one)
-            except LabError:
-                if len(chosen) == 1:
-                    raise
-                # It may need what an older fault still withholds: a release is not rolled back while Vault is sealed.
-                waiting.append(one)
-        for one in waiting:
+        for one in await self._mend_first(chosen) if len(chosen) > 1 else chosen:
             await self._mend_one(one)
         return [" ".join(filter(None, one)) for one in chosen]
+
+    async def _mend_first(self, chosen: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Undo several, the youngest first; returns those that have to be undone once more.
+
+        They may need what an older fault still withholds: a release is not rolled back while Vault is sealed.
+        """
+        waiting: list[tuple[str, str]] = []
+        self._lab.patience = _BESIDE_SECONDS
+        try:
+            for one in reversed(chosen):
+                try:
+                    await self._mend_one(one)
+                except LabError:
+                    waiting.append(one)
+        finally:
+            self._lab.patience = HEALTH_SECONDS
+        return waiting
 
     async def _mend_one(self, one: tuple[str, str]) -> None:
         try:

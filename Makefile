@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # One process for the tests of the whole lab and one for all others; with more than cores they wait for each other.
 WORKERS ?= 2
 # What failed beside other servers must pass alone, or the run has failed: two cores starve them at times.
-ALONE = $(BIN)/pytest -m "not long" -n 1 --dist loadgroup --last-failed --last-failed-no-failures none
+ALONE = -n 1 --dist loadgroup --last-failed --last-failed-no-failures none
 # Installs in seconds what takes pip more than a minute; pip goes on where only its own settings lead to the packages.
 UV = $(BIN)/uv pip install --quiet --python $(BIN)/python
 INSTALLED := $(VENV)/.installed
@@ -41,10 +41,10 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 test: lint servers
-	$(BIN)/pytest -m "not long" -n $(WORKERS) --dist loadgroup || $(ALONE)
+	$(BIN)/pytest -m "not long" -n $(WORKERS) --dist loadgroup || $(BIN)/pytest -m "not long" $(ALONE)
 
 test-long: $(INSTALLED) servers
-	$(BIN)/pytest -m long --timeout 3600 -n $(WORKERS) --dist worksteal
+	$(BIN)/pytest -m long --timeout 3600 -n $(WORKERS) --dist worksteal || $(BIN)/pytest -m long --timeout 3600 $(ALONE)
 
 bench: $(INSTALLED) servers
 	$(BIN)/python -m tests.bench

@@ -66,6 +66,7 @@ _SHAPES: Final = tuple(
 _lock = threading.Lock()
 _remembered: frozenset[str] = frozenset()
 _known: re.Pattern[str] | None = None
+"""All of them in one, made when the next text is redacted: a client that connects again tells the same secrets again."""
 
 
 def remember_secret(value: str | bytes) -> None:
@@ -75,10 +76,10 @@ def remember_secret(value: str | bytes) -> None:
     secret = secret.strip()
     if len(secret) < SHORTEST_SECRET:
         return
+    forms = _forms_of(secret)
     with _lock:
-        _remembered |= _forms_of(secret)
-        longest_first = sorted(_remembered, key=lambda form: (-len(form), form))
-        _known = re.compile("|".join(map(re.escape, longest_first)))
+        if not forms <= _remembered:
+            _remembered, _known = _remembered | forms, None
 
 
 def forget_secrets() -> None:
@@ -94,12 +95,22 @@ def redact(text: str) -> str:
     >>> redact("could not connect to postgres://oncall:hunter2@127.0.0.1/alphapulse")
     'could not connect to postgres://oncall:(redacted)@127.0.0.1/alphapulse'
     """
-    known = _known
-    if known is not None:
-        text = known.sub(REDACTED, text)
+    if _remembered:
+        text = _all_remembered().sub(REDACTED, text)
     for shape in _SHAPES:
         text = shape.sub(rf"\g<1>{REDACTED}", text)
     return text
+
+
+def _all_remembered() -> re.Pattern[str]:
+    global _known
+    with _lock:
+        if _known is None:
+            longest_first = sorted(_remembered, key=lambda form: (-len(form), form))
+            _known = re.compile(
+                "|".join(map(re.escape, longest_first)) or "(?!)"
+            )  # Forgotten meanwhile: nothing matches.
+        return _known
 
 
 def _forms_of(secret: str) -> frozenset[str]:

@@ -46,6 +46,7 @@ async def test_memory_is_set_proven_and_taken_back(action, kubectl):
     assert resources(kubectl) == before
 
 
+@pytest.mark.long
 async def test_an_image_is_set_proven_and_taken_back(action, kubectl):
     def shown() -> str:
         found = kubectl.get("deployment", "agent-workers")["spec"]["template"]["spec"]["containers"][0]["image"]

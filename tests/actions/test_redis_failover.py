@@ -135,6 +135,7 @@ async def test_a_dead_master_is_replaced_by_force(cluster):
         await one.close()
 
 
+@pytest.mark.long
 async def test_without_a_majority_only_a_takeover_is_left(cluster, monkeypatch):
     first, second = masters(cluster)[:2]
     replicas = [replica_of(cluster, master) for master in (first, second)]

@@ -18,7 +18,7 @@ from alphapulse_tui.config.settings import Profile, VaultNode, VaultTarget
 from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict, Victim
 from alphapulse_tui.model.vault_raft import Peer, SurveyedNode, VaultSurvey
 from tests.sources.doors import by_path, door
-from tests.sources.servers import Vaults, stop, vaults
+from tests.sources.servers import Vaults, freeze, stop, vaults
 from tests.waiting import until, wait_until
 
 LEADER = SurveyedNode("vault-0", "http://a", code=200)
@@ -201,7 +201,7 @@ async def test_a_leader_that_hangs_after_the_sending_is_unknown(
     process = cluster.processes[int(victim.key.removeprefix("vault-"))]
     async with ClusterClient(profile) as client:
         await client.standing(victim.key, victim.facts["address"])
-        process.send_signal(signal.SIGSTOP)
+        freeze(process.pid)
         try:
             with pytest.raises(SentWithoutAnswer, match=f"{victim.key} gave no answer"):
                 await client.write("PUT", "sys/step-down", (victim.key, victim.facts["address"]), ("update", "sudo"))
@@ -274,6 +274,7 @@ async def test_a_peer_that_answers_has_joined_anew_only_if_its_seat_is_another(
         assert (await action.verify(plan)).verdict is verdict
 
 
+@pytest.mark.long
 async def test_without_a_quorum_everything_is_refused_with_what_would_help(cluster: Vaults, profile: Profile) -> None:
     leader = cluster.codes().index(200)
     survivor = cluster.codes().index(429)

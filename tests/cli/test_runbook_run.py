@@ -81,6 +81,7 @@ def test_a_key_share_is_never_given_without_its_holder(whole_lab: LabHandle) -> 
 
 
 @pytest.mark.lab
+@pytest.mark.long
 def test_read_only_refuses_in_the_executor(forgotten: LabHandle) -> None:
     refused = alphapulse("--config", str(forgotten.profile), "--read-only", "runbook", "run", "pg-connections", "--step",
                          "end-idle-in-transaction", "--param", "transaction-seconds=5", "--yes", "--json")  # fmt: skip

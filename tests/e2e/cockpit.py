@@ -35,7 +35,7 @@ from tests.waiting import wait_until
 PANELS = ("Alerts", "Pods", "PostgreSQL", "Redis", "Vault", "Platform")
 """Titles of the panels that show a target."""
 
-NOT_LIVE = ("connecting", "STALE", "NO ANSWER", "DENIED", "not configured")
+NOT_LIVE = ("starting", "connecting", "STALE", "NO ANSWER", "DENIED", "not configured")
 """How a badge begins when its panel is not live (``screens.panels.truth``)."""
 
 LIVE_SECONDS = 60.0

@@ -121,6 +121,7 @@ def test_one_node_sealed(platform: LabHandle, state: Path, kubectl: Kubectl) -> 
     assert_agrees(report, platform, kubectl)
 
 
+@pytest.mark.long
 def test_a_target_that_hangs_is_never_healthy(platform: LabHandle, state: Path) -> None:
     platform.break_("target-hung", "redis")
     report = Report(platform, state)

@@ -16,7 +16,7 @@ from tests.waiting import wait_until
 
 __all__ = ["kubectl"]
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(300)]
 
 
 def one_node_sealed(lab: LabHandle) -> bool:
@@ -44,8 +44,8 @@ SHOWS: dict[str, Callable[[LabHandle], bool]] = {
     ("one", "other"),
     [
         ("vault-sealed-one", "connection-storm"),
-        pytest.param("api-crashloop-database", "replica-lag", marks=pytest.mark.long),
-        pytest.param("lock-chain", "bad-release-errors", marks=pytest.mark.long),
+        ("api-crashloop-database", "replica-lag"),
+        ("lock-chain", "bad-release-errors"),
     ],
 )
 def test_two_faults_show_and_are_mended_side_by_side(

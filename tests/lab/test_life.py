@@ -241,6 +241,7 @@ def test_without_go_and_without_servers_the_rest_lives_and_the_next_start_is_who
     assert again.wait(5) == 0
 
 
+@pytest.mark.long
 def test_two_labs_live_side_by_side(place: LabDirectory) -> None:
     handle, warden = start(place)
     other = new_directory()
@@ -254,6 +255,7 @@ def test_two_labs_live_side_by_side(place: LabDirectory) -> None:
     assert warden.wait(5) == 0
 
 
+@pytest.mark.long
 def test_a_crashed_server_is_started_again(place: LabDirectory) -> None:
     handle, warden = start(place)
     first = {one.name: one.pid for one in handle.status().processes}["postgres-replica-0"]

@@ -78,6 +78,17 @@ def stop(process: subprocess.Popen[bytes], signum: int = signal.SIGKILL) -> None
     process.wait(10)
 
 
+def freeze(pid: int) -> None:
+    """SIGSTOP, and wait until every thread stands: one that runs on for a moment would still answer."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = Path(f"/proc/{pid}/task")
+    wait_until(
+        lambda: {task.joinpath("stat").read_text().rsplit(") ", 1)[1][0] for task in tasks.iterdir()} == {"T"},
+        5,
+        f"every thread of {pid} to stand",
+    )
+
+
 def unprivileged() -> dict[str, Any]:
     """Options of ``subprocess`` for a server that refuses to be root."""
     if os.geteuid() != 0:

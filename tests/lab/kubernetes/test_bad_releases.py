@@ -13,7 +13,6 @@ import pytest
 from alphapulse_tui.lab.errors import LabError
 from tests.kubectl import Kubectl
 from tests.lab_handle import LabHandle
-from tests.matrix import quick
 from tests.waiting import wait_until
 from tests.web import web
 
@@ -162,7 +161,8 @@ def template(kubectl: Kubectl) -> Any:
     return kubectl.get("deployment", "api")["spec"]["template"]
 
 
-@pytest.mark.parametrize("fault", quick(RELEASES, {"bad-release-errors"}))
+@pytest.mark.long
+@pytest.mark.parametrize("fault", RELEASES)
 def test_it_breaks_what_it_says_and_is_undone(fault: str, whole_lab: LabHandle, kubectl: Kubectl) -> None:
     before, cause = template(kubectl), kubectl.get("deployment", "api")["metadata"]["annotations"]
     whole_lab.break_(fault)

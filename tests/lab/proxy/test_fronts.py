@@ -19,7 +19,6 @@ from alphapulse_tui.lab.errors import LabError, UnknownFaultError
 from alphapulse_tui.sources.build import read_once
 from tests.cli.program import alphapulse
 from tests.lab_handle import LabHandle
-from tests.matrix import quick
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
@@ -78,7 +77,8 @@ def fronted(whole_lab: LabHandle) -> Iterator[LabHandle]:
         proxy(whole_lab, line.split()[0])
 
 
-@pytest.mark.parametrize("target", quick(DOORS, {"redis"}))
+@pytest.mark.long
+@pytest.mark.parametrize("target", DOORS)
 def test_slow_garbled_and_refusing_are_felt_at_every_targets_own_port(fronted: LabHandle, target: str) -> None:
     door = DOORS[target]
     fronted.break_("target-refusing", target)

@@ -276,9 +276,13 @@ async def test_a_peer_that_answers_has_joined_anew_only_if_its_seat_is_another(
 
 @pytest.mark.long
 async def test_without_a_quorum_everything_is_refused_with_what_would_help(cluster: Vaults, profile: Profile) -> None:
-    leader = cluster.codes().index(200)
+    living = [process for process in cluster.processes if process.poll() is None]
+    if len(living) == len(cluster.processes):  # No test before this one has cost a peer.
+        await whole(cluster, profile)
     survivor = cluster.codes().index(429)
-    cluster.processes[leader].send_signal(signal.SIGSTOP)
+    frozen = [process for process in living if process is not cluster.processes[survivor]]
+    for process in frozen:
+        freeze(process.pid)
     try:
         wait_until(lambda: cluster.codes()[survivor] == 429, 10, "the survivor")
         for action in (StepDown(profile), RemovePeer(profile)):
@@ -286,7 +290,8 @@ async def test_without_a_quorum_everything_is_refused_with_what_would_help(clust
         found = await StepDown(profile).verify(await StepDown(profile).plan({}))
         assert found.verdict is Verdict.UNKNOWN and "who leads is not known" in found.sentence
     finally:
-        cluster.processes[leader].send_signal(signal.SIGCONT)
+        for process in frozen:
+            process.send_signal(signal.SIGCONT)
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,9 @@ class LabHandle:
 
     def superuser(self, sql: str) -> str:
         """The same on the primary as the superuser, whose only way in is the socket: what an administrator does meanwhile."""
-        return self._psql(sql, "postgres", self.psql("SHOW unix_socket_directories"), "postgres-primary")
+        lock = self.directory / "postgres" / "postgres-primary" / "postmaster.pid"
+        socket_folder = lock.read_text().splitlines()[4]
+        return self._psql(sql, "postgres", socket_folder, "postgres-primary")
 
     def _psql(self, sql: str, role: str, host: str, server: str) -> str:
         environment = {"PGPASSFILE": str(self.secret(f"pgpass-{role}")), "PGCONNECT_TIMEOUT": "3", "LC_ALL": "C.UTF-8"}

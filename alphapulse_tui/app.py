@@ -14,7 +14,9 @@ from typing import ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Event, Key
 from textual.screen import Screen
+from textual.widgets import Input
 
 from alphapulse_tui.config.paths import log_file
 from alphapulse_tui.config.settings import Profile
@@ -97,6 +99,18 @@ class Cockpit(TerminalApp[None]):
             from alphapulse_tui.screens.unresolved import UnresolvedScreen
 
             self.push_screen(UnresolvedScreen())
+
+    async def on_event(self, event: Event) -> None:
+        """Give what was typed at one go with ``/`` to the filter: it was sent to the list before ``/`` was heard.
+
+        What is printable and comes back to us was meant for another than the field that has the focus now: a field lets none of it past.
+        """
+        if isinstance(event, Key) and event.is_forwarded and event.is_printable:
+            field = self.focused
+            if isinstance(field, Input) and self.screen.has_class("-filtering"):
+                field.post_message(Key(event.key, event.character))
+                return
+        await super().on_event(event)
 
     async def action_quit(self) -> None:
         """Leave at once; the executor outlives us."""

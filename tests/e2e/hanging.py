@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import yaml
@@ -37,17 +38,20 @@ class Relay:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of our client's. When the client hangs up the server is not told: it still has to take what lies in its socket."""
-        with contextlib.suppress(
-            OSError, asyncio.CancelledError
-        ):  # Cancelled by the end of the test, and nobody waits for it.
-            far_reader, far_writer = await asyncio.open_connection(
+        far: asyncio.StreamWriter | None = None
+        try:
+            far_reader, far = await asyncio.open_connection(
                 "127.0.0.1", self._port, ssl=self._tls.as_client if self._tls else None
             )
             await asyncio.gather(
-                self._carry(reader, far_writer, self._word),
-                self._carry(far_reader, writer, b""),
-                return_exceptions=True,
+                self._carry(reader, far, self._word), self._carry(far_reader, writer, b""), return_exceptions=True
             )
+        except (OSError, asyncio.CancelledError):
+            pass  # Nobody listens there, or the test is over.
+        finally:
+            for one in (writer, far):
+                if one is not None:
+                    one.transport.abort()
 
     async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, sought: bytes) -> None:
         while data := await source.read(65536):
@@ -67,29 +71,23 @@ def hanging_at(port: int, word: bytes, hang: Callable[[], object], tls: Tls | No
     So the change has left, lies in the server's socket, and is taken when the server goes on.
     """
     relay = Relay(port, word, hang, tls)
+    started: SimpleQueue[tuple[int, Callable[[], object]]] = SimpleQueue()
 
-    async def listen() -> asyncio.Server:
-        return await asyncio.start_server(relay.serve, "127.0.0.1", 0, ssl=tls.as_server if tls else None)
+    async def run() -> None:
+        server = await asyncio.start_server(relay.serve, "127.0.0.1", 0, ssl=tls.as_server if tls else None)
+        over, loop = asyncio.Event(), asyncio.get_running_loop()
+        started.put((server.sockets[0].getsockname()[1], lambda: loop.call_soon_threadsafe(over.set)))
+        await over.wait()
+        server.close()
 
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()
-    server = asyncio.run_coroutine_threadsafe(listen(), loop).result(10)
+    relayed, end = started.get(timeout=10)
     try:
-        yield int(server.sockets[0].getsockname()[1])
+        yield relayed
     finally:
-        asyncio.run_coroutine_threadsafe(_end(server), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
+        end()
         thread.join(10)
-        loop.close()
-
-
-async def _end(server: asyncio.Server) -> None:
-    server.close()
-    serving = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in serving:
-        task.cancel()
-    await asyncio.gather(*serving, return_exceptions=True)
 
 
 def through(lab: LabHandle, port: int, relay: int, folder: Path) -> Path:

@@ -24,22 +24,26 @@ SENT = f"?fieldManager={FIELD_MANAGER} HTTP/1.1".encode()
 """In the first line of a change that is meant: a rehearsal has ``dryRun`` behind it."""
 
 
+def open_pods(cockpit: CockpitTerminal) -> None:
+    """The table of the pods, with the API's alone."""
+    cockpit.wait_live("Pods")
+    cockpit.wait_until(lambda screen: "opening the journal" not in screen, 30, "the journal")
+    cockpit.press("2", "enter")
+    cockpit.wait_text("READY", "agent-workers-")
+    cockpit.press("/")
+    cockpit.send("api-")
+    cockpit.wait_until(lambda screen: "api-" in screen and "agent-workers-" not in screen, 30, "the API's pods alone")
+    cockpit.press("enter")
+
+
 def choose_fix(cockpit: CockpitTerminal, title: str) -> None:
-    """Choose a fix of the API's first pod by its number."""
-    cockpit.press("2", "home")
-    shown = cockpit.wait_until(lambda screen: _pods(screen)[:1] and "agent-w" in _pods(screen)[0], 30, "the first pods")
-    first = next(place for place, name in enumerate(_pods(shown)) if name.startswith("api-"))
-    cockpit.press(*["down"] * first, "f")
+    """Choose a fix of the first of the API's pods by its number."""
+    cockpit.press("f")
     found = re.compile(rf"(\d)\W+{re.escape(title)}")
     number = found.search(cockpit.wait_until(found.search, 30, f"the fix {title!r}"))
     assert number is not None
     cockpit.let_it_hear()
     cockpit.press(number[1])
-
-
-def _pods(screen: str) -> list[str]:
-    """Names of the pods in the lines that the panel shows."""
-    return re.findall(r"│ (\S+) +\d/\d ", screen)
 
 
 def plan_roll_back(cockpit: CockpitTerminal) -> str:
@@ -56,8 +60,7 @@ def plan_roll_back(cockpit: CockpitTerminal) -> str:
 def test_what_is_cancelled_is_not_done(platform: LabHandle, kubectl: Kubectl, state: Path) -> None:
     before = generation(kubectl)
     with CockpitTerminal(platform.profile, state) as cockpit:
-        cockpit.wait_live("Pods")
-        cockpit.wait_until(lambda screen: "opening the journal" not in screen, 30, "the journal")
+        open_pods(cockpit)
         for title in ("restart api", "scale api 3 -> 2", "roll back api"):
             choose_fix(cockpit, title)
             cockpit.confirmation()
@@ -128,22 +131,25 @@ def test_an_api_server_that_hangs_with_a_restart_on_its_way_is_unknown_until_it_
         hanging_api_server(platform, SENT, lambda: send(signal.SIGSTOP), tmp_path) as profile,
         CockpitTerminal(profile, state) as cockpit,
     ):
-        cockpit.wait_live("Pods")
+        open_pods(cockpit)
         choose_fix(cockpit, "restart api")
         cockpit.press(cockpit.confirmation())
         assert_unknown(cockpit, 120)
         send(signal.SIGCONT)
-        wait_until(lambda: generation(kubectl) == before + 1, 30, "the restart to be taken")
-        wait_until(lambda: all_ready(kubectl), 60, "the pods that it made")
-        settle(cockpit)
+        wait_until(
+            lambda: kubectl.run("get", "--raw", "/readyz").returncode == 0, 60, "the API server to be ready again"
+        )
+        # One that stood for longer than it gives a request to arrive (32 s) has dropped it; what is told must be what is true.
+        taken = generation(kubectl) == before + 1
+        settle(cockpit, verdict="verified" if taken else "contradicted")
+        assert generation(kubectl) == before + taken
 
 
 def test_a_rollout_that_fails_half_way_is_not_called_done(platform: LabHandle, kubectl: Kubectl, state: Path) -> None:
     before = image(kubectl)
     try:
         with CockpitTerminal(platform.profile, state) as cockpit:
-            cockpit.wait_live("Pods")
-            cockpit.wait_until(lambda screen: "opening the journal" not in screen, 30, "the journal")
+            open_pods(cockpit)
             choose_fix(cockpit, "set another image for api")
             cockpit.answer("Which image?", "v1.5.2")
             cockpit.press(cockpit.confirmation())

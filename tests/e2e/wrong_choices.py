@@ -28,13 +28,13 @@ def assert_unknown(cockpit: CockpitTerminal, seconds: float) -> None:
     cockpit.leave("unknown: ")
 
 
-def settle(cockpit: CockpitTerminal, *words: str) -> None:
-    """The far side goes on: the list of what is not known reads the target again, and one key settles it."""
+def settle(cockpit: CockpitTerminal, *words: str, verdict: str = "verified") -> None:
+    """The far side goes on: the list of what is not known reads the target again, and one key settles it with ``verdict``."""
     cockpit.press("o")
-    cockpit.wait_text("Outcome not known", "the target now: verified", *words, timeout=60)
+    cockpit.wait_text("Outcome not known", f"the target now: {verdict}", *words, timeout=60)
     cockpit.press("v")
     (settled,) = cockpit.wait_journal(Kind.RECONCILED)
-    assert settled.payload["verdict"] == "verified" and settled.payload["how"] == "probed"
+    assert settled.payload["verdict"] == verdict and settled.payload["how"] == "probed"
     cockpit.wait_text("Every action that was sent has an outcome that is known")
     cockpit.press("escape")
 

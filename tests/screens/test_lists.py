@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 from textual.widgets import Input
 
 from alphapulse_tui.screens.detail import DetailScreen
@@ -67,6 +68,21 @@ async def test_what_is_typed_ahead_behind_a_slash_is_no_command() -> None:
         assert isinstance(app.focused, Input)
         await pilot.press(*"quit", "escape")
         assert isinstance(app.focused, LiveTable)
+
+
+async def test_what_is_typed_at_one_go_behind_a_slash_is_the_filter() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.push_screen(RunbookScreen())
+        await until(lambda: "PROCEDURE" in text_of(app), 10, "the list")
+        await pilot.pause()
+        for key, character in (("slash", "/"), *((letter, letter) for letter in "vault"), ("enter", "\r")):
+            app.post_message(Key(key, character))
+        await until(
+            lambda: isinstance(app.focused, LiveTable) and "pg-connections" not in text_of(app), 10, "the filter"
+        )
+        assert app.screen.query_one(Input).value == "vault"
+        assert "vault-sealed" in text_of(app)
 
 
 def files(folder: Path) -> list[Path]:

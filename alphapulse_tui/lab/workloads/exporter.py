@@ -60,17 +60,25 @@ async def _ask(source: Source) -> list[Metric]:
         return [up(source.name, 0)]
 
 
+def serving(sources: Iterable[Source]) -> web.Application:
+    """``/metrics``; of two that ask at once the second waits, because each source has one connection."""
+    asked, one_at_a_time = list(sources), asyncio.Lock()
+
+    async def metrics(request: web.Request) -> web.Response:
+        del request
+        async with one_at_a_time:
+            return web.Response(body=await gather(asked), headers={"Content-Type": _CONTENT_TYPE})
+
+    application = web.Application()
+    application.add_routes([web.get("/metrics", metrics)])
+    return application
+
+
 async def _main() -> None:
     lab = Lab(LabDirectory(Path(os.environ["LAB_DIRECTORY"])))
     sources: list[Source] = [PostgresFigures(lab), RedisFigures(lab), VaultFigures(lab), KubernetesFigures(lab)]
 
-    async def metrics(request: web.Request) -> web.Response:
-        del request
-        return web.Response(body=await gather(sources), headers={"Content-Type": _CONTENT_TYPE})
-
-    application = web.Application()
-    application.add_routes([web.get("/metrics", metrics)])
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
+    runner = web.AppRunner(serving(sources), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", int(os.environ["PORT"])).start()
     say("INFO", f"the exporter serves on 127.0.0.1:{os.environ['PORT']}")

@@ -1,54 +1,38 @@
-"""The exporter: one source that fails must not take the others' figures with it."""
+"""The exporter without servers: what happens when two ask at once."""
 
 from __future__ import annotations
 
 import asyncio
 
-import pytest
+from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.core import Metric
 
-from alphapulse_tui.lab.workloads import exporter
-from alphapulse_tui.lab.workloads.exported.source import gauge, no_labels
+from alphapulse_tui.lab.workloads.exporter import serving
 
 
-class Answering:
-    name = "pg"
-    failures: tuple[type[Exception], ...] = ()
+class OneConnection:
+    """A source that breaks when it is asked while it is being asked, as a connection of PostgreSQL does."""
+
+    name = "one"
+    failures: tuple[type[Exception], ...] = (OSError,)
+
+    def __init__(self) -> None:
+        self.busy = False
 
     async def figures(self) -> list[Metric]:
-        return [gauge("pg_settings_max_connections", "Setting", no_labels(60))]
+        assert not self.busy, "another operation is in progress"
+        self.busy = True
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        self.busy = False
+        return []
 
     async def forget(self) -> None:
-        raise AssertionError("nothing failed")
+        raise AssertionError("it did not fail")
 
 
-class Failing:
-    name = "redis"
-    failures: tuple[type[Exception], ...] = (ConnectionError,)
-    forgotten = 0
-
-    async def figures(self) -> list[Metric]:
-        raise ConnectionRefusedError("refused")
-
-    async def forget(self) -> None:
-        self.forgotten += 1
-
-
-class Hanging(Failing):
-    name = "vault"
-
-    async def figures(self) -> list[Metric]:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-
-async def test_sources_stand_for_themselves(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(exporter, "_SOURCE_SECONDS", 0.05)
-    failing, hanging = Failing(), Hanging()
-    text = (await exporter.gather([Answering(), failing, hanging])).decode()
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    assert lines == ["pg_settings_max_connections 60.0", "pg_up 1.0", "redis_up 0.0", "vault_up 0.0"]
-    assert (failing.forgotten, hanging.forgotten) == (1, 1)
-    assert "ERROR redis: ConnectionRefusedError refused" in capsys.readouterr().out
+async def test_of_two_that_ask_at_once_the_second_waits() -> None:
+    async with TestClient(TestServer(serving([OneConnection()]))) as client:
+        answers = await asyncio.gather(*(client.get("/metrics") for _ in range(4)))
+        assert [answer.status for answer in answers] == [200] * 4
+        assert ["one_up 1.0" in await answer.text() for answer in answers] == [True] * 4

@@ -136,7 +136,9 @@ class Scale(WorkloadAction):
         if verdict is Verdict.VERIFIED and not new:
             left = int((workload.raw.get("status") or {}).get("replicas") or 0)
             verdict, sentence = (
-                (Verdict.PENDING, f"{left} pods are still there") if left else (verdict, "no pod is left")
+                (Verdict.PENDING, f"{left} pods are still there")
+                if left
+                else (verdict, "no pod is left, but for those that are ending")
             )
         return Verification(verdict, f"{workload.short}: {sentence}", reading)
 

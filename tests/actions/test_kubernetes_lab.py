@@ -101,7 +101,7 @@ async def test_to_nothing_is_destructive_and_back_again(action, kubectl):
     try:
         await scale.execute(plan)
         assert "no pod is left" in (await proven(scale, plan)).sentence
-        assert kubectl.get("pods", "-l", "app=agent-workers")["items"] == []
+        assert kubectl.pods("agent-workers") == []
         up = await scale.plan({**WORKERS, "replicas": "2"})
         assert up.refusal == "" and up.preconditions["replicas"] == "0"
         await scale.execute(up)

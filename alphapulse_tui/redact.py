@@ -107,9 +107,8 @@ def _all_remembered() -> re.Pattern[str]:
     with _lock:
         if _known is None:
             longest_first = sorted(_remembered, key=lambda form: (-len(form), form))
-            _known = re.compile(
-                "|".join(map(re.escape, longest_first)) or "(?!)"
-            )  # Forgotten meanwhile: nothing matches.
+            # Forgotten meanwhile: nothing matches.
+            _known = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
         return _known
 
 

@@ -164,11 +164,8 @@ class ExecutorClient:
 
     async def _one(self, kind: type[T], **fields: Any) -> T:
         """The one answer to a request."""
-        for again in (
-            True,
-            True,
-            False,
-        ):  # One that is dying may take one more connection; then another takes its place.
+        # One that is dying may take one more connection; then another takes its place.
+        for again in (True, True, False):
             try:
                 found = await self._values(fields)
                 break

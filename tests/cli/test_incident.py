@@ -18,17 +18,6 @@ Output = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A profile with an environment of its own, its postmortems below the working directory."""
-    file = tmp_path / "alphapulse.toml"
-    file.write_text('[profiles.p]\nenvironment = "drill"\n')
-    monkeypatch.setenv("ALPHAPULSE_CONFIG", str(file))
-    monkeypatch.setenv("ALPHAPULSE_STATE", str(tmp_path / "state"))
-    monkeypatch.chdir(tmp_path)
-    return file
-
-
-@pytest.fixture
 def journal(profile: Path) -> Path:
     """The journal of one whole incident, and of another that was only declared."""
     path = journal_file("drill")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -15,15 +14,6 @@ from alphapulse_tui.incident.journal import Journal
 from alphapulse_tui.runbook.load import load_procedures
 
 Output = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A profile with an environment of its own."""
-    file = tmp_path / "alphapulse.toml"
-    file.write_text('[profiles.p]\nenvironment = "drill"\n')
-    monkeypatch.setenv("ALPHAPULSE_CONFIG", str(file))
-    monkeypatch.setenv("ALPHAPULSE_STATE", str(tmp_path / "state"))
 
 
 def listed(capsys: Output) -> dict[str, dict[str, object]]:

@@ -20,7 +20,7 @@ from alphapulse_tui.actions.registry import action_class, make_action
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.executor.arming import Arming
 from alphapulse_tui.executor.confirm import confirms, required_confirmation
-from alphapulse_tui.executor.instrument import Instrument
+from alphapulse_tui.executor.instrument import ActionBroke, Instrument
 from alphapulse_tui.executor.ledger import Ledger
 from alphapulse_tui.executor.protocol import (
     PLAN_SECONDS,
@@ -119,8 +119,8 @@ class Executor:
             raise ExecutorProblem(clean(problem)) from None
         except TimeoutError:
             raise ExecutorProblem(f"the target did not answer within {PLAN_SECONDS:g} s; nothing was planned") from None
-        except Exception as error:  # noqa: BLE001 - a broken action must not take the executor with it
-            raise ExecutorProblem(f"{action_id} cannot be planned: {type(error).__name__}: {clean(error)}") from None
+        except ActionBroke as bug:
+            raise ExecutorProblem(f"{action_id} cannot be planned: {bug}") from None
         self._shown[plan.id] = _Shown(Order(plan, dict(params)), self._monotonic())
         while len(self._shown) > PLANS_KEPT:
             self._shown.popitem(last=False)

@@ -2,6 +2,9 @@
 
 The executor keeps an instrument per action id, because its connection is warm: when a server's slots have run out, who is inside stays
 inside (design 2). A call that passes its deadline is left behind together with its instrument, and the next call gets a fresh one.
+
+This is the second place, beside the source loop, that may catch any exception: an action that breaks must not take with it the executor, which
+holds other people's runs.
 """
 
 from __future__ import annotations
@@ -10,12 +13,17 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from alphapulse_tui.actions.contract import Action
+from alphapulse_tui.actions.contract import Action, ActionProblem
+from alphapulse_tui.text import clean
 
 R = TypeVar("R")
 
 UNWIND_SECONDS = 0.5
 """What a cancelled call is given to let go of its connection."""
+
+
+class ActionBroke(Exception):
+    """The action's own code failed, in a way that nobody foresaw; the message names the exception."""
 
 
 class Instrument:
@@ -30,6 +38,8 @@ class Instrument:
         """The result of ``work(action)``.
 
         Raises:
+            ActionProblem: as ``work`` raised it.
+            ActionBroke: ``work`` raised anything else.
             TimeoutError: no answer within ``seconds``, the wait for the call before included.
         """
         async with asyncio.timeout(seconds) as limit:
@@ -50,7 +60,12 @@ class Instrument:
                 task.cancel()
                 task.add_done_callback(_forget)
             self._lock.release()
-        return task.result()
+        try:
+            return task.result()
+        except (ActionProblem, TimeoutError):
+            raise
+        except Exception as error:
+            raise ActionBroke(f"{type(error).__name__}: {clean(error)}") from error
 
 
 def _forget(task: asyncio.Future[Any]) -> None:

@@ -2,8 +2,8 @@
 
 ``intent (synced) -> planned again -> sent (synced) -> done | failed | UNKNOWN -> verified | contradicted``
 
-Each arrow is an event in the journal before it is anything else: no intent on disk, nothing is sent. This is the second place, beside the source
-loop, that may catch any exception: an action that breaks after sending has an unknown outcome, and that must be written down.
+Each arrow is an event in the journal before it is anything else: no intent on disk, nothing is sent. An action that breaks after sending has an
+unknown outcome, and that is written down.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
-from alphapulse_tui.actions.contract import ActionProblem, SentWithoutAnswer
-from alphapulse_tui.executor.instrument import Instrument
+from alphapulse_tui.actions.contract import Action, ActionProblem, SentWithoutAnswer
+from alphapulse_tui.executor.instrument import ActionBroke, Instrument
 from alphapulse_tui.executor.ledger import KINDS, Ledger
 from alphapulse_tui.executor.protocol import PLAN_SECONDS, ExecutorProblem, Progress, Stage
 from alphapulse_tui.incident.events import Event, Kind
@@ -105,17 +105,13 @@ class Run:
         """Send it, once, whatever comes; what is not known for certain is ``UNKNOWN``."""
         plan = self.plan
         try:
-            return await self.instrument.call(lambda action: action.execute(plan), plan.deadline)
+            return await self.instrument.call(lambda action: _executed(action, plan), plan.deadline)
         except ActionProblem as problem:
             return Result(Outcome.FAILED, clean(problem))
-        except SentWithoutAnswer as problem:
-            return Result(Outcome.UNKNOWN, clean(problem))
         except TimeoutError:
             return Result(Outcome.UNKNOWN, f"sent, and no answer within {plan.deadline:g} s")
-        except Exception as error:  # noqa: BLE001 - whatever broke, it broke after sending, and the journal must say so
-            return Result(
-                Outcome.UNKNOWN, f"sent, and then our own program failed: {type(error).__name__}: {clean(error)}"
-            )
+        except ActionBroke as bug:
+            return Result(Outcome.UNKNOWN, f"sent, and then our own program failed: {bug}")
 
     async def settle(self, result: Result) -> None:
         """Write the outcome down and tell it. An outcome that cannot be written is said to syslog, and told as such."""
@@ -192,20 +188,19 @@ class Run:
             raise ExecutorProblem(
                 f"the target did not answer within {PLAN_SECONDS:g} s when it was read again"
             ) from None
-        except Exception as error:  # noqa: BLE001 - nothing was sent yet, and the intent that is written needs its end
-            raise ExecutorProblem(f"planning again failed: {type(error).__name__}: {clean(error)}") from None
+        except ActionBroke as bug:
+            raise ExecutorProblem(f"planning again failed: {bug}") from None
         kept, dropped = surviving(self.order.plan, now)
         self.plan = msgspec.structs.replace(self.order.plan, victims=kept)
         return dropped
 
     async def _reading(self) -> dict[str, str]:
+        """The figures before; one that is missing keeps nobody from mending."""
         plan = self.plan
         try:
             return await self.instrument.call(lambda action: action.reading(plan), PLAN_SECONDS)
-        except (ActionProblem, TimeoutError) as problem:
+        except (ActionProblem, ActionBroke, TimeoutError) as problem:
             return {"before": f"not read: {clean(problem) or 'no answer in time'}"}
-        except Exception as error:  # noqa: BLE001 - a figure that is missing keeps nobody from mending
-            return {"before": f"not read: {type(error).__name__}: {clean(error)}"}
 
     async def _write_or_refuse(self, kind: Kind, payload: Mapping[str, Any]) -> Event:
         try:
@@ -229,6 +224,13 @@ class Run:
             else:
                 return ""
         return ""
+
+
+async def _executed(action: Action, plan: Plan) -> Result:
+    try:
+        return await action.execute(plan)
+    except SentWithoutAnswer as problem:
+        return Result(Outcome.UNKNOWN, clean(problem))
 
 
 def surviving(confirmed: Plan, now: Plan) -> tuple[tuple[Victim, ...], list[str]]:
@@ -268,12 +270,10 @@ async def read_again(instrument: Instrument, plan: Plan) -> Verification:
     """What the target says now; ``UNKNOWN`` when it cannot be read, for whatever reason."""
     try:
         return await instrument.call(lambda action: action.verify(plan), PLAN_SECONDS)
-    except ActionProblem as problem:
+    except (ActionProblem, ActionBroke) as problem:
         return Verification(Verdict.UNKNOWN, f"the target cannot be read: {clean(problem)}")
     except TimeoutError:
         return Verification(Verdict.UNKNOWN, f"the target cannot be read: no answer within {PLAN_SECONDS:g} s")
-    except Exception as error:  # noqa: BLE001 - reading must not end the run that it belongs to
-        return Verification(Verdict.UNKNOWN, f"the target cannot be read: {type(error).__name__}: {clean(error)}")
 
 
 async def catch_up(ledger: Ledger, journal: Journal) -> None:

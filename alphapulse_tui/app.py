@@ -16,7 +16,6 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Event, Key
 from textual.screen import Screen
-from textual.widgets import Input
 
 from alphapulse_tui.config.paths import log_file
 from alphapulse_tui.config.settings import Profile
@@ -26,6 +25,7 @@ from alphapulse_tui.runbook.schema import Procedure
 from alphapulse_tui.screens.alarm import Alarm
 from alphapulse_tui.screens.cockpit import Cockpit as CockpitScreen
 from alphapulse_tui.screens.commands import check_keymap
+from alphapulse_tui.screens.listing import FilterField
 from alphapulse_tui.screens.themes import load_themes
 from alphapulse_tui.session import Session
 from alphapulse_tui.terminal import TerminalApp, run_in_terminal, unsuitable_terminal
@@ -105,10 +105,10 @@ class Cockpit(TerminalApp[None]):
 
         What is printable and comes back to us was meant for another than the field that has the focus now: a field lets none of it past.
         """
-        if isinstance(event, Key) and event.is_forwarded and event.is_printable:
+        if isinstance(event, Key) and event.is_forwarded and event.character and event.is_printable:
             field = self.focused
-            if isinstance(field, Input) and self.screen.has_class("-filtering"):
-                field.post_message(Key(event.key, event.character))
+            if isinstance(field, FilterField):
+                field.insert_text_at_cursor(event.character)
                 return
         await super().on_event(event)
 

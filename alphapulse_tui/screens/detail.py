@@ -12,12 +12,11 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Input
 
 from alphapulse_tui.model.reading import Link, Reading
 from alphapulse_tui.screens.commands import DETAIL, EVERYWHERE, LIST, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
-from alphapulse_tui.screens.listing import ListScreen
+from alphapulse_tui.screens.listing import FilterField, ListScreen
 from alphapulse_tui.screens.panels.truth import badge
 from alphapulse_tui.screens.tables.all import TITLES, VIEWS
 from alphapulse_tui.screens.tables.view import View
@@ -87,7 +86,7 @@ class DetailScreen(ListScreen):
         yield TopLine(self.standing())
         yield HeadLine(id="head")
         yield HeadLine(id="summary")
-        yield Input(placeholder="rows that contain ...", id="filter")
+        yield FilterField("rows that contain ...")
         for view in self.views:
             yield LiveTable(view.columns, view.key, id=_id(view))
         yield FooterLine(footer_text(LIST, DETAIL, EVERYWHERE, keymap=self.session.profile.keys), tall=True)
@@ -113,7 +112,7 @@ class DetailScreen(ListScreen):
         leave()
         table = self.list
         table.add_class("-shown")
-        table.filter(self.query_one(Input).value)
+        table.filter(self.query_one(FilterField).value)
         self.set_focus(table)
         self._draw()
 

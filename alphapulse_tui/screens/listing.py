@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from textual.app import App
+from textual.events import Key
 from textual.widgets import Input
 
 from alphapulse_tui.config.paths import state_folder
@@ -21,12 +22,35 @@ from alphapulse_tui.screens.base import CockpitScreen
 from alphapulse_tui.widgets.table import LiveTable
 
 
+class FilterField(Input):
+    """Filters the list of its :class:`ListScreen`. Enter gives the focus back at once: a key that came with it at one go is the list's."""
+
+    def __init__(self, placeholder: str) -> None:
+        super().__init__(placeholder=placeholder, id="filter")
+
+    def _on_key(self, event: Key) -> None:  # type: ignore[override]
+        if self.screen.focused is not self:
+            event.prevent_default()  # Input's own handler is not called, and the key goes on to the bindings of the list.
+        elif event.key == "enter":
+            event.prevent_default().stop()
+            self._give_back()
+
+    async def action_submit(self) -> None:
+        """Enter, or the key that the keymap has in its place."""
+        self._give_back()
+
+    def _give_back(self) -> None:
+        screen = self.screen
+        assert isinstance(screen, ListScreen)
+        screen.set_focus(screen.list)
+
+
 class ListScreen(CockpitScreen):
-    """A screen with one ``LiveTable`` and one ``Input`` that filters it. A subclass composes both."""
+    """A screen with one ``LiveTable`` and one ``FilterField``. A subclass composes both."""
 
     DEFAULT_CSS = """
-    ListScreen Input { display: none; height: 3; }
-    ListScreen.-filtering Input { display: block; }
+    ListScreen FilterField { display: none; height: 3; }
+    ListScreen.-filtering FilterField { display: block; }
     """
 
     name_of_list = "rows"
@@ -41,7 +65,7 @@ class ListScreen(CockpitScreen):
         """Type a filter; Enter keeps it, Esc drops it."""
         self.add_class("-filtering")
         # At once, and not with the next message: what is typed ahead on a slow link would be commands until then.
-        field = self.query_one(Input)
+        field = self.query_one(FilterField)
         field.display = True
         self.set_focus(field)
 
@@ -49,15 +73,11 @@ class ListScreen(CockpitScreen):
         """Filter while typing."""
         self.list.filter(event.value)
 
-    def on_input_submitted(self) -> None:
-        """Back to the rows, filter kept."""
-        self.list.focus()
-
     def action_back(self) -> None:
         """Drop the filter first, then leave."""
         if self.has_class("-filtering"):
             self.remove_class("-filtering")
-            field = self.query_one(Input)
+            field = self.query_one(FilterField)
             field.value, field.display = "", False
             self.list.focus()
             return

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.widgets import Input
 
 from alphapulse_tui.model.pod_log import LogLine, PodLog
 from alphapulse_tui.model.reading import Link, Reading
@@ -19,7 +18,7 @@ from alphapulse_tui.model.words import utc
 from alphapulse_tui.screens.commands import EVERYWHERE, LIST, LOG, bindings, footer_text
 from alphapulse_tui.screens.detail import HeadLine
 from alphapulse_tui.screens.footer import FooterLine
-from alphapulse_tui.screens.listing import ListScreen
+from alphapulse_tui.screens.listing import FilterField, ListScreen
 from alphapulse_tui.screens.panels.truth import badge
 from alphapulse_tui.screens.topline import TopLine
 from alphapulse_tui.widgets.lines import Line, line
@@ -66,7 +65,7 @@ class LogScreen(ListScreen):
         """Top line, what is read, filter, lines, footer."""
         yield TopLine(self.standing())
         yield HeadLine(id="head")
-        yield Input(placeholder="lines that contain ...", id="filter")
+        yield FilterField("lines that contain ...")
         yield LiveTable(COLUMNS, lambda row: str(row.number), id="rows")
         yield FooterLine(footer_text(LIST, LOG, EVERYWHERE, keymap=self.session.profile.keys), tall=True)
 

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.widgets import Input
 
 from alphapulse_tui.model.reading import Reading
 from alphapulse_tui.model.words import age, utc
@@ -17,7 +16,7 @@ from alphapulse_tui.runbook.past import Past, past_of
 from alphapulse_tui.runbook.rights import Lacking, lacking, surveys_of
 from alphapulse_tui.screens.commands import EVERYWHERE, LIST, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
-from alphapulse_tui.screens.listing import ListScreen
+from alphapulse_tui.screens.listing import FilterField, ListScreen
 from alphapulse_tui.screens.topline import TopLine
 from alphapulse_tui.widgets.table import Column, LiveTable
 
@@ -86,7 +85,7 @@ class RunbookScreen(ListScreen):
     def compose(self) -> ComposeResult:
         """Top line, filter, table, footer."""
         yield TopLine(self.standing())
-        yield Input(placeholder="procedures that contain ...", id="filter")
+        yield FilterField("procedures that contain ...")
         yield LiveTable(COLUMNS, lambda row: row.id, id="procedures")
         yield FooterLine(footer_text(LIST, EVERYWHERE, keymap=self.session.profile.keys))
 

@@ -177,3 +177,46 @@ async def test_forgotten_transactions(postgres_lab: LabHandle, state: Path) -> N
     assert alone.params["min_seconds"] == "5", "the lab's own threshold, written out"
     for way, plan in plans.items():
         assert what(plan) == what(alone), (way, what(plan), what(alone))
+
+
+async def test_a_release_that_is_taken_back(platform: LabHandle, state: Path) -> None:
+    platform.break_("bad-release-errors")
+    async with cockpit(platform, "kubernetes") as (app, pilot):
+        start = app.screen
+        assert isinstance(start, CockpitScreen)
+        await pilot.press("2")
+        plans = {"panel": await by_fix(app, pilot, "kubernetes.rollback")}
+        start.open_detail("kubernetes")
+        await until(lambda: app.screen is not start and "api-" in text_of(app), SECONDS, "the detail screen")
+        await pilot.press("slash", *"api-", "enter")
+        await until(lambda: "agent-workers-" not in text_of(app), SECONDS, "the API's pods alone")
+        plans["detail"] = await by_fix(app, pilot, "kubernetes.rollback")
+        await pilot.press("escape", "escape")
+        await until(lambda: app.screen is start, SECONDS, "the cockpit")
+        plans["palette"] = await by_palette(app, pilot, "fix pods: roll back api")
+        plans["procedure"] = await by_procedure(app, pilot, "rollback-deployment", "roll-back")
+    digests = {way: plan.digest() for way, plan in plans.items()}
+    run = ("runbook", "run", "rollback-deployment", "--step", "roll-back")
+    digests["runbook run"] = unattended(platform, *run)["digest"]
+    digests["act"] = unattended(platform, "act", "kubernetes.rollback", "--param", "name=api")["digest"]
+    assert len(set(digests.values())) == 1, (digests, plans)
+    assert not [event for event in journal_of(state) if event.kind.value in ("intent", "sent")]
+
+
+async def test_a_sealed_node(vault_lab: LabHandle, state: Path) -> None:
+    vault_lab.break_("vault-sealed-one")
+    async with cockpit(vault_lab, "vault") as (app, pilot):
+        start = app.screen
+        assert isinstance(start, CockpitScreen)
+        await pilot.press("5")
+        plans = {"panel": await by_fix(app, pilot, "vault.unseal")}
+        start.open_detail("vault")
+        await until(lambda: app.screen is not start, SECONDS, "the detail screen")
+        plans["detail"] = await by_fix(app, pilot, "vault.unseal")
+        await pilot.press("escape")
+        plans["palette"] = await by_palette(app, pilot, "fix vault: unseal next node")
+        plans["procedure"] = await by_procedure(app, pilot, "vault-sealed", "unseal")
+        executor = app.session.executor
+        assert executor is not None
+        alone = await executor.plan("vault.unseal", {"node": "next"})
+    assert {way: plan.digest() for way, plan in plans.items()} == dict.fromkeys(plans, alone.digest()), plans

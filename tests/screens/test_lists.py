@@ -85,6 +85,21 @@ async def test_what_is_typed_at_one_go_behind_a_slash_is_the_filter() -> None:
         assert "vault-sealed" in text_of(app)
 
 
+async def test_what_is_typed_at_one_go_behind_the_filters_enter_is_a_command() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.push_screen(RunbookScreen())
+        await until(lambda: "PROCEDURE" in text_of(app), 10, "the list")
+        await pilot.press("slash")
+        await until(lambda: isinstance(app.focused, Input), 10, "the field")
+        for key, character in (*((letter, letter) for letter in "vault"), ("enter", "\r"), ("question_mark", "?")):
+            app.post_message(Key(key, character))
+        await until(lambda: isinstance(app.screen, HelpScreen), 10, "the help")
+        await pilot.press("escape")
+        await until(lambda: isinstance(app.screen, RunbookScreen), 10, "the list again")
+        assert app.screen.query_one(Input).value == "vault"
+
+
 def files(folder: Path) -> list[Path]:
     return list(folder.glob("copied/vault-*.tsv"))
 

@@ -25,7 +25,9 @@ from alphapulse_tui.screens.fixes import FixesScreen
 from alphapulse_tui.screens.procedure import ProcedureScreen
 from alphapulse_tui.session import Session
 from tests.cli.program import alphapulse
+from tests.e2e.api_walk import all_ready
 from tests.e2e.cockpit import journal_of, state_folder
+from tests.kubectl import Kubectl
 from tests.lab_handle import LabHandle
 from tests.screens.stage import text_of
 from tests.waiting import until, wait_until
@@ -87,20 +89,28 @@ async def by_palette(app: Cockpit, pilot: Pilot[None], words: str) -> Plan:
 
 
 async def by_procedure(app: Cockpit, pilot: Pilot[None], procedure: str, step: str) -> Plan:
-    """The step's own Enter, whatever stands before it."""
+    """The step's own Enter, after the step that it needs, whatever else stands before it."""
     assert isinstance(app.screen, CockpitScreen)
     app.screen.open_procedure(procedure)
     await until(lambda: isinstance(app.screen, ProcedureScreen) and app.screen._engine, SECONDS, "the procedure")
     screen = app.screen
     assert isinstance(screen, ProcedureScreen)
-    for _ in screen.procedure.steps:
-        if screen.step.id == step:
-            break
-        await pilot.press("right")
+    if needed := screen.procedure.step(step).needs:
+        await walk_to(screen, pilot, needed)
+        await pilot.press("enter")
+        look = screen.procedure.step(needed)
+        await until(lambda: screen.engine.step_record(look).state.settled, SECONDS, f"the step {needed}")
+    await walk_to(screen, pilot, step)
     await pilot.press("enter")
     plan = await planned(app, pilot)
     await pilot.press("escape")
     return plan
+
+
+async def walk_to(screen: ProcedureScreen, pilot: Pilot[None], step: str) -> None:
+    steps = [one.id for one in screen.procedure.steps]
+    while screen.step.id != step:
+        await pilot.press("right" if steps.index(screen.step.id) < steps.index(step) else "left")
 
 
 def unattended(lab: LabHandle, *arguments: str) -> dict[str, Any]:
@@ -179,8 +189,9 @@ async def test_forgotten_transactions(postgres_lab: LabHandle, state: Path) -> N
         assert what(plan) == what(alone), (way, what(plan), what(alone))
 
 
-async def test_a_release_that_is_taken_back(platform: LabHandle, state: Path) -> None:
+async def test_a_release_that_is_taken_back(platform: LabHandle, kubectl: Kubectl, state: Path) -> None:
     platform.break_("bad-release-errors")
+    wait_until(lambda: all_ready(kubectl), 90, "the release rolled out, as a plan says how far it is")
     async with cockpit(platform, "kubernetes") as (app, pilot):
         start = app.screen
         assert isinstance(start, CockpitScreen)
@@ -203,8 +214,8 @@ async def test_a_release_that_is_taken_back(platform: LabHandle, state: Path) ->
     assert not [event for event in journal_of(state) if event.kind.value in ("intent", "sent")]
 
 
-async def test_a_sealed_node(vault_lab: LabHandle, state: Path) -> None:
-    vault_lab.break_("vault-sealed-one")
+async def test_sealed_nodes(vault_lab: LabHandle, state: Path) -> None:
+    vault_lab.break_("vault-sealed-all")
     async with cockpit(vault_lab, "vault") as (app, pilot):
         start = app.screen
         assert isinstance(start, CockpitScreen)
@@ -215,8 +226,16 @@ async def test_a_sealed_node(vault_lab: LabHandle, state: Path) -> None:
         plans["detail"] = await by_fix(app, pilot, "vault.unseal")
         await pilot.press("escape")
         plans["palette"] = await by_palette(app, pilot, "fix vault: unseal next node")
-        plans["procedure"] = await by_procedure(app, pilot, "vault-sealed", "unseal")
+        every = {
+            "palette": await by_palette(app, pilot, "fix vault: give one share to all"),
+            "procedure": await by_procedure(app, pilot, "vault-sealed", "unseal"),
+        }
         executor = app.session.executor
         assert executor is not None
-        alone = await executor.plan("vault.unseal", {"node": "next"})
-    assert {way: plan.digest() for way, plan in plans.items()} == dict.fromkeys(plans, alone.digest()), plans
+        one, all_of_them = (
+            await executor.plan("vault.unseal", {"node": "next"}),
+            await executor.plan("vault.unseal", {}),
+        )
+    assert {way: plan.digest() for way, plan in plans.items()} == dict.fromkeys(plans, one.digest()), plans
+    assert {way: plan.digest() for way, plan in every.items()} == dict.fromkeys(every, all_of_them.digest()), every
+    assert not [event for event in journal_of(state) if event.kind.value in ("intent", "sent")]

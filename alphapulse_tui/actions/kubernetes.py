@@ -112,6 +112,7 @@ class RollBack(WorkloadAction):
             what=f"replace /spec/template with that of ReplicaSet {clean(name, 128)}, set {CHANGE_CAUSE}",
             shell=f"kubectl -n {workload.namespace} rollout undo {workload.short} --to-revision={chosen} && {status_command(workload)}",
             preconditions={"template": digest(template)} if chosen else {},
+            written_out={"revision": str(chosen)} if chosen else {},
             warnings=(
                 "ConfigMaps, Secrets, the number of replicas and migrations of the database are not rolled back",
                 *owner_warnings(workload),

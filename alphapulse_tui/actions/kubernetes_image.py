@@ -70,6 +70,7 @@ class SetImage(WorkloadAction):
             what=f"test that containers[{place}] is {name} with image {clean(old, 300)}, set {new}, set {CHANGE_CAUSE}",
             shell=_shell(workload, name, new),
             preconditions={"container": name, "image": clean(old, 512), "new": new},
+            written_out={"container": name, "image": new},
             facts=facts,
             warnings=(*warnings, *owner_warnings(workload)),
             undo=f"set it back to {clean(old, 300)}",

@@ -80,6 +80,7 @@ class SetMemory(WorkloadAction):
             what=f"test that containers[{place}] is {name} with limit {old or 'none'}, set {memory(new)}",
             shell=_shell(workload, name, memory(new), new_request),
             preconditions={"container": name, "limit": old, "request": request, "new": memory(new)},
+            written_out={"container": name, "memory": memory(new)},
             facts=rooms,
             warnings=(*warnings, *owner_warnings(workload)),
             undo=f"set it back to {old}"

@@ -95,6 +95,8 @@ class Change:
     shell: str
     preconditions: dict[str, str] = field(default_factory=dict)
     """Beside uid and generation."""
+    written_out: dict[str, str] = field(default_factory=dict)
+    """Parameters that were left open or said loosely (the revision before, twice the memory), as they were taken: see ``Plan.digest``."""
     facts: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     undo: str = ""
@@ -234,7 +236,7 @@ def _plan(
         sentence=change.sentence,
         call=f"PATCH {workload.path} (JSON patch): test uid and generation {workload.generation}, {change.what}",
         shell=change.shell,
-        params={**params, "kind": workload.kind, "name": workload.name},
+        params={**params, "kind": workload.kind, "name": workload.name, **change.written_out},
         victims=(Victim(workload.short, workload.uid, f"{workload.short}: {wanted(workload.raw)} replicas", facts),),
         preconditions={"uid": workload.uid, "generation": str(workload.generation), **change.preconditions},
         checks=(

@@ -145,7 +145,7 @@ class Unseal(_SealAction):
             shell="\n".join(
                 f"VAULT_ADDR={node.address} vault operator unseal   # prompts; repeat per share" for node in touched
             ),
-            params=dict(params),
+            params=_written_out(params, touched),
             victims=self.victims(touched),
             preconditions=_rounds(touched),
             checks=tuple(
@@ -162,7 +162,7 @@ class Unseal(_SealAction):
             ),
             undo="reset throws away the shares of a round that is not finished; an open node stays open",
             undo_action=ResetUnseal.id if touched and not final else "",
-            undo_params=dict(params) if touched and not final else {},
+            undo_params=_written_out(params, touched) if touched and not final else {},
             refusal=reason,
             deadline=PROMPT_SECONDS,
             verify_seconds=30.0,
@@ -222,7 +222,7 @@ class ResetUnseal(_SealAction):
             else "Would throw away the shares of an unfinished round; there is none.",
             call="; ".join(f'PUT {node.address}/v1/sys/unseal {{"reset": true}}' for node in touched),
             shell="\n".join(f"VAULT_ADDR={node.address} vault operator unseal -reset" for node in touched),
-            params=dict(params),
+            params=_written_out(params, touched),
             victims=self.victims(touched),
             preconditions=_rounds(touched),
             checks=tuple(Check(node.name, "no share of this nonce is left") for node in touched),
@@ -303,6 +303,11 @@ def _compare(victim: Victim, node: VaultNode) -> tuple[Verdict, str]:
     if not same_round:
         return Verdict.CONTRADICTED, f"{node.name} has {stand} in another round: somebody reset it"
     return Verdict.CONTRADICTED, f"{node.name} has {stand} as before: the share did not count (given twice?)"
+
+
+def _written_out(params: Mapping[str, str], touched: Sequence[VaultNode]) -> dict[str, str]:
+    """``params`` with the node's name for "next": by the time of an undo another one may be the next."""
+    return {**params, "node": touched[0].name} if params.get("node") == NEXT and touched else dict(params)
 
 
 def _rounds(nodes: Sequence[VaultNode]) -> dict[str, str]:

@@ -195,7 +195,7 @@ async def test_a_release_that_is_taken_back(platform: LabHandle, kubectl: Kubect
     async with cockpit(platform, "kubernetes") as (app, pilot):
         start = app.screen
         assert isinstance(start, CockpitScreen)
-        await pilot.press("2")
+        await pilot.press("6")
         plans = {"panel": await by_fix(app, pilot, "kubernetes.rollback")}
         start.open_detail("kubernetes")
         await until(lambda: app.screen is not start and "api-" in text_of(app), SECONDS, "the detail screen")
@@ -220,6 +220,7 @@ async def test_sealed_nodes(vault_lab: LabHandle, state: Path) -> None:
         start = app.screen
         assert isinstance(start, CockpitScreen)
         await pilot.press("5")
+        await until(lambda: "no quorum" in text_of(app), SECONDS, "the panel to see it")
         plans = {"panel": await by_fix(app, pilot, "vault.unseal")}
         start.open_detail("vault")
         await until(lambda: app.screen is not start, SECONDS, "the detail screen")

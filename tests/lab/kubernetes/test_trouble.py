@@ -144,3 +144,24 @@ def test_the_node_goes_on_after_the_api_server_was_killed(kubectl: Kubectl, whol
     wait_until(lambda: len(kubectl.ready("api")) == len(kubectl.pods("api")) == 3, 40, "the deleted pod's successor")
     assert kubectl.container(survivor)["containerID"] == before
     assert whole_lab.status().faults == []
+
+
+UNREACHABLE = json.dumps(
+    {"status": {"conditions": [{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}]}}
+)
+"""What the controller manager writes of a node whose lease is old, after an API server that hung for over 40 s."""
+
+NOT_READY = json.dumps({"status": {"conditions": [{"type": "Ready", "status": "False"}]}})
+"""And then of each of its pods."""
+
+
+def test_a_node_that_was_given_up_and_its_pods_are_ready_again(kubectl: Kubectl, whole_lab: LabHandle) -> None:
+    admin = kubectl.as_user("admin")
+    wait_until(lambda: len(kubectl.ready("api")) == 3, 60, "the API's pods to be ready")
+    admin("patch", "node", "lab-node-1", "--subresource=status", "-p", UNREACHABLE)
+    for pod in kubectl.ready("api"):
+        admin("-n", "alphapulse", "patch", "pod", pod, "--subresource=status", "-p", NOT_READY)
+    said = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
+    wait_until(lambda: admin("get", "node", "lab-node-1", "-o", said) == "True", 30, "the node to be ready again")
+    wait_until(lambda: len(kubectl.ready("api")) == 3, 30, "its pods to be ready again")
+    wait_until(lambda: "taints" not in admin.get("node", "lab-node-1")["spec"], 30, "the taint to be gone")

@@ -19,7 +19,7 @@ from alphapulse_tui.lab.kubernetes.agent.events import Events
 from alphapulse_tui.lab.kubernetes.agent.metrics import MetricsServer
 from alphapulse_tui.lab.kubernetes.agent.pod import PodWorker
 from alphapulse_tui.lab.kubernetes.agent.probes import Prober
-from alphapulse_tui.lab.kubernetes.agent.registration import NODE_NAME, keep_lease, register, report_images
+from alphapulse_tui.lab.kubernetes.agent.registration import NODE_NAME, register, report_images, stay_ready
 from alphapulse_tui.lab.kubernetes.agent.server import KubeletServer
 from alphapulse_tui.lab.kubernetes.agent.services import Services
 from alphapulse_tui.lab.kubernetes.agent.usage import EVERY_SECONDS, Meter
@@ -71,7 +71,7 @@ class Node:
             ):
                 await register(self._api, kubelet_port)
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(keep_lease(self._api), name="lease")
+                    group.create_task(stay_ready(self._api, kubelet_port), name="lease")
                     group.create_task(self._watch_memory(), name="memory")
                     group.create_task(self._measure(), name="usage")
                     group.create_task(self._tell_discovery(), name="discovery")

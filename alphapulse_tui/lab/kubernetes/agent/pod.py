@@ -69,10 +69,12 @@ class PodWorker:
         return next((one for one in self.containers if one.name == name), None)
 
     def update(self, pod: Object) -> None:
-        """Take a newer version of the object."""
+        """Take a newer version of the object. What somebody else wrote into its status (of a node that was away) is written anew."""
         metadata = pod["metadata"]
         if metadata.get("deletionTimestamp") and not self._leaving.is_set():
             self.leave(float(metadata.get("deletionGracePeriodSeconds") or 0))
+        elif self.ready and not status.says_ready(pod):
+            self._dirty.set()
 
     def leave(self, grace: float, *, deleted: bool = False) -> None:
         """Begin the end, with ``grace`` seconds for the processes; ``deleted``: the API server has forgotten the pod already."""

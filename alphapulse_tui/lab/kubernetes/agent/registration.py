@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 
 from alphapulse_tui.lab.errors import LabError
-from alphapulse_tui.lab.kubernetes.agent.status import ADDRESS, now
+from alphapulse_tui.lab.kubernetes.agent.status import ADDRESS, now, says_ready
 from alphapulse_tui.lab.kubernetes.client import ApiError, KubeApi, Object
 from alphapulse_tui.model.image_names import canonical
 
@@ -30,6 +30,10 @@ async def register(api: KubeApi, kubelet_port: int) -> None:
     except ApiError as error:
         if error.status != 409:
             raise
+    await _tell_status(api, kubelet_port)
+
+
+async def _tell_status(api: KubeApi, kubelet_port: int) -> None:
     await api.patch(f"/api/v1/nodes/{NODE_NAME}/status", {"status": _status(kubelet_port)})
 
 
@@ -39,8 +43,11 @@ async def report_images(api: KubeApi, images: Iterable[str]) -> None:
     await api.patch(f"/api/v1/nodes/{NODE_NAME}/status", {"status": {"images": listed}})
 
 
-async def keep_lease(api: KubeApi) -> None:
-    """Renew the Lease for ever; a node whose lease is old is marked NotReady by the controller manager after 40 s."""
+async def stay_ready(api: KubeApi, kubelet_port: int) -> None:
+    """Renew the Lease for ever; a node whose lease is old is marked NotReady by the controller manager after 40 s.
+
+    Of such a node a new lease is not enough: as the kubelet does, it says that it is ready again.
+    """
     path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
     while True:
         moment = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
@@ -52,8 +59,10 @@ async def keep_lease(api: KubeApi) -> None:
         }
         try:
             await api.apply(f"{path}/{NODE_NAME}", lease, manager="kubelet")
+            if not says_ready(await api.get(f"/api/v1/nodes/{NODE_NAME}")):
+                await _tell_status(api, kubelet_port)
         except LabError as error:
-            log.warning("the lease of %s was not renewed: %s", NODE_NAME, error)
+            log.warning("the lease or the status of %s was not renewed: %s", NODE_NAME, error)
             await asyncio.sleep(1.0)
         else:
             await asyncio.sleep(_RENEW_SECONDS)

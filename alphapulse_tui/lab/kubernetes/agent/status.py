@@ -80,6 +80,12 @@ def conditions(before: Sequence[Object], statuses: Sequence[Object], pod_phase: 
     return [_condition(kind, *said, known.get(kind)) for kind, said in wanted.items()]
 
 
+def says_ready(stored: Object) -> bool:
+    """Whether a node or a pod is ready as the API server has it."""
+    conditions = (stored.get("status") or {}).get("conditions") or []
+    return any((condition["type"], condition["status"]) == ("Ready", "True") for condition in conditions)
+
+
 def _condition(kind: str, status: str, reason: str, message: str, before: Object | None) -> Object:
     same = before is not None and before["status"] == status
     condition: Object = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -114,6 +114,7 @@ class Engine:
         self.state = state
         self._held_since: dict[str, float] = {}
         self._waiting_since: dict[str, float] = {}
+        self._acted_at: dict[str, float] = {}
 
     async def start(self) -> None:
         """Begin a new run, unless one is being taken up."""
@@ -227,16 +228,17 @@ class Engine:
         """An action came back. One that is repeated until a check holds stays under way; see :meth:`watch_action`."""
         if not verified:
             return
-        if step.until and look(CHECKS[step.until], self.scene()).passed is not Passed.YES:
+        if step.until:
+            self._acted_at[step.id] = self._scene().now
             await self.settle(step, StepState.RUNNING, "done once and verified; again until it is enough")
         else:
             await self.settle(step, StepState.PASSED, "done and verified")
 
     async def watch_action(self, step: ActionStep) -> bool:
-        """Whether a repeated action has become enough: its check holds now, which settles the step."""
+        """Whether a repeated action has become enough: its check holds by what was read after it, which settles the step."""
         if not step.until or self.step_record(step).state is not StepState.RUNNING:
             return False
-        result = look(CHECKS[step.until], self.scene())
+        result = look(CHECKS[step.until], replace(self.scene(), since=self._acted_at.get(step.id, 0.0)))
         if result.passed is not Passed.YES:
             return False
         await self.settle(step, StepState.PASSED, result.sentence)

@@ -35,10 +35,14 @@ class Relay:
     def __init__(self, port: int, word: bytes, hang: Callable[[], object], tls: Tls | None) -> None:
         self._port, self._word, self._hang, self._tls = port, word, hang, tls
         self._hangs = False
+        self._serving: set[asyncio.Task[None] | None] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of our client's. When the client hangs up the server is not told: it still has to take what lies in its socket."""
         far: asyncio.StreamWriter | None = None
+        # Of a connection whose client has hung up nobody else holds the task: asyncio knows the far side's reader only weakly.
+        serving = asyncio.current_task()
+        self._serving.add(serving)
         try:
             far_reader, far = await asyncio.open_connection(
                 "127.0.0.1", self._port, ssl=self._tls.as_client if self._tls else None
@@ -49,6 +53,7 @@ class Relay:
         except (OSError, asyncio.CancelledError):
             pass  # Nobody listens there, or the test is over.
         finally:
+            self._serving.discard(serving)
             for one in (writer, far):
                 if one is not None:
                     one.transport.abort()

@@ -129,7 +129,7 @@ def test_nodes_that_hang_with_a_step_down_on_its_way_are_unknown_until_they_go_o
     first, since = office(vault_lab)
     port = vault_lab.ports[f"vault-{first}"]
     with (
-        hanging_at(port, b"sys/step-down", lambda: vault_lab.break_("target-hung", "vault")) as relay,
+        hanging_at(port, b"PUT /v1/sys/step-down", lambda: vault_lab.break_("target-hung", "vault")) as relay,
         CockpitTerminal(through(vault_lab, port, relay, tmp_path), state) as cockpit,
     ):
         letter = plan_step_down(cockpit, first)

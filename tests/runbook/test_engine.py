@@ -39,9 +39,12 @@ class Stage:
         self.now = 100.0
         self.events: list[Event] = []
         self.nodes = nodes
+        self.taken_at: float | None = None
+        """When the nodes were read; at every moment anew unless a test says otherwise."""
 
     def scene(self) -> Scene:
-        reading = Reading("vault", 5.0, Link.LIVE, 0.0, VaultSnapshot(self.nodes), self.now)
+        taken_at = self.now if self.taken_at is None else self.taken_at
+        reading = Reading("vault", 5.0, Link.LIVE, 0.0, VaultSnapshot(self.nodes), taken_at)
         return Scene({"vault": reading} if self.nodes else {}, self.now, 1_000_000 + self.now, Thresholds())
 
     async def record(self, kind: Kind, payload: dict[str, Any]) -> None:
@@ -84,6 +87,23 @@ async def test_a_diagnosis_is_done_by_looking_but_a_proof_must_hold() -> None:
     stage.nodes = (OPEN,)
     await engine.run_check(proof)
     assert engine.step_record(proof).state is StepState.PASSED
+
+
+async def test_an_action_that_is_repeated_is_not_enough_by_what_was_read_before_it() -> None:
+    stage = Stage(OPEN)
+    engine = stage.engine()
+    await engine.start()
+    step = engine.procedure.step("unseal")
+    assert isinstance(step, ActionStep) and step.until == "vault.seal"
+    stage.taken_at, stage.now = 100.0, 103.0
+    await engine.acted(step, verified=True)
+    assert engine.step_record(step).state is StepState.RUNNING, "the reading is older than the share"
+    assert not await engine.watch_action(step)
+    stage.taken_at, stage.nodes = 104.0, (OPEN, SEALED)
+    assert not await engine.watch_action(step)
+    stage.nodes = (OPEN,)
+    assert await engine.watch_action(step)
+    assert engine.step_record(step).state is StepState.PASSED
 
 
 async def test_what_could_not_be_read_never_passes() -> None:

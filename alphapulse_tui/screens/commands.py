@@ -82,7 +82,15 @@ COMMANDS: tuple[Command, ...] = (
     Command("palette", "colon", "app.command_palette", "command", "Find a command by name.", EVERYWHERE, shown_key=":"),
     Command("help", "question_mark", "help", "help", "This screen's keys.", EVERYWHERE, shown_key="?"),
     Command("quit", "q", "app.quit", "quit", "Leave; what was sent goes on in the executor.", EVERYWHERE),
-    Command("detail.open", "enter", "", "open", "Open the row: its procedure, or its fixes.", LIST, shown_key="Enter"),
+    Command(
+        "detail.open",
+        "enter",
+        "",
+        "open",
+        "All that is known of the row; else its procedure, else its fixes.",
+        LIST,
+        shown_key="Enter",
+    ),
     Command("detail.fix", "f", "fixes", "fix", "Numbered fixes for the row, the suggested one first.", DETAIL),
     Command("detail.procedure", "p", "procedure", "procedure", "Open the procedure that mends the row.", DETAIL),
     Command(
@@ -206,7 +214,7 @@ def key_name(key: str) -> str:
 
 
 def check_keymap(keymap: Mapping[str, str], commands: tuple[Command, ...] = COMMANDS) -> None:
-    """Refuse a keymap with an unknown id, an unknown key, or two commands of one screen on one key: Textual takes all three in silence.
+    """Refuse a keymap with an unknown id, a fixed one, an unknown key, or two commands of one screen on one key: Textual takes all in silence.
 
     Raises:
         ConfigError: one sentence for the first mistake, with the nearest id.
@@ -217,6 +225,8 @@ def check_keymap(keymap: Mapping[str, str], commands: tuple[Command, ...] = COMM
             near = get_close_matches(name, ids, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(sorted(ids))}"
             raise ConfigError(f"keys: no command {name!r}{hint}")
+        if not ids[name].action:
+            raise ConfigError(f"keys.{name}: Enter and the digits of panels and views cannot be changed")
         for key in keys.split(","):
             if not _is_key(key.strip()):
                 raise ConfigError(

@@ -77,7 +77,9 @@ class HelpScreen(ModalScreen[None]):
             first, *rest = wrap(meaning, max(20, width - 16))
             lines.append(Line(((f" {word:<15}", style), *first.spans)))
             lines += [Line(((" " * 16, "plain"), *one.spans)) for one in rest]
-        return lines
+        ids = ", ".join(f"{name} {key_name(binding.key)}" for name, binding in active.items() if name in commands)
+        lines += [Line(), line(("To change a key: its id in the profile's [keys], and the key as it is now", "title"))]
+        return lines + wrap(ids, max(20, width))
 
 
 def _place(command_id: str) -> tuple[bool, int]:

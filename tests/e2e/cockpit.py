@@ -110,9 +110,13 @@ class CockpitTerminal(Terminal):
 
     def open_at(self, procedure: str, title: str) -> None:
         """Open a procedure and look at a step of it, whatever stands before."""
+        self.choose_procedure(procedure)
+        self.walk_to(procedure, title)
+
+    def walk_to(self, procedure: str, title: str) -> None:
+        """From the first step of a procedure to another one."""
         steps = load_procedures()[procedure].steps
         place = next(place for place, step in enumerate(steps) if step.title == title)
-        self.choose_procedure(procedure)
         self.wait_step(steps[0].title)
         self.press(*["right"] * place)
         self.wait_step(title)

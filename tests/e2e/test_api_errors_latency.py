@@ -80,12 +80,9 @@ def test_a_surge_is_met_by_the_autoscalers_maximum(platform: LabHandle, kubectl:
     try:
         with CockpitTerminal(platform.profile, state) as cockpit:
             cockpit.wait_live("Pods", "Platform")
-            cockpit.choose_procedure("api-latency")
-            cockpit.wait_step("How slow is it")
-            cockpit.press(*["right"] * 6)
+            cockpit.open_at("api-latency", "May there be more pods")
             cockpit.run_step("May there be more pods", f"is at its maximum of {before}")
-            cockpit.wait_step("How slow is it")
-            cockpit.press(*["right"] * 10)
+            cockpit.walk_to("api-latency", "Let the autoscaler have more pods")
             cockpit.run_step("Let the autoscaler have more pods")
             cockpit.confirm_safe()
             cockpit.wait_text("sent and answered", "verified:", "Esc back", timeout=60)

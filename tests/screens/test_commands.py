@@ -40,6 +40,7 @@ def test_every_command_can_be_given_another_key(command: str) -> None:
         ({"fixx": "f9"}, "keys: no command 'fixx'; did you mean 'fix'?"),
         ({"zzzzzz": "f9"}, "keys: no command 'zzzzzz'; there are: acknowledge, action.back"),
         ({"fix": "hyper"}, "keys.fix: 'hyper' is no key"),
+        ({"cockpit.panel": "f9"}, "keys.cockpit.panel: Enter and the digits of panels and views cannot be changed"),
         ({"note": "a"}, "keys: 'a' is both 'acknowledge' and 'note'"),
         ({"incident.severity": "n"}, "keys: 'n' is both 'note' and 'incident.severity'"),
     ],
@@ -63,5 +64,7 @@ async def test_a_changed_key_is_heard_and_shown_and_the_old_one_is_not() -> None
         await pilot.pause()
         assert type(app.screen).__name__ == "HelpScreen"
         await until(lambda: re.search(r"F2 +command +Find", text_of(app)), 10, "the key as it is now")
+        await pilot.press("end")
+        await until(lambda: "palette F2" in text_of(app), 10, "its id, at the end")
         assert "F2 command" in text_of(app).split("\n")[-1]
     assert ("F3", "help") in footer_text("everywhere", keymap=keys)

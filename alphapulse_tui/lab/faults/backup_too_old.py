@@ -6,7 +6,7 @@ manifest's ``created``, its last-modified.
 How it shows: the newest object of every prefix is three days old (runbook 5.1 allows 15 minutes of WAL, an hour for Redis, a day for
 Vault); finished segments pile up in the primary's archive folder. PostgreSQL itself is content: its ``archive_command`` succeeds.
 
-What mends it: a backup now (procedure ``pg-backup``), and the agent started again. ``lab mend`` starts it, and waits for a new one of each.
+What mends it: a backup now (runbook 3.3), and the agent started again. ``lab mend`` starts it, and waits for a new one of each.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class BackupTooOld:
 
     name = "backup-too-old"
     summary = f"Backups and WAL shipping stopped {DAYS} days ago: the recovery point is lost."
-    mended_by = "procedure pg-backup, and the agent started again"
+    mended_by = "a backup (runbook 3.3), and the agent started again"
     parameters = ()
 
     async def inject(self, lab: Lab, parameter: str) -> str:  # noqa: ARG002 - takes none

@@ -6,7 +6,8 @@ the table in memory (``pg_buffercache_evict``), so that the next read comes from
 How it shows: reading the table fails with SQLSTATE XX001, "invalid page in block 1"; checksum failures in ``pg_stat_database``; pg_dump and
 ``pg_basebackup`` fail or warn; the replica's copy is whole.
 
-What mends it: ``dr-postgres``, or the table from the replica or the dump. ``lab mend`` writes the page back, if it is still the damaged one.
+What mends it: a restore to the moment before (runbook 5.1), or the table from the replica or the dump. ``lab mend`` writes the page back, if it
+is still the damaged one.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class CorruptedDatabase:
 
     name = "corrupted-database"
     summary = f"A page of PostgreSQL's table {TABLE} is damaged on disk: reading it fails."
-    mended_by = "procedure dr-postgres"
+    mended_by = "a restore to the moment before (runbook 5.1)"
     parameters = ()
 
     def __init__(self) -> None:

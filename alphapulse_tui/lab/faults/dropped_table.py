@@ -6,7 +6,7 @@ Cannot be injected while a statement at work holds the table (``slow-query`` fir
 
 How it shows: the API answers 503 (``relation "trades" does not exist``), the replica has lost the table too.
 
-What mends it: procedure ``pg-restore`` (from the dump; what was written since is lost) or ``dr-postgres`` (to the moment before the drop).
+What mends it: a restore from the dump (runbook 3.3; what was written since is lost) or to the moment before the drop (runbook 5.1).
 ``lab mend`` restores the table from a dump that the fault made right before, unless there is a table of that name.
 """
 
@@ -30,7 +30,7 @@ class DroppedTable:
 
     name = "dropped-table"
     summary = f"PostgreSQL's table {TABLE} was dropped."
-    mended_by = "procedure pg-restore, or dr-postgres"
+    mended_by = "a restore from the dump (runbook 3.3), or to the moment before (runbook 5.1)"
     parameters = ()
 
     async def inject(self, lab: Lab, parameter: str) -> str:  # noqa: ARG002 - takes none

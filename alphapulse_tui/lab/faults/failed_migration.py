@@ -8,7 +8,7 @@ release does not know.
 How it shows: ``alembic upgrade`` fails with "already exists", or every alembic command with "Can't locate revision"; a table that no
 revision of the running release has made.
 
-What mends it: procedure ``rollback-migration``: drop what was left by hand, or downgrade from the image that knows the revision.
+What mends it: runbook 3.2: drop what was left by hand, or downgrade from the image that knows the revision.
 ``lab mend`` does the same.
 """
 
@@ -32,7 +32,7 @@ class FailedMigration:
 
     name = "failed-migration"
     summary = "A migration of the next release stopped half way, or left a revision that this release does not know."
-    mended_by = "procedure rollback-migration"
+    mended_by = "what was left dropped by hand, or a downgrade (runbook 3.2)"
     parameters = ("half-way", "unknown")
 
     async def inject(self, lab: Lab, parameter: str) -> str:

@@ -5,7 +5,7 @@ What breaks: a surge of risk reports (16 a second, some 25 ms of CPU each) takes
 How it shows: HPA ``api-hpa`` has as many replicas as its maximum, its condition ``ScalingLimited`` says ``TooManyReplicas``, and the CPU is
 still over its target. Nothing crashes.
 
-What mends it: a higher ``maxReplicas`` (procedure ``scale-hpa``), within the quota and the connections of the database; the surge then finds
+What mends it: a higher ``maxReplicas`` (procedure ``api-latency``), within the quota and the connections of the database; the surge then finds
 its pods. ``lab mend`` ends the surge, and the HPA goes back to its minimum within half a minute. A higher maximum stays.
 """
 
@@ -41,7 +41,7 @@ class HpaAtMaximum:
 
     name = "hpa-at-maximum"
     summary = "A surge of customers drives the API's autoscaler to its maximum, and it would want more."
-    mended_by = "a higher maxReplicas (procedure scale-hpa)"
+    mended_by = "a higher maxReplicas (procedure api-latency)"
     parameters = ()
     needs = ("kubernetes", "api")
 

@@ -25,7 +25,7 @@ UP = {"database": "postgres", "redis": "redis", "vault": "vault"}
 """A dependency to the board's target that says whether it is well itself."""
 
 PROCEDURES = {
-    "database": "pg-connections (or dr-postgres where it is down)",
+    "database": "pg-connections (or a restore, runbook 5.1, where it is down)",
     "redis": "redis-split-brain or redis-memory",
     "vault": "vault-sealed",
 }

@@ -200,7 +200,7 @@ def test_an_owner_that_hangs_with_the_slot_on_its_way_is_unknown_until_it_goes_o
 ) -> None:
     patient_lab.break_("redis-slots-uncovered")
     ordinal = next(one for one in masters(patient_lab) if "[3300->-" in patient_lab.redis_cli(one, "cluster", "nodes"))
-    hang_and_settle(patient_lab, state, tmp_path, CHOICES["an open slot"], ordinal, b"SETSLOT")
+    hang_and_settle(patient_lab, state, tmp_path, CHOICES["an open slot"], ordinal, b"SETSLOT\r\n$4\r\n3300\r\n")
     assert not any("[3300-" in patient_lab.redis_cli(one, "cluster", "nodes") for one in range(6))
 
 
@@ -209,12 +209,17 @@ def test_a_node_that_hangs_with_the_unlink_on_its_way_is_unknown_until_it_goes_o
 ) -> None:
     patient_lab.break_("redis-giant-key")
     ordinal = owner(patient_lab, "positions:all")
-    hang_and_settle(patient_lab, state, tmp_path, CHOICES["a giant key"], ordinal, b"UNLINK")
+    hang_and_settle(
+        patient_lab, state, tmp_path, CHOICES["a giant key"], ordinal, b"UNLINK\r\n$13\r\npositions:all\r\n"
+    )
     assert said(patient_lab, ordinal, "exists", "positions:all") == "0"
 
 
 def hang_and_settle(lab: LabHandle, state: Path, folder: Path, choice: Choice, ordinal: int, word: bytes) -> None:
-    """The node is stopped with the change in its socket: unknown. It goes on, takes it, and that is read."""
+    """The node is stopped with the change in its socket: unknown. It goes on, takes it, and that is read.
+
+    ``word`` has what is changed in it: what our user may change is asked beforehand, with other words (``ACL DRYRUN``).
+    """
     name = f"redis-cluster-{ordinal}"
     with (
         goes_on_at_the_end(lab, name) as send,

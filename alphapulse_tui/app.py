@@ -125,7 +125,7 @@ class Cockpit(TerminalApp[None]):
         from alphapulse_tui.screens.base import CockpitScreen as AnyScreen
         from alphapulse_tui.screens.palette import command_entries, target_entries
 
-        yield from command_entries(screen, self)
+        yield from command_entries(screen, screen, self)
         if isinstance(screen, AnyScreen):
             yield from target_entries(screen)
 

@@ -7,11 +7,14 @@ painted for nothing.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from alphapulse_tui.model.reading import Reading
+
+log = logging.getLogger(__name__)
 
 Listener = Callable[[Reading[Any], Reading[Any] | None], None]
 """Called with the new reading and the one before it (none at first)."""
@@ -38,13 +41,20 @@ class Board:
         return self._readings.get(target)
 
     def publish(self, reading: Reading[Any]) -> None:
-        """Keep ``reading`` and tell every listener, unless nothing but its time has changed (then it is only kept)."""
+        """Keep ``reading`` and tell every listener, unless nothing but its time has changed (then it is only kept).
+
+        It is called inside the source loop, which must survive anything: a listener's mistake is logged, and ends neither the source nor the
+        telling of the others.
+        """
         before = self._readings.get(reading.target)
         self._readings[reading.target] = reading
         if before is not None and _same(before, reading):
             return
         for listener in tuple(self._listeners):
-            listener(reading, before)
+            try:
+                listener(reading, before)
+            except Exception:
+                log.exception("a listener of the board failed at %s", reading.target)
 
     def forget(self, target: str) -> None:
         """Take away what nobody reads any more: left on the board it would be judged as a target that has fallen silent."""

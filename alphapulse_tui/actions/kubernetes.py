@@ -23,8 +23,8 @@ from alphapulse_tui.actions.kubernetes_workload import (
     annotate,
     owner_warnings,
     status_command,
-    whoami,
 )
+from alphapulse_tui.actor import actor_at_host
 from alphapulse_tui.model.plan import Plan
 from alphapulse_tui.text import clean
 
@@ -99,10 +99,10 @@ class RollBack(WorkloadAction):
         template = old_template(revisions[chosen]) if chosen else workload.template
         if not refusal and digest(template) == digest(workload.template):
             refusal = f"revision {chosen} has the template that runs now"
-        cause = f"rolled back from revision {current} to {chosen} by {whoami()}"
+        cause = f"rolled back from revision {current} to {chosen} by {actor_at_host()}"
         operations = [
             {"op": "replace", "path": "/spec/template", "value": template},
-            *annotate(workload.raw, "", {CHANGE_CAUSE: cause, ACTOR: whoami()}),
+            *annotate(workload.raw, "", {CHANGE_CAUSE: cause, ACTOR: actor_at_host()}),
         ]
         name = str(revisions[chosen]["metadata"].get("name", "")) if chosen else ""
         return Change(

@@ -25,8 +25,8 @@ from alphapulse_tui.actions.kubernetes_workload import (
     annotate,
     owner_warnings,
     status_command,
-    whoami,
 )
+from alphapulse_tui.actor import actor_at_host
 from alphapulse_tui.model.fixes.kubernetes import OWN_PROCEDURES
 from alphapulse_tui.model.image_names import canonical, movable, whole
 from alphapulse_tui.model.never_ran import NO_IMAGE, pull_problem
@@ -61,7 +61,7 @@ class SetImage(WorkloadAction):
             raise ActionProblem(f'"image" must be a tag, a digest or the name of an image, not "{clean(asked, 80)}"')
         pods, nodes, sets = await self._pods(workload), await self._nodes(), await self._sets(workload)
         facts, warnings = _known(workload, new, nodes, sets)
-        cause = clean(f"image of {name} set to {new} by {whoami()}: {params.get('cause', '')}".rstrip(": "), 300)
+        cause = clean(f"image of {name} set to {new} by {actor_at_host()}: {params.get('cause', '')}".rstrip(": "), 300)
         return Change(
             title=f"set image of {workload.name}/{name} to {new}",
             sentence=f"Gives container {name} of {workload.short} image {new} instead of {clean(old, 300)}, "

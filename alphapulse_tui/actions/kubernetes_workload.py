@@ -9,8 +9,6 @@ roll back) and ``actions.kubernetes_scale``.
 from __future__ import annotations
 
 import asyncio
-import getpass
-import platform
 import re
 import time
 import uuid
@@ -289,11 +287,6 @@ def owner_warnings(workload: Workload) -> tuple[str, ...]:
     if (metadata.get("labels") or {}).get("app.kubernetes.io/managed-by") == "Helm":
         owners.add("Helm")
     return tuple(f"{owner} deploys it: it may put this change back, so change it there too" for owner in sorted(owners))
-
-
-def whoami() -> str:
-    """Who acts, as the journal has it."""
-    return clean(f"{getpass.getuser()}@{platform.node() or 'localhost'}", 128)
 
 
 def status_command(workload: Workload) -> str:

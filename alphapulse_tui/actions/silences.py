@@ -16,7 +16,7 @@ from typing import Any
 
 from alphapulse_tui.actions.alertmanager import AlertmanagerClient
 from alphapulse_tui.actions.contract import Action, ActionProblem, Parameter
-from alphapulse_tui.incident.journal import actor_name
+from alphapulse_tui.actor import actor_name
 from alphapulse_tui.model.alerts import severity_of
 from alphapulse_tui.model.health import Severity
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim

@@ -11,7 +11,6 @@ secret. Speaks to the person on ``/dev/tty``. Standard library only: it starts i
 from __future__ import annotations
 
 import ctypes
-import getpass
 import json
 import os
 import resource
@@ -26,6 +25,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
+from alphapulse_tui.actor import actor_name
 from alphapulse_tui.executor.share_tty import Share, Terminal
 from alphapulse_tui.executor.share_wire import BODY_HEAD, BODY_TAIL, Given, Status, give, read_status
 from alphapulse_tui.hardening import DEBUG_VARIABLES, harden_process
@@ -129,7 +129,7 @@ class Prompt:
     def _introduce(self) -> None:
         request, say = self._request, self._terminal.say
         say()
-        say(f"AlphaPulse {request.environment}: one key share for Vault, asked of {clean(getpass.getuser(), 64)}")
+        say(f"AlphaPulse {request.environment}: one key share for Vault, asked of {actor_name()}")
         for node in request.nodes:
             status = read_status(node.address, self._tls)
             self._seen[node.name] = status

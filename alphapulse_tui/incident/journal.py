@@ -15,7 +15,6 @@ import asyncio
 import itertools
 import os
 import platform
-import pwd
 import sqlite3
 import threading
 import time
@@ -26,6 +25,7 @@ from typing import Any, Self
 
 import msgspec
 
+from alphapulse_tui.actor import actor_name
 from alphapulse_tui.incident.anchor import EVERY_EVENTS, anchor_line, to_syslog
 from alphapulse_tui.incident.chain import GENESIS, ChainFinding, ChainReport, Damage, Head, Row, check_chain, new_id
 from alphapulse_tui.incident.events import Event, Kind
@@ -40,7 +40,7 @@ from alphapulse_tui.incident.journal_file import (
 from alphapulse_tui.redact import redact
 from alphapulse_tui.text import clean, clean_lines
 
-__all__ = ["FOLLOW_SECONDS", "Journal", "JournalUnavailable", "actor_name", "since_boot"]
+__all__ = ["FOLLOW_SECONDS", "Journal", "JournalUnavailable", "since_boot"]
 
 FOLLOW_SECONDS = 0.5
 """How often a follower asks whether another process has written: one PRAGMA, no page is read when nothing has changed."""
@@ -53,16 +53,6 @@ def since_boot() -> float:
     """Seconds since boot, suspend included where the system can say so."""
     boottime = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if boottime is None else time.clock_gettime(boottime)
-
-
-def actor_name() -> str:
-    """Who acts: the login, and the login behind sudo: ``root (ana by sudo)``."""
-    try:
-        login = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        login = f"uid {os.getuid()}"
-    behind = os.environ.get("SUDO_USER", "")
-    return clean(f"{login} ({behind} by sudo)" if behind and behind != login else login, 128)
 
 
 class Journal:

@@ -41,6 +41,7 @@ class Alarm:
     def ring(self) -> None:
         """Bell and flash."""
         self._app.bell()
-        for line in self._app.screen.query(TopLine):
+        # The one that is seen may be below a dialog.
+        for line in [line for screen in self._app.screen_stack for line in screen.query(TopLine)]:
             line.add_class("-alarm")
             line.set_timer(FLASH_SECONDS, lambda line=line: line.remove_class("-alarm"))

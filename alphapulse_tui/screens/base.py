@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.app import App
-from textual.screen import Screen
 
+from alphapulse_tui.actor import actor_at_host
 from alphapulse_tui.errors import AlphaPulseError, UsageError
 from alphapulse_tui.screens.commands import key_of
 from alphapulse_tui.screens.footer import FooterLine
+from alphapulse_tui.screens.leaving import LeftOnce
 from alphapulse_tui.screens.topline import Standing
 from alphapulse_tui.session import Session
 from alphapulse_tui.widgets.lines import Line, line
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from alphapulse_tui.model.fixes.contract import Fix
 
 
-class CockpitScreen(Screen[None]):
+class CockpitScreen(LeftOnce[None]):
     """A full screen of ours. Screens are imported when they are first opened: the first paint pays for the cockpit alone."""
 
     @property
@@ -150,13 +149,18 @@ class CockpitScreen(Screen[None]):
         usual: tuple[str, ...] = (),
         value: str = "",
     ) -> None:
-        """Ask for a line and give it to the command ``then``; what makes no sense, or cannot be written, is said in a sentence."""
+        """Ask for a line about the incident and give it to the command ``then``; what makes no sense, or cannot be written, is told.
+
+        The answer goes to the incident that was asked about, whatever somebody else has declared meanwhile.
+        """
         from alphapulse_tui.screens.prompt import PromptScreen
 
+        asked = self.incident
+
         def answered(text: str | None) -> None:
-            incident = self.incident
-            if text and incident is not None:
-                self.session.spawn(obey(self.app, then(incident, text)), title)
+            desk = self.session.desk
+            if text and asked is not None and desk is not None:
+                self.session.spawn(obey(self.app, then(desk.incidents[asked.id], text)), title)
 
         self.app.push_screen(PromptScreen(title, question, usual=usual, value=value), answered)
 
@@ -324,7 +328,7 @@ def standing_of(session: Session) -> Standing:
         production=profile.production,
         armed_seconds=executor.armed_seconds(now) if executor is not None else None,
         always_armed=not profile.production and not session.read_only,
-        who=whoami(),
+        who=actor_at_host(),
         incident=desk.headline(now) if desk is not None else "",
         incident_title=desk.open.title if desk is not None and desk.open is not None else "",
     )
@@ -336,8 +340,3 @@ async def obey(app: App[Any], command: Awaitable[object]) -> None:
         await command
     except AlphaPulseError as problem:
         app.notify(problem.sentence, title="Not recorded", severity="warning", markup=False)
-
-
-def whoami() -> str:
-    """Login and host, as the journal has the actor."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"

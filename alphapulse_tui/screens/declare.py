@@ -101,7 +101,9 @@ class DeclareScreen(Dialog[None]):
         self.query_one(Input).focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Declare."""
+        """Declare, once: a second Enter at one go comes when this dialog is left already."""
+        if not self.is_active:
+            return
         title = event.value.strip()
         if not title:
             self.query_one(Panel).show(self.query_one(Panel).body, line(("it needs a title", "warning")))

@@ -5,20 +5,19 @@ Base of the modal screens. Dialogs of one line of text (``prompt``) have no `?`,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
+from alphapulse_tui.screens.leaving import Answer, LeftOnce
 from alphapulse_tui.session import Session
 
 if TYPE_CHECKING:
     from alphapulse_tui.app import Cockpit
 
-Answer = TypeVar("Answer")
 
-
-class Dialog(ModalScreen[Answer]):
+class Dialog(LeftOnce[Answer], ModalScreen[Answer]):
     """A modal screen of ours."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
 
 from alphapulse_tui.screens.commands import COMMANDS, EVERYWHERE, key_name, shown
+from alphapulse_tui.screens.leaving import LeftOnce
 from alphapulse_tui.widgets.lines import Line, line, wrap
 from alphapulse_tui.widgets.panel import Panel
 
@@ -24,7 +25,7 @@ MOVING = ("panel", "table")
 """Beginnings of the ids of keys that move about in a widget; they are told in a line of their own."""
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(LeftOnce[None], ModalScreen[None]):
     """Keys of the screen below, and how to read the panels."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark", "dismiss", "back", id="help.back")]

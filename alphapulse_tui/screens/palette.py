@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from textual.app import SystemCommand
+from textual.screen import Screen
 
 from alphapulse_tui.model.fixes.contract import Fix
 from alphapulse_tui.model.fixes.menu import fixes_for
@@ -15,9 +16,12 @@ from alphapulse_tui.screens.tables.all import TITLES, VIEWS
 from alphapulse_tui.session import BOARD_TARGETS
 
 
-def command_entries(*owners: object) -> Iterable[SystemCommand]:
-    """Every command of the table that one of ``owners`` can do; those of the program begin with ``app.``."""
+def command_entries(screen: Screen[object], *owners: object) -> Iterable[SystemCommand]:
+    """Every command of the table whose key ``screen`` hears, done by one of ``owners``; those of the program begin with ``app.``."""
+    heard = {active.binding.id for active in screen.active_bindings.values()}
     for command in COMMANDS:
+        if command.id not in heard:
+            continue
         call = _method(owners, f"action_{command.action.removeprefix('app.')}")
         if call is not None and command.id != "palette":
             yield SystemCommand(command.title, command.help, call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -28,12 +29,19 @@ class PostmortemScreen(Dialog[None]):
     PostmortemScreen Panel { width: 100; max-width: 100%; height: 90%; background: $surface; }
     """
 
-    @property
-    def incident(self) -> IncidentState:
-        """The incident that is written about: the open one, or the last."""
+    @cached_property
+    def incident_id(self) -> str:
+        """The incident that is written about: the open one when the form was opened, or the last. What is declared meanwhile is another one."""
         desk = self.session.desk
         assert desk is not None
-        return desk.open or list(desk.incidents.values())[-1]
+        return (desk.open or list(desk.incidents.values())[-1]).id
+
+    @property
+    def incident(self) -> IncidentState:
+        """How it stands."""
+        desk = self.session.desk
+        assert desk is not None
+        return desk.incidents[self.incident_id]
 
     def compose(self) -> ComposeResult:
         """One panel."""
@@ -52,6 +60,8 @@ class PostmortemScreen(Dialog[None]):
         self._unsubscribe()
 
     def _draw(self) -> None:
+        if not self.is_current:  # It is being left, and its panel may be gone already.
+            return
         incident = self.incident
         lines: list[Line] = []
         for name, title in FIELDS.items():

@@ -9,11 +9,12 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from alphapulse_tui.screens.leaving import LeftOnce
 from alphapulse_tui.widgets.lines import line, wrap
 from alphapulse_tui.widgets.panel import Panel
 
 
-class PromptScreen(ModalScreen[str | None]):
+class PromptScreen(LeftOnce[str | None], ModalScreen[str | None]):
     """Answers the text, or none when it was cancelled. ``usual`` answers can be chosen by F1 to F9."""
 
     AUTO_FOCUS = "#answer"

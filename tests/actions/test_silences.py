@@ -14,11 +14,12 @@ from typing import Any
 import httpx
 import pytest
 
+from alphapulse_tui.actor import actor_name
 from alphapulse_tui.config.settings import AlertmanagerTarget, Profile
 from alphapulse_tui.executor.confirm import required_confirmation
 from alphapulse_tui.executor.core import Executor
 from alphapulse_tui.executor.protocol import ExecutorProblem, Progress
-from alphapulse_tui.incident.journal import Journal, actor_name
+from alphapulse_tui.incident.journal import Journal
 from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
 from alphapulse_tui.sources.alerts import AlertsSource
 from tests.lab_handle import LabHandle, running_lab

@@ -16,8 +16,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from alphapulse_tui.actor import actor_name
 from alphapulse_tui.incident.events import Event, Kind
-from alphapulse_tui.incident.journal import Journal, JournalUnavailable, actor_name
+from alphapulse_tui.incident.journal import Journal, JournalUnavailable
 from alphapulse_tui.incident.journal_file import SCHEMA_VERSION, file_system, is_network
 from alphapulse_tui.model.plan import Outcome
 from alphapulse_tui.redact import forget_secrets, remember_secret

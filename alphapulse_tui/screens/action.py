@@ -27,7 +27,7 @@ from alphapulse_tui.screens.base import standing_of
 from alphapulse_tui.screens.commands import ACTION, bindings, key_of
 from alphapulse_tui.screens.dialog import Dialog
 from alphapulse_tui.screens.listing import copy
-from alphapulse_tui.screens.plan_lines import detail_lines, plan_lines, reading_lines
+from alphapulse_tui.screens.plan_lines import VERDICT_STYLES, detail_lines, plan_lines, reading_lines
 from alphapulse_tui.screens.topline import TopLine
 from alphapulse_tui.widgets.lines import Line, LineWidget, line, wrap
 from alphapulse_tui.widgets.panel import Panel
@@ -35,12 +35,6 @@ from alphapulse_tui.widgets.panel import Panel
 DEAF_SECONDS = 0.3
 """Seconds during which a dialog that has just appeared ignores keys (design 7)."""
 
-VERDICT_STYLES = {
-    Verdict.VERIFIED: "ok",
-    Verdict.PENDING: "warning",
-    Verdict.CONTRADICTED: "critical",
-    Verdict.UNKNOWN: "unknown",
-}
 OUTCOME_STYLES = {
     Outcome.DONE: "plain",
     Outcome.FAILED: "critical",

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from alphapulse_tui.model.plan import Plan
+from alphapulse_tui.model.plan import Plan, Verdict
 from alphapulse_tui.widgets.lines import Line, line, wrap
 
 VICTIMS_SHOWN = 12
 """Victims listed before the rest is counted; all of them are in the journal."""
+
+VERDICT_STYLES = {
+    Verdict.VERIFIED: "ok",
+    Verdict.PENDING: "warning",
+    Verdict.CONTRADICTED: "critical",
+    Verdict.UNKNOWN: "unknown",
+}
+"""How a proof is inked."""
 
 
 def plan_lines(plan: Plan, width: int) -> list[Line]:

@@ -11,21 +11,14 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from alphapulse_tui.executor.protocol import ExecutorProblem, OpenRun, Resolution
-from alphapulse_tui.model.plan import Verdict, Verification
+from alphapulse_tui.model.plan import Verification
 from alphapulse_tui.model.words import utc
 from alphapulse_tui.screens.commands import UNRESOLVED, bindings, footer_text
 from alphapulse_tui.screens.dialog import Dialog
-from alphapulse_tui.screens.plan_lines import plan_lines, reading_lines
+from alphapulse_tui.screens.plan_lines import VERDICT_STYLES, plan_lines, reading_lines
 from alphapulse_tui.screens.prompt import PromptScreen
 from alphapulse_tui.widgets.lines import Line, line, wrap
 from alphapulse_tui.widgets.panel import Panel
-
-VERDICT_STYLES = {
-    Verdict.VERIFIED: "ok",
-    Verdict.PENDING: "warning",
-    Verdict.CONTRADICTED: "critical",
-    Verdict.UNKNOWN: "unknown",
-}
 
 
 class UnresolvedScreen(Dialog[None]):

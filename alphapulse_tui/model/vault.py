@@ -81,6 +81,11 @@ class VaultSnapshot:
         return tuple(node for node in self.nodes if not node.problem and node.initialized and node.sealed)
 
     @property
+    def uninitialised(self) -> tuple[VaultNode, ...]:
+        """Nodes that answer and have no data: never joined, or lost their volume. No share opens them, so they are not among the sealed."""
+        return tuple(node for node in self.nodes if not node.problem and not node.initialized)
+
+    @property
     def active(self) -> VaultNode | None:
         """The node that answers 200, or none: then Vault serves nobody."""
         return next((node for node in self.nodes if node.health_code == 200), None)

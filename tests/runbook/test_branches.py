@@ -22,7 +22,7 @@ VALUES: dict[str, set[str]] = {
     "redis.ghosts": {"ghosts", "none"},
     "vault.trouble": {"no-quorum", "no-leader", "sealed", "dead-peer", "audit", "all", "leader", "standby", "fine"},
     "vault.seal-type": {"shamir", "auto", "uninitialised"},
-    "vault.seal": {"sealed", "unsealed"},
+    "vault.seal": {"sealed", "uninitialised", "unsealed"},
     "vault.round": {"none", "begun", "fresh"},
     "api.cause": {
         "memory",
@@ -94,7 +94,7 @@ OTHERWISE: dict[str, set[str]] = {
     "vault-latency/after-restart": {"audit", "dead-peer", "no-leader", "no-quorum", "sealed"},
     "vault-latency/after-audit": {"dead-peer", "no-leader", "no-quorum", "sealed"},
     "vault-latency/after-host": {"audit", "dead-peer", "no-leader", "no-quorum", "sealed"},
-    "vault-sealed/kms-opened": {"sealed"},
+    "vault-sealed/kms-opened": {"sealed", "uninitialised"},
 }
 """Values that a branch leaves to ``otherwise`` because that is where they belong."""
 

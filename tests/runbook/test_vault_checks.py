@@ -9,7 +9,7 @@ import pytest
 
 from alphapulse_tui.model.reading import Link, Reading
 from alphapulse_tui.model.thresholds import Thresholds
-from alphapulse_tui.model.vault import VaultNode, VaultSnapshot
+from alphapulse_tui.model.vault import RaftHealth, VaultNode, VaultSnapshot
 from alphapulse_tui.model.vault_log import Cause, NodeLog, SealCause, VaultLogs, complaints, seal_cause
 from alphapulse_tui.model.vault_raft import Peer, SurveyedNode, Telemetry, Times, VaultSurvey
 from alphapulse_tui.runbook.checks import CHECKS, CheckResult, Passed, Scene
@@ -237,6 +237,70 @@ def test_why_without_logs_is_not_known() -> None:
 def test_how_many_must_be_opened(nodes: tuple[VaultNode, ...], value: str, words: str) -> None:
     found = look("vault.quorum", None, vault=panel(*nodes))
     assert found.value == value and words in found.sentence
+
+
+EMPTY = VaultNode("vault-2", "x", health_code=501, sealed=True, seal_type="shamir")
+GONE = VaultNode("vault-2", "x", problem="vault-2 refuses connections")
+
+
+@pytest.mark.parametrize(
+    ("third", "passed", "value"),
+    [
+        (opened(2), Passed.YES, "unsealed"),
+        (sealed(2), Passed.NO, "sealed"),
+        (EMPTY, Passed.NO, "uninitialised"),
+        (GONE, Passed.UNKNOWN, "silent"),
+    ],
+)
+def test_every_node_is_open_only_when_each_says_so(third: VaultNode, passed: Passed, value: str) -> None:
+    found = look("vault.seal", None, vault=panel(opened(0, 200), opened(1), third))
+    assert (found.passed, found.value) == (passed, value)
+    assert third.name in found.sentence or passed is Passed.YES
+
+
+def test_an_empty_node_does_not_hide_that_others_are_sealed() -> None:
+    assert look("vault.seal", None, vault=panel(opened(0, 200), sealed(1), EMPTY)).value == "sealed"
+    assert (
+        look("vault.seal", None, vault=panel(opened(0, 200), EMPTY, replace(GONE, name="vault-1"))).value
+        == "uninitialised"
+    )
+
+
+@pytest.mark.parametrize(
+    ("nodes", "passed", "value"),
+    [
+        ((opened(0, 200), opened(1), opened(2, 473)), Passed.YES, "ok"),
+        ((opened(0), opened(1), opened(2)), Passed.NO, "no-active"),
+        ((opened(0, 200), opened(1), sealed(2)), Passed.NO, "sealed"),
+        ((opened(0, 200), opened(1), EMPTY), Passed.NO, "uninitialised"),
+        ((opened(0, 200), opened(1, 200), opened(2)), Passed.NO, "split"),
+        ((opened(0, 200), opened(1), opened(2, 530)), Passed.NO, "astray"),
+        ((opened(0, 200), opened(1, 474), GONE), Passed.NO, "astray"),
+        ((opened(0, 200), opened(1), GONE), Passed.UNKNOWN, "silent"),
+    ],
+)
+def test_one_node_serves_and_every_other_stands_by(nodes: tuple[VaultNode, ...], passed: Passed, value: str) -> None:
+    found = look("vault.serving", None, vault=panel(*nodes))
+    assert (found.passed, found.value) == (passed, value)
+
+
+GRANT = 'path "sys/storage/raft/autopilot/state" { capabilities = ["read"] }'
+
+
+@pytest.mark.parametrize(
+    ("fields", "passed", "words"),
+    [
+        ({"raft": RaftHealth(True, 1, "vault-0", 3)}, Passed.YES, "every node is unsealed"),
+        ({"raft": RaftHealth(False, 0, "vault-0", 3, ("vault-2",))}, Passed.NO, "raft does not call vault-2 healthy"),
+        ({"missing_grants": (GRANT,)}, Passed.YES, f"raft's health is not known: our token needs {GRANT}"),
+        ({}, Passed.YES, "raft's health is not known: it needs a token"),
+        ({"raft_problem": "the Vault token is not valid any more"}, Passed.UNKNOWN, "is not valid any more"),
+    ],
+)
+def test_raft_has_a_word_in_whether_vault_serves(fields: dict[str, Any], passed: Passed, words: str) -> None:
+    whole = replace(panel(opened(0, 200), opened(1), opened(2)), **fields)
+    found = look("vault.serving", None, vault=whole)
+    assert found.passed is passed and words in found.sentence
 
 
 STARTED = "==> OpenBao server started! Log data will stream in below:"

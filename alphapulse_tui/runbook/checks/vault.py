@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from alphapulse_tui.model.vault import VaultSnapshot
+from alphapulse_tui.model.vault import VaultNode, VaultSnapshot
 from alphapulse_tui.model.vault_log import Cause, VaultLogs
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
+
+STANDBY_CODES = (429, 472, 473)
+"""What ``sys/health`` answers on a node that is well and does not lead: standby, DR secondary, performance standby (facts 2.3.1, 8.4)."""
 
 
 def seal(scene: Scene) -> CheckResult:
@@ -20,6 +23,8 @@ def seal(scene: Scene) -> CheckResult:
     if sealed:
         names = ", ".join(node.name for node in sealed)
         return CheckResult(Passed.NO, f"{len(sealed)} of {len(snapshot.nodes)} sealed: {names}", rows, "sealed")
+    if snapshot.uninitialised:
+        return CheckResult(Passed.NO, _empty(snapshot.uninitialised), rows, "uninitialised")
     if silent:
         return CheckResult(
             Passed.UNKNOWN,
@@ -139,29 +144,61 @@ def quorum(scene: Scene) -> CheckResult:
 
 
 def serving(scene: Scene) -> CheckResult:
-    """Exactly one node answers as active, and raft has a quorum to spare."""
+    """Exactly one node answers as active, every other as its standby, and raft calls itself healthy (facts 2.3.1).
+
+    A node that is removed (530) or cannot reach the leader (474) is not sealed either, and serves nobody. Raft's health that our token may
+    not read is said to be unknown and is no verdict; one that was asked for in vain is *not verified*.
+    """
     snapshot: VaultSnapshot | None = scene.snapshot("vault")
     if snapshot is None:
         return scene.silence("vault")
+    raft = snapshot.raft
     rows = [(node.name, f"{node.role}  sys/health {node.health_code or 'no answer'}") for node in snapshot.nodes]
-    if snapshot.raft is not None:
-        rows.append(
-            (
-                "raft",
-                f"{'healthy' if snapshot.raft.healthy else 'UNHEALTHY'}, may lose {snapshot.raft.failure_tolerance}",
-            )
-        )
-    active = snapshot.active
-    if active is None:
+    if raft is not None:
+        rows.append(("raft", f"{'healthy' if raft.healthy else 'UNHEALTHY'}, may lose {raft.failure_tolerance}"))
+    evidence = tuple(rows)
+    if snapshot.active is None:
         said = f"no node answers 200: Vault serves nobody; {quorum(scene).sentence}"
-        return CheckResult(Passed.NO, said, tuple(rows), "no-active")
+        return CheckResult(Passed.NO, said, evidence, "no-active")
+    serves = f"{snapshot.active.name} serves"
     if snapshot.sealed:
-        return CheckResult(
-            Passed.NO, f"{active.name} serves, but {len(snapshot.sealed)} node is still sealed", tuple(rows), "sealed"
-        )
-    if any(node.problem for node in snapshot.nodes):
-        return CheckResult(Passed.UNKNOWN, f"{active.name} serves, but not every node answers", tuple(rows), "silent")
-    return CheckResult(Passed.YES, f"{active.name} is active, every node is unsealed", tuple(rows), "ok")
+        return CheckResult(Passed.NO, f"{serves}, but {len(snapshot.sealed)} node is still sealed", evidence, "sealed")
+    if snapshot.uninitialised:
+        return CheckResult(Passed.NO, f"{serves}, but {_empty(snapshot.uninitialised)}", evidence, "uninitialised")
+    answering = [node for node in snapshot.nodes if not node.problem]
+    leaders = [node.name for node in answering if node.health_code == 200]
+    if len(leaders) > 1:
+        return CheckResult(Passed.NO, f"{', '.join(leaders)} all answer as the active node", evidence, "split")
+    astray = [node for node in answering if node.health_code not in (200, *STANDBY_CODES)]
+    if astray:
+        names = ", ".join(f"{node.name} answers its health check with code {node.health_code}" for node in astray)
+        return CheckResult(Passed.NO, f"{serves}, but {names}", evidence, "astray")
+    if len(answering) < len(snapshot.nodes):
+        return CheckResult(Passed.UNKNOWN, f"{serves}, but not every node answers", evidence, "silent")
+    return _with_raft(snapshot, snapshot.active, evidence)
+
+
+def _with_raft(snapshot: VaultSnapshot, active: VaultNode, rows: tuple[tuple[str, str], ...]) -> CheckResult:
+    """What raft adds to nodes that all answer as they should."""
+    said = f"{active.name} is active, every node is unsealed"
+    if snapshot.raft is not None and not snapshot.raft.healthy:
+        names = ", ".join(snapshot.raft.unhealthy) or "a server"
+        return CheckResult(Passed.NO, f"{said}, but raft does not call {names} healthy", rows, "raft")
+    if snapshot.raft is not None:
+        return CheckResult(Passed.YES, said, rows, "ok")
+    if snapshot.raft_problem:
+        return CheckResult(Passed.UNKNOWN, f"{said}, but {snapshot.raft_problem}", rows, "unknown")
+    why = (
+        "; ".join(f"our token needs {grant}" for grant in snapshot.missing_grants)
+        or "it needs a token, and raft as the storage"
+    )
+    return CheckResult(Passed.YES, f"{said}; raft's health is not known: {why}", rows, "ok")
+
+
+def _empty(nodes: tuple[VaultNode, ...]) -> str:
+    """Nodes without data, in words."""
+    names = ", ".join(node.name for node in nodes)
+    return f"{names} is not initialised: it has lost its volume or never joined, and no key share opens it"
 
 
 CHECKS: dict[str, Check] = {

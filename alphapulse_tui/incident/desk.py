@@ -6,6 +6,8 @@ which is also how a second engineer's note appears. Called by screens and by the
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,6 +28,11 @@ from alphapulse_tui.model.words import clock
 
 __all__ = ["Desk", "JournalUnavailable", "Recorder"]
 
+log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 2.0
+"""Seconds until a journal that could not be read is read again."""
+
 
 def _allowed(plan: Mapping[str, Any]) -> float:
     """Seconds from an intent to its proof at the very most: two readings, the plan's own deadline and proof, and a person at the share prompt."""
@@ -34,7 +41,7 @@ def _allowed(plan: Mapping[str, Any]) -> float:
 
 
 class Desk:
-    """One environment's journal and what it tells. Made by :meth:`open`."""
+    """One environment's journal and what it tells. Made by :meth:`at`."""
 
     def __init__(self, journal: Journal, wall: Callable[[], float] = time.time) -> None:
         self.journal = journal
@@ -48,6 +55,8 @@ class Desk:
         self.under_way: dict[str, Event] = {}
         """Intents by run that came while we followed and whose end has not come: what the footer says goes on. Older ones are unresolved."""
         self.recorder: Recorder | None = None
+        self.problem = ""
+        """Why the journal could not be read last, or empty: what is shown is old then."""
         self._wall = wall
         self._listeners: list[Callable[[], None]] = []
 
@@ -64,10 +73,18 @@ class Desk:
         return desk
 
     async def follow(self) -> None:
-        """Take in what is written from now on, by whomever, for ever."""
-        after = self.events[-1].sequence if self.events else 0
-        async for event in self.journal.follow(after):
-            self._take([event])
+        """Take in what is written from now on, by whomever, for ever.
+
+        A journal that cannot be read for a while (locked, an I/O error) is read again: nobody else would begin to follow it.
+        """
+        while True:
+            try:
+                await self.catch_up()
+                async for event in self.journal.follow(self._last):
+                    self._take([event])
+            except JournalUnavailable as problem:
+                self.problem = str(problem)
+            await asyncio.sleep(AGAIN_SECONDS)
 
     async def catch_up(self) -> None:
         """Take in at once what is on disk by now, without waiting for :meth:`follow`'s next look.
@@ -75,15 +92,34 @@ class Desk:
         Raises:
             JournalUnavailable: it cannot be read.
         """
-        self._take(await self.journal.read(self.events[-1].sequence if self.events else 0))
+        self._take(await self.journal.read(self._last))
+        self.problem = ""
+
+    @property
+    def _last(self) -> int:
+        """Sequence of the newest event that was taken in."""
+        return self.events[-1].sequence if self.events else 0
+
+    @property
+    def trouble(self) -> tuple[str, str]:
+        """What keeps the journal from telling all: a word for a badge and the sentence, both empty while it is read and written."""
+        unwritten = (self.recorder.problem if self.recorder is not None else "") or self.journal.problem
+        if self.problem:
+            return "NOT LIVE", self.problem
+        if unwritten:
+            return "NOT WRITTEN", unwritten
+        return ("DISK", self.journal.warning) if self.journal.warning else ("", "")
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Have ``listener`` called when events have come; the returned function ends that."""
+        """Have ``listener`` called when events have come; the returned function ends that.
+
+        A listener's mistake is logged: it ends neither the following nor the command whose event is told.
+        """
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
     def _take(self, events: list[Event]) -> None:
-        known = self.events[-1].sequence if self.events else 0
+        known = self._last
         fresh = [event for event in events if event.sequence > known]
         if not fresh:
             return
@@ -93,7 +129,10 @@ class Desk:
         self.open = open_incident(self.incidents)
         self.timeline = timeline(self.open) if self.open is not None else entries(self._recent())
         for listener in tuple(self._listeners):
-            listener()
+            try:
+                listener()
+            except Exception:
+                log.exception("a listener of the desk failed")
 
     def _follow_runs(self, fresh: list[Event]) -> None:
         for event in fresh:

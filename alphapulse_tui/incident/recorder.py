@@ -61,7 +61,7 @@ class Recorder:
         self._names: dict[str, str] = {}
         self._sequence = 0
         self.problem = ""
-        """Why the last event could not be written, or empty; it is tried again every second."""
+        """Why what is due cannot be written, or empty; it is tried again twice a second."""
         self._take(event for event in known if event.kind in KINDS)
         self._unsubscribe = board.subscribe(self.seen)
         for reading in board.readings.values():
@@ -135,10 +135,10 @@ class Recorder:
                 continue
             try:
                 await asyncio.to_thread(self._write, key, fact)
-                self.problem = ""
             except JournalUnavailable as problem:
                 self.problem = str(problem)
                 return
+        self.problem = ""  # Nothing waits to be written, be it that what could not be written is over.
 
     def _settled(self, key: Key, subject: _Subject, now: float) -> Fact | None:
         """What is to be written of a subject now, or none."""

@@ -23,7 +23,7 @@ from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.panels import alerts, incident, platform, pods, postgres, redis, truth, vault
 from alphapulse_tui.screens.topline import SMALLEST, TooSmall, TopLine, VerdictLine
 from alphapulse_tui.session import BOARD_TARGETS
-from alphapulse_tui.widgets.lines import Line, line
+from alphapulse_tui.widgets.lines import Line, line, wrap
 from alphapulse_tui.widgets.panel import ASCII, Panel
 
 TITLES = {
@@ -203,9 +203,11 @@ class Cockpit(CockpitScreen):
             panel.show([line((said, "unknown"))], line(("no journal", "unknown")))
             return
         panel.title = incident.title(desk)
+        word, sentence = desk.trouble
+        told = wrap(sentence, panel.inner_width, "unknown")
         panel.show(
-            incident.body(desk, panel.inner_height, panel.inner_width, time.time()),
-            incident.badge(desk, self.key("declare")),
+            [*told, *incident.body(desk, panel.inner_height - len(told), panel.inner_width, time.time())],
+            line((word, "unknown")) if word else incident.badge(desk, self.key("declare")),
         )
 
     def action_panel(self, number: int) -> None:

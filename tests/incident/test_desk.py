@@ -1,0 +1,103 @@
+"""The desk: it follows the journal through everything that keeps it from being read, and says so."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from alphapulse_tui.board import Board
+from alphapulse_tui.incident import desk as module
+from alphapulse_tui.incident.desk import Desk
+from alphapulse_tui.incident.events import Event, Kind
+from alphapulse_tui.incident.journal import Journal, JournalUnavailable
+from alphapulse_tui.incident.recorder import Recorder
+from tests.waiting import until
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setattr(module, "AGAIN_SECONDS", 0.02)
+    made = Desk(Journal.open(tmp_path / "journal.sqlite", anchor=lambda line: None))
+    yield made
+    made.close()
+
+
+@asynccontextmanager
+async def followed(desk: Desk) -> AsyncIterator[asyncio.Task[None]]:
+    """Somebody follows it meanwhile."""
+    task = asyncio.create_task(desk.follow())
+    yield task
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_journal_that_cannot_be_read_is_told_and_followed_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked() -> int:
+        raise JournalUnavailable("the journal is locked")
+
+    async with followed(desk) as task:
+        desk.journal.append(Kind.NOTE, {"text": "one"})
+        await until(lambda: len(desk.events) == 1, 10, "the first note")
+        read = desk.journal.events
+        monkeypatch.setattr(desk.journal, "_data_version", locked)
+        monkeypatch.setattr(desk.journal, "events", lambda *arguments: locked())
+        await until(lambda: desk.problem, 10, "the problem")
+        assert desk.trouble == ("NOT LIVE", "the journal is locked") and not task.done()
+        desk.journal.append(Kind.NOTE, {"text": "two"})
+        monkeypatch.setattr(desk.journal, "events", read)
+        await until(lambda: len(desk.events) == 2, 10, "what was written meanwhile")
+        monkeypatch.undo()
+        await until(lambda: not desk.problem, 10, "the end of the problem")
+        desk.journal.append(Kind.NOTE, {"text": "three"})
+        await until(lambda: len(desk.events) == 3, 10, "the third note")
+        assert desk.trouble == ("", "")
+
+
+async def test_a_listener_that_fails_ends_neither_the_following_nor_the_others(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[int] = []
+
+    def fail() -> None:
+        raise RuntimeError("a screen that is no more")
+
+    desk.subscribe(fail)
+    desk.subscribe(lambda: heard.append(len(desk.events)))
+    async with followed(desk) as task:
+        for count in (1, 2):
+            desk.journal.append(Kind.NOTE, {"text": "x"})
+            await until(lambda: len(desk.events) == count, 10, "the note")  # noqa: B023 - awaited within the round
+        assert heard == [1, 2] and not task.done()
+    assert "a screen that is no more" in caplog.text
+
+
+async def test_what_keeps_the_journal_from_being_written_is_told_after_what_keeps_it_from_being_read(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> Event:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    desk.journal.warning = "only 5 KiB are free"
+    assert desk.trouble == ("DISK", "only 5 KiB are free")
+    monkeypatch.setattr(desk.journal, "_write", full)
+    with pytest.raises(JournalUnavailable):
+        await desk.record(Kind.NOTE, {"text": "x"})
+    word, sentence = desk.trouble
+    assert word == "NOT WRITTEN" and "disk I/O error" in sentence
+    desk.recorder = Recorder(Board(lambda: 1.0), desk.journal, [])
+    desk.recorder.problem = "the journal's lock cannot be had"
+    assert desk.trouble == ("NOT WRITTEN", "the journal's lock cannot be had")
+    desk.problem = "locked"
+    assert desk.trouble == ("NOT LIVE", "locked")
+    monkeypatch.undo()
+    await desk.recorder.flush()
+    await desk.record(Kind.NOTE, {"text": "x"})
+    assert desk.trouble[0] == "DISK", "nothing waits to be written any more"

@@ -145,7 +145,7 @@ def test_the_leaders_own_clock(p99: float | None, passed: Passed, value: str) ->
 
 
 def test_what_may_not_be_read_is_not_verified_and_names_the_grant() -> None:
-    for name in ("vault.handling", "vault.raft", "vault.audit"):
+    for name in ("vault.handling", "vault.raft", "vault.audit", "vault.trouble", "vault.quick"):
         found = look(name, BLIND)
         assert found.passed is Passed.UNKNOWN and 'path "sys/metrics"' in found.sentence
     assert "no Vault token" in look("vault.raft", replace(BLIND, problem="no Vault token was found")).sentence
@@ -172,6 +172,22 @@ def test_the_proof_of_quickness_is_about_who_serves() -> None:
         assert look("vault.quick", survey).passed is Passed.NO
     sealed = replace(WHOLE, nodes=(node(0, 429), node(1, 503), node(2, 503)))
     assert look("vault.quick", sealed).passed is Passed.NO
+
+
+def test_without_the_leaders_telemetry_nothing_is_called_quick() -> None:
+    def mute(survey: VaultSurvey) -> VaultSurvey:
+        return replace(survey, nodes=(replace(survey.nodes[0], telemetry=None), *survey.nodes[1:]))
+
+    for survey in (WHOLE, ONE_LOST):  # That a standby tells its figures says nothing of the leader's work.
+        assert look("vault.quick", mute(survey)).passed is Passed.UNKNOWN
+    assert look("vault.trouble", mute(WHOLE)).value == "unknown"
+    for numbers, value in (
+        ((0,), "leader"),
+        ((2,), "standby"),
+        ((0, 1, 2), "all"),
+    ):  # Our own clock needs no telemetry.
+        found = look("vault.quick", mute(slow(*numbers)))
+        assert (found.passed, found.value) == (Passed.NO, value)
 
 
 def test_what_can_be_picked() -> None:

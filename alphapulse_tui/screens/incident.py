@@ -24,7 +24,7 @@ from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.incident_lines import clock_lines, standing_lines, story_lines
 from alphapulse_tui.screens.topline import TopLine
 from alphapulse_tui.text import clean
-from alphapulse_tui.widgets.lines import Line, line
+from alphapulse_tui.widgets.lines import Line, line, wrap
 from alphapulse_tui.widgets.panel import Panel
 
 LARGER, SMALLER = "impact is larger than thought", "impact is smaller than thought"
@@ -59,12 +59,20 @@ class IncidentScreen(CockpitScreen):
 
     def on_mount(self) -> None:
         """Follow the journal and the clock."""
+        self._told = (-1, 0)
+        """How many events there were, and the width, when the story was built."""
+        self._story: list[Line] = []
         self.query_one("#story", Panel).focus()
         desk = self.session.desk
         assert desk is not None
         self._unsubscribe = desk.subscribe(self._draw)
         self.set_interval(1.0, self._draw)
         self.call_after_refresh(self._draw)
+
+    def on_screen_resume(self) -> None:
+        """Back from another screen: what happened meanwhile."""
+        if self.is_mounted:
+            self.call_after_refresh(self._draw)
 
     def on_unmount(self) -> None:
         """Stop listening."""
@@ -79,9 +87,11 @@ class IncidentScreen(CockpitScreen):
         return desk.open or (list(desk.incidents.values())[-1] if desk.incidents else None)
 
     def _draw(self) -> None:
+        if not self.is_current:  # Covered, or being removed: the panels go before we are told.
+            return
         now = time.time()
         self.query_one(TopLine).show(self.standing(), now)
-        clocks, standing, story = (self.query_one(f"#{name}", Panel) for name in ("clocks", "standing", "story"))
+        clocks, standing = (self.query_one(f"#{name}", Panel) for name in ("clocks", "standing"))
         incident = self.incident
         if incident is None:
             clocks.show([line((f"No incident yet; {self.key('declare')} declares one.", "dim"))], Line())
@@ -92,10 +102,23 @@ class IncidentScreen(CockpitScreen):
                 clock_lines(incident, now, clocks.inner_width),
                 line((f"{incident.severity.value} {incident.phase}", "critical")),
             )
-            standing.show(standing_lines(incident), Line())
-        assert self.session.desk is not None
-        lines = story_lines(incident, self.session.desk, story.inner_width)
-        story.show(lines, line(("newest first", "dim")))
+            standing.show(standing_lines(incident, self.session.profile.keys), Line())
+        self._draw_story()
+
+    def _draw_story(self) -> None:
+        """The whole timeline is wrapped only when an event or another width has come; a long incident has thousands of lines."""
+        desk = self.session.desk
+        assert desk is not None
+        panel = self.query_one("#story", Panel)
+        told = (len(desk.events), panel.inner_width)
+        if told != self._told:
+            self._told = told
+            self._story = story_lines(self.incident, desk, panel.inner_width)
+        word, sentence = desk.trouble
+        panel.show(
+            [*wrap(sentence, panel.inner_width, "unknown"), *self._story],
+            line((word, "unknown")) if word else line(("newest first", "dim")),
+        )
 
     def action_severity(self) -> None:
         """Change the severity."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from alphapulse_tui.incident.clocks import ClockState, clocks
 from alphapulse_tui.incident.desk import Desk
 from alphapulse_tui.incident.records import IncidentState
 from alphapulse_tui.incident.timeline import timeline
 from alphapulse_tui.model.words import clock, utc
+from alphapulse_tui.screens.commands import key_of
 from alphapulse_tui.widgets.lines import Line, line, wrap
 
 WHY_WIDTH = 60
@@ -40,10 +43,12 @@ def clock_lines(incident: IncidentState, now: float, width: int) -> list[Line]:
     return lines
 
 
-def standing_lines(incident: IncidentState) -> list[Line]:
-    """Who leads, since when, what was done, what is still missing."""
+def standing_lines(incident: IncidentState, keymap: Mapping[str, str]) -> list[Line]:
+    """Who leads, since when, what was done, what is still missing; the keys for it as ``keymap`` has them."""
     ack = (
-        f"{utc(incident.acknowledged_at)} by {incident.acknowledged_by}" if incident.acknowledged_at else "not yet (a)"
+        f"{utc(incident.acknowledged_at)} by {incident.acknowledged_by}"
+        if incident.acknowledged_at
+        else f"not yet ({key_of('acknowledge', keymap)})"
     )
     done = [run for run in incident.actions.values() if run.changed_something]
     proven = sum(1 for run in done if run.verified)
@@ -56,7 +61,7 @@ def standing_lines(incident: IncidentState) -> list[Line]:
         ("resolved", f"{utc(incident.resolved_at)} {incident.resolved_reason}" if incident.resolved_at else "not yet"),
         ("fixes", f"{proven}/{len(done)} verified" if done else "none sent"),
         ("still wrong", str(len(incident.standing))),
-        ("written", ", ".join(sorted(incident.fields)) or "nothing yet (w)"),
+        ("written", ", ".join(sorted(incident.fields)) or f"nothing yet ({key_of('incident.write', keymap)})"),
     )
     return [line((f"{name:<13}", "dim"), value) for name, value in rows]
 

@@ -15,8 +15,14 @@ from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.incident.desk import Desk
 from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.incident.journal import Journal, JournalUnavailable
+from alphapulse_tui.incident.records import IncidentState
 from alphapulse_tui.model.health import Severity
+from alphapulse_tui.screens import incident as incident_screen
+from alphapulse_tui.screens.incident import IncidentScreen
+from alphapulse_tui.screens.incident_lines import standing_lines, story_lines
 from alphapulse_tui.session import Session
+from alphapulse_tui.widgets.lines import Line
+from alphapulse_tui.widgets.panel import Panel
 from tests.screens.stage import SEALED, Clock, post, snapshots, text_of
 from tests.waiting import until
 
@@ -108,6 +114,80 @@ async def test_a_journal_that_cannot_be_written_is_told_and_the_cockpit_stays(
         await pilot.press("n", *"x", "enter")
         await until(lambda: "disk is full" in text_of(app), 10, "the sentence")
         assert app.is_running
+
+
+async def test_a_journal_that_falls_silent_is_told_where_its_story_stands(app: Cockpit) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        desk = await until(lambda: app.session.desk, 10, "the journal")
+        assert isinstance(desk, Desk)
+        desk.journal.warning = "only 5 KiB are free"
+        await until(lambda: "DISK" in text_of(app) and "only 5 KiB" in text_of(app), 10, "the warning in panel 7")
+        assert desk.recorder is not None
+        desk.journal.problem = "the journal's disk is full"
+        await until(lambda: "NOT WRITTEN" in text_of(app) and "disk is full" in text_of(app), 10, "the problem")
+        await pilot.press("i")
+        await until(lambda: "No incident yet" in text_of(app), 10, "the incident's screen")
+        assert "NOT WRITTEN" in text_of(app) and "disk is full" in text_of(app)
+
+
+async def test_the_timeline_is_built_when_an_event_or_another_width_has_come_and_not_every_second(
+    app: Cockpit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[int] = []
+
+    def counted(incident: IncidentState | None, desk: Desk, width: int) -> list[Line]:
+        built.append(width)
+        return story_lines(incident, desk, width)
+
+    monkeypatch.setattr(incident_screen, "story_lines", counted)
+    async with app.run_test(size=(80, 24)) as pilot:
+        desk = await until(lambda: app.session.desk, 10, "the journal")
+        assert isinstance(desk, Desk)
+        await pilot.press("i")
+        await until(lambda: built, 10, "the first drawing")
+        screen = app.screen
+        assert isinstance(screen, IncidentScreen)
+        await pilot.pause()
+        before = len(built)
+        screen._draw()
+        assert len(built) == before
+        await desk.note("something smells")
+        assert len(built) == before + 1
+        await pilot.resize_terminal(100, 30)
+        await until(lambda: built[-1] > built[0], 10, "the other width")
+
+
+async def test_a_screen_that_is_being_removed_hears_nothing_and_one_that_was_covered_is_drawn_again(
+    app: Cockpit,
+) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        desk = await until(lambda: app.session.desk, 10, "the journal")
+        assert isinstance(desk, Desk)
+        await pilot.press("i")
+        await pilot.pause()
+        screen = app.screen
+        assert isinstance(screen, IncidentScreen)
+        await pilot.press("r", "question_mark")  # Textual takes the one right below the top for seen.
+        await until(lambda: len(app.screen_stack) == 4, 10, "the list of procedures and the help")
+        await desk.note("written meanwhile")
+        assert app.screen is not screen and not any(
+            "written" in one.text for one in screen.query_one("#story", Panel).body
+        )
+        await pilot.press("escape")
+        await until(lambda: len(app.screen_stack) == 3, 10, "the help to go")
+        await pilot.press("escape")
+        await until(lambda: "written meanwhile" in text_of(app), 0.5, "the note, before the next second", 0.01)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen is not screen
+        screen._draw()
+
+
+def test_the_keys_that_are_named_are_those_of_the_keymap() -> None:
+    incident = IncidentState("INC-0001")
+    text = "\n".join(one.text for one in standing_lines(incident, {"acknowledge": "k"}))
+    assert "not yet (k)" in text and "nothing yet (W)" in text
+    assert "nothing yet (F6)" in "\n".join(one.text for one in standing_lines(incident, {"incident.write": "f6"}))
 
 
 async def test_the_footer_says_what_goes_on_until_its_proof_is_there(app: Cockpit) -> None:

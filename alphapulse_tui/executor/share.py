@@ -20,6 +20,7 @@ import alphapulse_tui
 from alphapulse_tui.actions.vault_node import ca_file
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.executor.share_prompt import WATCHERS
+from alphapulse_tui.executor.share_wire import COUNTED_ANEW, NOT_SENT, TAKEN
 from alphapulse_tui.model.plan import Outcome, Plan, Result
 from alphapulse_tui.text import clean
 
@@ -72,19 +73,19 @@ def result_of(plan: Plan, events: list[dict[str, Any]]) -> Result:
         for victim in plan.victims
     }
     outcomes = [given[name]["outcome"] if name in given else "unknown" for name in announced]
-    taken = [event for event in given.values() if event["outcome"] in ("open", "opening", "counted")]
-    counted = [event["nonce"] for event in taken if event["outcome"] == "counted" and event["nonce"]]
+    taken = [event for event in given.values() if event["outcome"] in TAKEN]
+    counted = [event["nonce"] for event in taken if event["outcome"] in ("counted", COUNTED_ANEW) and event["nonce"]]
     for nonce in dict.fromkeys(counted):
         _given[nonce] = _given.get(nonce, 0) + 1
     before = next((event["before"] for event in events if event.get("event") == "again"), 0)
-    if before:
+    if before and any(outcome not in (COUNTED_ANEW, *NOT_SENT) for outcome in outcomes):
         details["same person"] = f"this login has given {before + 1} shares in this round"
     if counted:
         details["round"] = ", ".join(dict.fromkeys(counted))
     sentence = f"the share was taken by {len(taken)} of {len(plan.victims)} nodes: {'; '.join(details[v.key] for v in plan.victims)}"
     if "unknown" in outcomes:
         return Result(Outcome.UNKNOWN, sentence, details)
-    sent = any(outcome in ("open", "opening", "counted", "not counted", "wrong", "refused") for outcome in outcomes)
+    sent = any(outcome not in NOT_SENT for outcome in outcomes)
     return Result(Outcome.DONE if taken else Outcome.FAILED if sent else Outcome.REFUSED, sentence, details)
 
 

@@ -29,6 +29,15 @@ BODY_HEAD, BODY_TAIL = b'{"key":"', b'"}'
 BODY_LIMIT = 64 * 1024
 """Bytes of an answer that are looked at."""
 
+COUNTED_ANEW = "counted anew"
+"""The outcome of a share that was counted in a round which somebody began while it was on its way: sent and spent, unlike ``changed``."""
+
+TAKEN = ("open", "opening", "counted", COUNTED_ANEW)
+"""Outcomes of a share that the node has and counts (facts 2.3.1)."""
+
+NOT_SENT = ("not sent", "changed", "open before")
+"""Outcomes for a node that the share never left for: it was silent, its round is another one than the person saw, or it was open."""
+
 
 @dataclass(frozen=True)
 class Status:
@@ -55,7 +64,7 @@ class Given:
     """What came of giving a share to one node."""
 
     outcome: str
-    """``open``, ``opening``, ``counted``, ``not counted``, ``wrong``, ``refused``, ``not sent``, ``changed`` or ``unknown``."""
+    """One of :data:`TAKEN` or :data:`NOT_SENT`; else it was sent, and is ``not counted``, ``wrong``, ``refused`` or ``unknown``."""
     sentence: str
     before: Status
     after: Status
@@ -84,7 +93,7 @@ def give(name: str, address: str, seen: Status, body: bytearray, tls: ssl.SSLCon
     if before.problem:
         return Given("not sent", f"{name} {before.problem}: nothing was sent to it", before, before)
     if not before.sealed:
-        return Given("open", f"{name} is open already: nothing was sent to it", before, before)
+        return Given("open before", f"{name} is open already: nothing was sent to it", before, before)
     if seen.nonce and before.nonce != seen.nonce:
         said = f"{name}: somebody began the round anew (it was {seen.nonce}): nothing was sent to it, plan again"
         return Given("changed", said, before, before)
@@ -106,8 +115,11 @@ def _meaning(name: str, before: Status, after: Status) -> Given:
     if not after.sealed:
         return Given("open", f"{name} is open", before, after)
     if before.nonce and after.nonce and after.nonce != before.nonce:
-        said = f"{name}: somebody began the round anew at this moment; it has {after.progress} of {after.threshold} shares now"
-        return Given("changed", said, before, after)
+        said = (
+            f"{name}: somebody began the round anew while the share was on its way; it was counted in the new one, "
+            f"which has {after.progress} of {after.threshold} shares"
+        )
+        return Given(COUNTED_ANEW, said, before, after)
     if after.progress > before.progress:
         return Given("counted", f"{name} has {after.progress} of {after.threshold} shares", before, after)
     if after.progress == 0 and before.progress + 1 >= before.threshold:

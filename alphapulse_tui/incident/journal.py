@@ -211,9 +211,12 @@ class Journal:
         return self._head
 
     async def record(self, kind: Kind, payload: Mapping[str, Any], incident: str = "") -> Event:
-        """:meth:`append` on the journal's writer thread. A caller that is cancelled meanwhile does not undo it."""
+        """:meth:`append` on the journal's writer thread. A caller that is cancelled meanwhile does not undo it.
+
+        It may still wait behind another one then: without the shield it would be taken out of the queue and never be written.
+        """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._write_thread, self.append, kind, payload, incident)
+        return await asyncio.shield(loop.run_in_executor(self._write_thread, self.append, kind, payload, incident))
 
     def events(self, after: int = 0, incident: str | None = None, kinds: Collection[Kind] | None = None) -> list[Event]:
         """Events with a sequence greater than ``after``, in the order of writing, of every process that writes here.

@@ -138,6 +138,21 @@ async def test_a_follower_hears_of_another_process(path: Path) -> None:
     journal.close()
 
 
+async def test_what_waits_to_be_written_is_written_though_its_caller_is_cancelled(path: Path) -> None:
+    journal = open_journal(path)
+    with journal._write_lock:
+        first = asyncio.create_task(journal.record(Kind.NOTE, {"text": "first"}))
+        second = asyncio.create_task(journal.record(Kind.NOTE, {"text": "second"}))
+        await asyncio.sleep(0.05)
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
+    await first
+    journal.close()
+    again = open_journal(path)
+    assert second.cancelled() and [event.payload["text"] for event in again.events()] == ["first", "second"]
+    again.close()
+
+
 def test_kinds_of_a_newer_version_stay_as_they_are(path: Path) -> None:
     journal = open_journal(path)
     journal.append(Kind("handed_over"), {"to": "ben"})

@@ -20,7 +20,7 @@ from alphapulse_tui.incident.clocks import ClockState, clocks, next_clock
 from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.incident.journal import Journal, JournalUnavailable
 from alphapulse_tui.incident.recorder import Recorder
-from alphapulse_tui.incident.state import EARLIER_SECONDS, IncidentState, open_incident, project
+from alphapulse_tui.incident.state import EARLIER_SECONDS, Incidents, IncidentState, open_incident
 from alphapulse_tui.incident.timeline import Entry, entries, timeline
 from alphapulse_tui.model.health import Severity
 from alphapulse_tui.model.plan import Outcome
@@ -45,8 +45,7 @@ class Desk:
 
     def __init__(self, journal: Journal, wall: Callable[[], float] = time.time) -> None:
         self.journal = journal
-        self.events: list[Event] = []
-        """Every event, in the journal's order."""
+        self._known = Incidents()
         self.incidents: dict[str, IncidentState] = {}
         self.open: IncidentState | None = None
         """The open incident that matters most, or none."""
@@ -71,6 +70,11 @@ class Desk:
         desk._take(desk.journal.events())
         desk.under_way.clear()
         return desk
+
+    @property
+    def events(self) -> list[Event]:
+        """Every event, in the journal's order."""
+        return self._known.events
 
     async def follow(self) -> None:
         """Take in what is written from now on, by whomever, for ever.
@@ -123,9 +127,8 @@ class Desk:
         fresh = [event for event in events if event.sequence > known]
         if not fresh:
             return
-        self.events.extend(fresh)
         self._follow_runs(fresh)
-        self.incidents = project(self.events)
+        self.incidents = self._known.take(fresh)
         self.open = open_incident(self.incidents)
         self.timeline = timeline(self.open) if self.open is not None else entries(self._recent())
         for listener in tuple(self._listeners):

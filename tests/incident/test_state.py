@@ -12,7 +12,7 @@ from alphapulse_tui.incident.clocks import clocks
 from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.incident.gaps import gaps
 from alphapulse_tui.incident.postmortem import render
-from alphapulse_tui.incident.state import events_of, open_incident, open_incidents, project
+from alphapulse_tui.incident.state import open_incident, open_incidents, project
 from alphapulse_tui.incident.timeline import entries, timeline
 from alphapulse_tui.model.health import Severity
 from tests.incident.story import START, Story, whole_incident
@@ -26,7 +26,7 @@ def test_declaring_takes_in_the_quarter_of_an_hour_before_and_nothing_older() ->
     story.declare()
     after = story.flip(50, "ok", "vault-1 answers")
     loose = story.write(60, Kind.NOTE, "", text="of no incident")
-    taken = [event.id for event in events_of(story.events, "INC-0001")]
+    taken = [event.id for event in project(story.events)["INC-0001"].events]
     assert early.id in taken and note.id in taken and after.id in taken
     assert loose.id not in taken and story.events[0].id not in taken
 

@@ -31,9 +31,7 @@ ROLES = ("commander", "deputy", "scribe", "communications", "operations")
 """The usual roles; any other word is taken too."""
 
 
-async def declare(
-    journal: Journal, title: str, severity: Severity, suggested_from: str = "", started_at: float | None = None
-) -> Event:
+async def declare(journal: Journal, title: str, severity: Severity) -> Event:
     """Declare an incident under the next free number; the number is the event's ``incident``.
 
     Two cockpits that declare at once get two numbers: reading the last one and writing the next is one step under a lock beside the journal.
@@ -45,10 +43,7 @@ async def declare(
     words = " ".join(title.split())
     if not words:
         raise UsageError("an incident needs a title: say in a few words what is wrong")
-    payload: dict[str, Any] = {"title": words, "severity": severity.value, "suggested_from": suggested_from}
-    if started_at is not None:
-        payload["started_at"] = started_at
-    return await asyncio.to_thread(_declare, journal, payload)
+    return await asyncio.to_thread(_declare, journal, {"title": words, "severity": severity.value})
 
 
 def _declare(journal: Journal, payload: Mapping[str, Any]) -> Event:
@@ -227,23 +222,17 @@ async def set_field(record: Record, state: IncidentState, name: str, text: str) 
     return True
 
 
-async def set_action_item(
-    record: Record,
-    state: IncidentState,
-    item: str,
-    owner: str,
-    due: str,
-    status: str = "Pending",
-    number: int | None = None,
+async def add_action_item(
+    record: Record, state: IncidentState, item: str, owner: str, due: str, status: str = "Pending"
 ) -> None:
-    """Add a row to the action items, or change the one of ``number``.
+    """Add a row to the action items.
 
     Raises:
         UsageError: it says nothing.
     """
     if not item.strip():
         raise UsageError("an action item needs words: what is to be done?")
-    place = number if number is not None else max(state.action_items, default=0) + 1
+    place = max(state.action_items, default=0) + 1
     row = {"field": "action_item", "number": place, "item": item.strip(), "owner": owner.strip(), "due": due.strip()}
     await record(Kind.POSTMORTEM_FIELD, {**row, "status": status.strip() or "Pending"}, state.id)
 

@@ -177,16 +177,14 @@ class Desk:
         await self.catch_up()
         return event
 
-    async def declare(
-        self, title: str, severity: Severity, started_at: float | None = None, suggested_from: str = ""
-    ) -> str:
+    async def declare(self, title: str, severity: Severity) -> str:
         """Declare an incident and answer its id; two engineers who declare at once get two numbers.
 
         Raises:
             UsageError: the title is empty.
             JournalUnavailable: not written.
         """
-        event = await commands.declare(self.journal, title, severity, suggested_from, started_at)
+        event = await commands.declare(self.journal, title, severity)
         await self.catch_up()
         return event.incident
 
@@ -215,7 +213,7 @@ class Desk:
             UsageError: it says nothing.
             JournalUnavailable: not written.
         """
-        await commands.set_action_item(self.record, incident, item, owner, due, status)
+        await commands.add_action_item(self.record, incident, item, owner, due, status)
 
     def headline(self, wall: float) -> str:
         """The top line's words: ``P0 INC-0042 API down  ack 00:03  next update 21:04``; empty without an incident."""

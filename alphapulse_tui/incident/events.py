@@ -22,7 +22,7 @@ class Kind(Enum):
     FLIP = "flip"
     """target, subject, before, after, sentence; read_afterwards with starts_at, and sign (true: trouble began then)."""
     DECLARED = "declared"
-    """title, severity, suggested_from, started_at (unix seconds: the earliest sign that is known)."""
+    """title, severity."""
     ACKNOWLEDGED = "acknowledged"
     """what (``incident`` or an alert's name)."""
     SEVERITY = "severity"

@@ -49,11 +49,9 @@ class Projection:
             return  # The first declaring counts; a number is given out once.
         state.title = read.text(payload, "title") or "Incident"
         state.declared_at, state.declared_by = read.written(event), event.actor
-        state.suggested_from = read.text(payload, "suggested_from")
         state.severity = read.severity(payload, "severity") or Severity.P0
         state.severities.append((state.declared_at, state.severity))
         state.phases.append((state.declared_at, PHASES[0]))
-        self._sign(read.moment(payload, "started_at"))
         # What fires now is what was declared; an alert that came and went before is another matter, unless there is no other.
         standing = [one.began for one in state.troubles if one.alert and one.ended is None]
         if standing:
@@ -66,10 +64,10 @@ class Projection:
         if any(run.sent_at is not None for run in state.actions.values()):
             self._advance("fix", state.declared_at)
 
-    def _sign(self, wall: float | None) -> None:
+    def _sign(self, wall: float) -> None:
         """An early sign; what is older than two hours before declaring is another matter."""
         state = self.state
-        if wall is None or (state.declared_at and wall < state.declared_at - SIGN_SECONDS):
+        if state.declared_at and wall < state.declared_at - SIGN_SECONDS:
             return
         if state.declared_at:
             state.sign_at = wall if state.sign_at is None else min(state.sign_at, wall)

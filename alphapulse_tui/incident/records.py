@@ -165,7 +165,6 @@ class IncidentState:
     """The severity now; P0 where the journal lost it, because in doubt the higher counts."""
     declared_at: float = 0.0
     declared_by: str = ""
-    suggested_from: str = ""
     sign_at: float | None = None
     """The earliest sign of trouble that anything recorded."""
     alerted_at: float | None = None

@@ -99,7 +99,7 @@ def whole_incident() -> Story:
     story = Story()
     story.flip(-120, "critical", "vault-1 is sealed")
     story.fire(-90)
-    story.declare(0, suggested_from="alert VaultSealed")
+    story.declare(0)
     story.write(45, Kind.ACKNOWLEDGED, what="incident")
     story.write(60, Kind.ROLE, role="commander", name="ana")
     story.write(90, Kind.NOTE, text="node restarted by\nthe | rollout [x](http://evil)", actor="ben")

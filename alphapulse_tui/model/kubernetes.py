@@ -91,6 +91,8 @@ class Workload:
     """Newest first; Deployments only."""
     unavailable_since: float | None = None
     """Unix seconds since when fewer replicas are available than must be; Deployments only."""
+    total: int = 0
+    """Pods of every template, as the status counts them: more than ``updated`` while pods of the template before still stand."""
 
     @property
     def key(self) -> str:
@@ -99,13 +101,18 @@ class Workload:
 
     @property
     def rolling(self) -> bool:
-        """Whether pods of another template are still to come; otherwise those of this one may only be missing."""
-        return self.observed_generation < self.generation or self.updated < self.desired
+        """Whether pods of this template are still to come, or of another to go; otherwise those of this one may only be missing."""
+        return self.observed_generation < self.generation or self.updated < self.desired or bool(self.left_over)
+
+    @property
+    def left_over(self) -> int:
+        """Pods of an earlier template: they serve in the place of new ones that never became ready (facts 3.1)."""
+        return max(0, self.total - self.updated)
 
     @property
     def rolled_out(self) -> bool:
-        """kubectl's rollout rule: observed, all updated, all available, none left over."""
-        return not self.rolling and self.available >= self.desired
+        """kubectl's rollout rule: observed, all updated, none left over, all available, within the deadline (facts 3.1)."""
+        return not self.rolling and self.available >= self.updated and not self.deadline_exceeded
 
 
 @dataclass(frozen=True, slots=True)

@@ -367,4 +367,5 @@ def workload_of(kind: str, raw: RawWorkload, revisions: tuple[Revision, ...] = (
         ),
         revisions=revisions,
         unavailable_since=_seconds(unavailable.last_transition_time) if unavailable else None,
+        total=raw.status.replicas,
     )

@@ -160,11 +160,20 @@ def test_warnings_about_its_pods_come_first() -> None:
         (replace(API, updated=1), Passed.NO, "rolling"),
         (replace(API, available=2), Passed.NO, "rolling"),
         (replace(API, available=2, deadline_exceeded=True), Passed.NO, "failed"),
+        (replace(API, deadline_exceeded=True), Passed.NO, "failed"),
     ],
 )
 def test_how_a_rollout_stands(workload: Workload, passed: Passed, value: str) -> None:
     result = look("rollout.standing", kubernetes=namespace(workload=workload))
     assert (result.passed, result.value) == (passed, value)
+
+
+def test_an_old_pod_that_serves_in_the_place_of_a_new_one_is_no_finished_rollout() -> None:
+    crashing = replace(API, desired=1, total=2, updated=1, ready=1, available=1)
+    result = look("rollout.standing", kubernetes=namespace(workload=crashing))
+    assert (result.passed, result.sentence) == (Passed.NO, "1 of 1 pods updated, 1 available, 1 old still there")
+    surged = replace(API, total=4, updated=4, available=3)
+    assert look("rollout.standing", kubernetes=namespace(workload=surged)).value == "rolling"
 
 
 def test_revisions_are_choices_the_one_before_first() -> None:

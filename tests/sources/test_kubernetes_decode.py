@@ -150,3 +150,15 @@ def test_workloads_carry_their_revisions_newest_first() -> None:
     assert (api.deadline_exceeded, api.unavailable_since, api.desired, api.ready) == (True, 10.0, 3, 0)
     assert (vault.kind, vault.desired) == ("StatefulSet", 1)  # the API's own default
     assert store.snapshot() is store.snapshot()
+
+
+def test_old_pods_are_counted_and_a_stateful_set_is_through_when_all_are_updated() -> None:
+    status = {"replicas": 2, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1}
+    crashing = decode.workload_of("Deployment", workload("Deployment", "api", status=status))
+    assert (crashing.total, crashing.left_over, crashing.rolling, crashing.rolled_out) == (2, 1, True, False)
+    held = decode.workload_of("StatefulSet", workload("StatefulSet", "vault", spec={"replicas": 2}, status=status))
+    assert held.rolling and not held.rolled_out
+    status |= {"updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2}
+    assert decode.workload_of(
+        "StatefulSet", workload("StatefulSet", "vault", spec={"replicas": 2}, status=status)
+    ).rolled_out

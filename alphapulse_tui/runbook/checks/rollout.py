@@ -63,7 +63,7 @@ def history(scene: Scene) -> CheckResult:
 
 
 def standing(scene: Scene) -> CheckResult:
-    """Whether the rollout is through, by kubectl's rule; one that ran into its deadline is no progress."""
+    """Whether the rollout is through, by kubectl's rule; one that ran into its deadline is no progress (facts 3.1)."""
     snapshot, workload = deployment_of(scene)
     if workload is None:
         return absent(scene, snapshot)
@@ -72,6 +72,7 @@ def standing(scene: Scene) -> CheckResult:
         ("updated", str(workload.updated)),
         ("ready", str(workload.ready)),
         ("available", str(workload.available)),
+        ("of an earlier template", str(workload.left_over)),
         ("image", workload.image),
     )
     if workload.rolled_out:
@@ -80,7 +81,8 @@ def standing(scene: Scene) -> CheckResult:
     if workload.deadline_exceeded:
         sentence = f"the rollout of {workload.name} ran into its deadline; nothing rolls back by itself"
         return CheckResult(Passed.NO, sentence, rows, "failed")
-    sentence = f"{workload.updated} of {workload.desired} pods updated, {workload.available} available"
+    old = f", {workload.left_over} old still there" if workload.left_over else ""
+    sentence = f"{workload.updated} of {workload.desired} pods updated, {workload.available} available{old}"
     return CheckResult(Passed.NO, sentence, rows, "rolling")
 
 

@@ -233,8 +233,13 @@ def test_healthy_wants_both() -> None:
     assert look("pg.healthy", postgres=postgres()).passed is Passed.UNKNOWN
 
 
+BUSY = replace(SESSION, state="active", state_change=NOW - 1)
+
+
 def connected(clients: int, *sessions: Any, **fields: Any) -> Any:
-    return replace(postgres(*sessions), clients=clients, **fields)
+    """So many clients: the sessions, others that are at work, and ourselves."""
+    busy = [BUSY] * (clients - 1 - len(sessions))
+    return replace(postgres(*sessions, *busy), clients=clients, **fields)
 
 
 IDLE = replace(SESSION, state="idle", state_change=NOW - 5000)
@@ -299,3 +304,46 @@ def test_a_server_full_of_poolers_and_tools_is_not_drained(sessions: Any) -> Non
     assert look("pg.room", postgres=full).value == "full"
     mixed = connected(95, *sessions, IDLE)
     assert look("pg.victims", postgres=mixed).value == "idle"
+
+
+ABORTED = replace(SESSION, state="idle in transaction (aborted)", state_change=NOW - 90)
+
+
+@pytest.mark.parametrize(
+    ("session", "params", "value"),
+    [
+        (ABORTED, {}, "idle-in-transaction"),
+        (replace(ABORTED, state_change=NOW - 50), {}, "none"),
+        (replace(ABORTED, state_change=NOW - 50), {"transaction-seconds": "40"}, "idle-in-transaction"),
+        (replace(ABORTED, state="idle in transaction"), {}, "none"),
+        (replace(ABORTED, state="idle in transaction", state_change=NOW - 301), {}, "idle-in-transaction"),
+    ],
+)
+def test_a_failed_transaction_is_ended_after_a_minute_as_the_action_does(
+    session: Any, params: dict[str, str], value: str
+) -> None:
+    assert look("pg.victims", params, postgres=connected(95, session)).value == value
+
+
+def test_ages_are_told_by_the_servers_clock() -> None:
+    ahead = replace(IDLE, state_change=NOW + 600 - 5000)
+    found = look("pg.victims", postgres=connected(95, ahead, clock_offset=600.0))
+    assert found.value == "idle" and found.rows == (("pid 4121 api", "idle for 1h"),)
+    young = replace(IDLE, state_change=NOW - 600 - 10)
+    assert look("pg.victims", postgres=connected(95, young, clock_offset=-600.0)).value == "none"
+
+
+@pytest.mark.parametrize("clients", [95, 10])
+def test_nobody_idles_is_not_concluded_from_a_part_of_the_sessions(clients: int) -> None:
+    part = replace(connected(clients, limits=LIMITED), sessions=(BUSY,) * 3)
+    found = look("pg.victims", postgres=part)
+    assert (found.passed, found.value) == (
+        Passed.UNKNOWN,
+        "unknown",
+    ) and f"{clients - 4} of {clients}" in found.sentence
+    assert look("pg.victims", postgres=replace(part, sessions=(BUSY, replace(IDLE, user="app")))).value == "idle"
+
+
+def test_a_larger_server_is_not_planned_while_some_sessions_are_not_seen() -> None:
+    part = replace(connected(95), sessions=(BUSY,) * 3)
+    assert look("pg.room", postgres=part).passed is Passed.UNKNOWN

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from alphapulse_tui.model.postgres import PostgresSnapshot, Session
 from alphapulse_tui.model.postgres_protected import protection_of
 from alphapulse_tui.model.postgres_surveys import SettingSurvey
 from alphapulse_tui.model.words import age
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
+
+CLIENT = "client backend"
+IDLE_IN_TRANSACTION, ABORTED = "idle in transaction", "idle in transaction (aborted)"
+"""States of ``pg_stat_activity``; the second is a transaction that has failed and was not rolled back."""
 
 
 def slots(scene: Scene) -> CheckResult:
@@ -85,13 +91,13 @@ def victims(scene: Scene) -> CheckResult:
     snapshot: PostgresSnapshot | None = scene.snapshot("postgres")
     if snapshot is None:
         return scene.silence("postgres")
-    in_transaction = _older(
-        snapshot,
-        scene,
-        "idle in transaction",
-        float(scene.params.get("transaction-seconds") or scene.thresholds.postgres_idle_in_transaction_critical),
-    )
-    idle = _older(snapshot, scene, "idle", float(scene.params.get("idle-seconds") or scene.thresholds.postgres_idle))
+    idle_for = float(scene.params.get("idle-seconds") or scene.thresholds.postgres_idle)
+    in_transaction = _older(snapshot, scene, _ages_in_transaction(scene))
+    idle = _older(snapshot, scene, {"idle": idle_for})
+    unseen = _unseen(snapshot)
+    if unseen > 0 and not in_transaction and not idle:
+        said = f"nobody who is listed idles for too long, but {unseen} of {snapshot.clients} sessions are not listed"
+        return CheckResult(Passed.UNKNOWN, said, value="unknown")
     limited = _reached(snapshot) if slots(scene).passed is Passed.YES else []
     if limited and not any(_of(session, limited) for session in (*in_transaction, *idle)):
         # The server has room: ending others' sessions would free nothing for the one that is refused.
@@ -104,7 +110,7 @@ def victims(scene: Scene) -> CheckResult:
     rows = tuple(
         (
             f"pid {session.pid} {session.application}",
-            f"{session.state} for {age(scene.wall - (session.state_change or scene.wall))}",
+            f"{session.state} for {age(_seconds_in_state(session, snapshot, scene))}",
         )
         for session in (*in_transaction, *idle)[:20]
     )
@@ -129,7 +135,11 @@ def room(scene: Scene) -> CheckResult:
     full, limited = slots(scene), limits(scene)
     if full.passed is Passed.UNKNOWN:
         return full
-    if full.passed is Passed.NO and victims(scene).value == "none":
+    idling = victims(scene)
+    if full.passed is Passed.NO and idling.passed is Passed.UNKNOWN:
+        # Who may still be ended is not known: nobody plans a larger server on that.
+        return CheckResult(Passed.UNKNOWN, f"{full.sentence}; {idling.sentence}", full.rows, "unknown")
+    if full.passed is Passed.NO and idling.value == "none":
         return CheckResult(Passed.NO, f"{full.sentence}, and nobody idles for too long", full.rows, "full")
     if limited.passed is Passed.NO:
         return CheckResult(Passed.NO, limited.sentence, limited.rows, "limit")
@@ -164,19 +174,36 @@ def _of(session: Session, subjects: list[str]) -> bool:
     return f"role {session.user}" in subjects or f"database {session.database}" in subjects
 
 
-def _older(snapshot: PostgresSnapshot, scene: Scene, state: str, seconds: float) -> list[Session]:
-    """Client sessions in ``state`` for longer than ``seconds`` that the actions would end: no pooler's, no tool's."""
+def _ages_in_transaction(scene: Scene) -> dict[str, float]:
+    """Least seconds by state, as the action that ends them has it: a failed transaction is ended after a minute (facts 2.1.1), or with the others."""
+    limits = scene.thresholds
+    open_for = float(scene.params.get("transaction-seconds") or limits.postgres_idle_in_transaction_critical)
+    return {IDLE_IN_TRANSACTION: open_for, ABORTED: min(open_for, limits.postgres_idle_in_transaction_warning)}
+
+
+def _older(snapshot: PostgresSnapshot, scene: Scene, least: Mapping[str, float]) -> list[Session]:
+    """Client sessions in a state of ``least`` for longer than its seconds that the actions would end: no pooler's, no tool's."""
     return [
         session
         for session in snapshot.sessions
-        if session.backend_type == "client backend"
+        if session.backend_type == CLIENT
         and not protection_of(
             session.application, session.user, superuser=session.superuser, replication=session.replication
         )
-        and (session.state == state or (state != "idle" and session.state.startswith(state)))
-        and session.state_change is not None
-        and scene.wall - session.state_change > seconds
+        and session.state in least
+        and _seconds_in_state(session, snapshot, scene) > least[session.state]
     ]
+
+
+def _seconds_in_state(session: Session, snapshot: PostgresSnapshot, scene: Scene) -> float:
+    """By the server's own clock, which may be minutes away from ours; 0 when the server does not tell."""
+    now = scene.wall + snapshot.clock_offset
+    return 0.0 if session.state_change is None else now - session.state_change
+
+
+def _unseen(snapshot: PostgresSnapshot) -> int:
+    """Clients that are counted and not listed, ourselves apart: the list is cut at 300, idle ones last, and shows nobody without pg_monitor."""
+    return snapshot.clients - 1 - sum(session.backend_type == CLIENT for session in snapshot.sessions)
 
 
 CHECKS: dict[str, Check] = {

@@ -6,6 +6,7 @@ executes actions (the executor does) nor draws anything (the screen does).
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from enum import Enum
 from typing import Any
 
 from alphapulse_tui.incident.events import Event, Kind
+from alphapulse_tui.incident.payload import text, texts
 from alphapulse_tui.runbook.checks import CHECKS, CheckResult, Passed, Scene
 from alphapulse_tui.runbook.checks.look import look
 from alphapulse_tui.runbook.load import fill, fill_command
@@ -66,27 +68,34 @@ class RunState:
 
 
 def project(events: Iterable[Event]) -> dict[str, RunState]:
-    """Every run that ``events`` tell of, by run id, oldest first."""
+    """Every run that ``events`` tell of, by run id, oldest first. A damaged event tells of none, and a state that is not known of an open step."""
     runs: dict[str, RunState] = {}
     for event in events:
         payload = event.payload
-        if event.kind is Kind.PROCEDURE_STARTED:
-            runs[payload["run"]] = RunState(
-                payload["run"], payload["procedure"], event.wall, dict(payload.get("params", {})), event.actor
-            )
-        elif event.kind is Kind.PROCEDURE_VALUES and (run := runs.get(payload.get("run", ""))) is not None:
-            run.params.update(payload.get("params", {}))
-        elif event.kind is Kind.STEP and (run := runs.get(payload.get("run", ""))) is not None:
-            run.steps[payload["step"]] = StepRecord(
-                StepState(payload["state"]),
-                payload.get("sentence", ""),
-                payload.get("reason", ""),
+        name, procedure = text(payload, "run"), text(payload, "procedure")
+        run = runs.get(name)
+        if event.kind is Kind.PROCEDURE_STARTED and name and procedure:
+            runs[name] = RunState(name, procedure, event.wall, texts(payload, "params"), event.actor)
+        elif run is None:
+            continue
+        elif event.kind is Kind.PROCEDURE_VALUES:
+            run.params.update(texts(payload, "params"))
+        elif event.kind is Kind.STEP and (step := text(payload, "step")):
+            run.steps[step] = StepRecord(
+                _state(text(payload, "state")),
+                text(payload, "sentence"),
+                text(payload, "reason"),
                 event.wall,
                 event.actor,
             )
-        elif event.kind is Kind.PROCEDURE_FINISHED and (run := runs.get(payload.get("run", ""))) is not None:
-            run.finished_at, run.result = event.wall, payload.get("result", "")
+        elif event.kind is Kind.PROCEDURE_FINISHED:
+            run.finished_at, run.result = event.wall, text(payload, "result")
     return runs
+
+
+def _state(word: str) -> StepState:
+    """A newer version of this program may know more states."""
+    return StepState(word) if word in {state.value for state in StepState} else StepState.OPEN
 
 
 def unfinished(events: Iterable[Event], procedure: str) -> RunState | None:
@@ -115,22 +124,29 @@ class Engine:
         self._held_since: dict[str, float] = {}
         self._waiting_since: dict[str, float] = {}
         self._acted_at: dict[str, float] = {}
+        self._starting = asyncio.Lock()
 
     async def start(self) -> None:
-        """Begin a new run, unless one is being taken up."""
-        if self.state is not None:
-            return
-        scene = self._scene()
-        run = str(uuid.uuid4())
-        self.state = RunState(run, self.procedure.id, scene.wall, dict(self.params), "")
-        await self._record(
-            Kind.PROCEDURE_STARTED,
-            {"run": run, "procedure": self.procedure.id, "title": self.procedure.title, "params": dict(self.params)},
-        )
+        """Begin a new run, unless one is being taken up; whatever changes the run does it first, should it not have been possible before."""
+        async with self._starting:
+            if self.state is not None:
+                return
+            wall, run = self._scene().wall, str(uuid.uuid4())
+            await self._record(
+                Kind.PROCEDURE_STARTED,
+                {
+                    "run": run,
+                    "procedure": self.procedure.id,
+                    "title": self.procedure.title,
+                    "params": dict(self.params),
+                },
+            )
+            self.state = RunState(run, self.procedure.id, wall, dict(self.params), "")
 
     def step_record(self, step: Step) -> StepRecord:
         """What is recorded of the step."""
-        return self._run.steps.get(step.id, StepRecord(StepState.OPEN))
+        steps = self.state.steps if self.state is not None else {}
+        return steps.get(step.id, StepRecord(StepState.OPEN))
 
     @property
     def current(self) -> Step:
@@ -268,11 +284,11 @@ class Engine:
     async def settle(
         self, step: Step, state: StepState, sentence: str, reason: str = "", evidence: object = None
     ) -> None:
-        """Record what became of a step; the same again is not written twice."""
+        """Record what became of a step; the same again is not written twice. What could not be recorded did not become of it."""
+        await self.start()
         before = self.step_record(step)
         if before.state is state and before.sentence == sentence:
             return
-        self._run.steps[step.id] = StepRecord(state, sentence, reason, self._scene().wall)
         payload: dict[str, Any] = {
             "run": self._run.run,
             "procedure": self.procedure.id,
@@ -286,6 +302,7 @@ class Engine:
         if evidence:
             payload["evidence"] = evidence
         await self._record(Kind.STEP, payload)
+        self._run.steps[step.id] = StepRecord(state, sentence, reason, self._scene().wall)
         if self.complete and self._run.finished_at is None:
             await self.finish("every step settled")
 
@@ -302,18 +319,19 @@ class Engine:
         changed = {name: value for name, value in values.items() if self.params[name] != value}
         if not changed:
             return
-        self.params.update(changed)
+        await self.start()
         await self._record(
             Kind.PROCEDURE_VALUES, {"run": self._run.run, "procedure": self.procedure.id, "params": changed}
         )
+        self.params.update(changed)
 
     async def finish(self, result: str) -> None:
         """End the run."""
-        self._run.finished_at = self._scene().wall
-        self._run.result = result
         await self._record(
             Kind.PROCEDURE_FINISHED, {"run": self._run.run, "procedure": self.procedure.id, "result": result}
         )
+        self._run.finished_at = self._scene().wall
+        self._run.result = result
 
     @property
     def _run(self) -> RunState:

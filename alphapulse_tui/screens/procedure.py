@@ -35,7 +35,7 @@ from alphapulse_tui.screens.procedure_choices import ProcedureChoices
 from alphapulse_tui.screens.procedure_lines import StepKeys, rights_lines, step_list, step_one_line, step_view
 from alphapulse_tui.screens.prompt import PromptScreen
 from alphapulse_tui.screens.topline import TopLine
-from alphapulse_tui.widgets.lines import Line, line
+from alphapulse_tui.widgets.lines import Line, line, wrap
 from alphapulse_tui.widgets.panel import Panel
 
 NARROW = 100
@@ -101,7 +101,7 @@ class ProcedureScreen(ProcedureChoices):
         self._unsubscribe = self.session.board.subscribe(lambda reading, before: self._draw())  # noqa: ARG005
         self._leave_surveys = self.session.survey(*self.procedure.reads, *surveys_of(self.procedure))
         self.set_interval(1.0, self._tick)
-        self.run_worker(self._begin(), exclusive=True)
+        self.work(self._begin(), "begin", exclusive=True)
 
     def on_unmount(self) -> None:
         """Stop listening and looking."""
@@ -151,9 +151,9 @@ class ProcedureScreen(ProcedureChoices):
         if self._engine is not None:
             for step in self.procedure.steps:
                 if isinstance(step, WaitStep) and step.id in self._waiting:
-                    self.run_worker(self._wait(step), group=step.id, exclusive=True)
+                    self.work(self._wait(step), step.id, exclusive=True, looks=True)
                 elif isinstance(step, ActionStep) and step.until:
-                    self.run_worker(self._watch(step), group=step.id, exclusive=True)
+                    self.work(self._watch(step), step.id, exclusive=True, looks=True)
         self._draw()
 
     async def _wait(self, step: WaitStep) -> None:
@@ -192,7 +192,10 @@ class ProcedureScreen(ProcedureChoices):
             keys=StepKeys(self.key("procedure.skip"), self.key("procedure.way"), self.key("procedure.open")),
         )
         rights = rights_lines(lacking(self.procedure, self.session.board.readings, self.session.now), panel.inner_width)
-        panel.show([*rights, *head, *body], line((self.engine.step_record(self.step).state.value, "accent")))
+        unrecorded = wrap(f"not recorded: {self.unrecorded}", panel.inner_width, "warning") if self.unrecorded else []
+        panel.show(
+            [*unrecorded, *rights, *head, *body], line((self.engine.step_record(self.step).state.value, "accent"))
+        )
 
     def _progress(self) -> Line:
         settled = sum(1 for step in self.procedure.steps if self.engine.step_record(step).state.settled)
@@ -211,7 +214,7 @@ class ProcedureScreen(ProcedureChoices):
                 f"First: {blocking.title}. Or skip it with a reason.", title="Not yet", severity="warning", markup=False
             )
             return
-        self.run_worker(self._do(self.step), exclusive=True, group="do")
+        self.work(self._do(self.step), exclusive=True)
 
     async def _do(self, step: Step) -> None:
         """What each kind of step does on Enter."""
@@ -248,7 +251,7 @@ class ProcedureScreen(ProcedureChoices):
         from alphapulse_tui.screens.action import ActionScreen
 
         def ended(verified: bool | None) -> None:
-            self.run_worker(self._acted(step, bool(verified)), group="do")
+            self.work(self._acted(step, bool(verified)))
 
         self.app.push_screen(
             ActionScreen(
@@ -281,7 +284,7 @@ class ProcedureScreen(ProcedureChoices):
     def _ask(self, step: ManualStep, question: str) -> None:
         def answered(text: str | None) -> None:
             if text:
-                self.run_worker(self._answered(step, text), group="do")
+                self.work(self._answered(step, text))
 
         self.app.push_screen(PromptScreen(step.title, question), answered)
 
@@ -303,7 +306,7 @@ class ProcedureScreen(ProcedureChoices):
 
         def answered(reason: str | None) -> None:
             if reason:
-                self.run_worker(self._skip(step, reason), group="do")
+                self.work(self._skip(step, reason))
 
         self.app.push_screen(PromptScreen("Skip", f"Why is {step.title!r} left out?", usual=SKIP_REASONS), answered)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Coroutine
+from typing import Any
 
+from alphapulse_tui.errors import AlphaPulseError
 from alphapulse_tui.executor.protocol import ExecutorProblem
 from alphapulse_tui.runbook.engine import Engine
 from alphapulse_tui.runbook.schema import ActionStep, BranchStep, Procedure, Step
@@ -19,6 +22,8 @@ class ProcedureChoices(CockpitScreen):
     procedure: Procedure
     _engine: Engine | None
     _chosen: str
+    unrecorded = ""
+    """Why the journal did not take in the last thing that was done."""
 
     @property
     @abstractmethod
@@ -34,6 +39,26 @@ class ProcedureChoices(CockpitScreen):
     def _draw(self) -> None:
         """Show what is known now."""
 
+    def work(
+        self, work: Coroutine[Any, Any, None], group: str = "do", *, exclusive: bool = False, looks: bool = False
+    ) -> None:
+        """Do what the journal is told of, in a worker; ``exclusive`` ends what else is done in the ``group``.
+
+        A journal that takes nothing in is told, and the procedure stays as it stood. What only ``looks``, every second, tells nothing anew.
+        """
+        self.run_worker(self._told(work, looks), group=group, exclusive=exclusive)
+
+    async def _told(self, work: Coroutine[Any, Any, None], looks: bool) -> None:
+        try:
+            await work
+        except AlphaPulseError as problem:
+            self.unrecorded = problem.sentence
+            if not looks:
+                self.app.notify(problem.sentence, title="Not recorded", severity="warning", markup=False)
+        else:
+            self.unrecorded = self.unrecorded if looks else ""
+        self._draw()
+
     def action_way(self) -> None:
         """Choose the way out of a branch by hand."""
         step = self.step
@@ -45,7 +70,7 @@ class ProcedureChoices(CockpitScreen):
 
         def chosen(goto: str | None) -> None:
             if goto:
-                self.run_worker(self._go(step, goto), group="do")
+                self.work(self._go(step, goto))
 
         self.app.push_screen(ChoiceScreen("Which way", choices), chosen)
 
@@ -86,7 +111,7 @@ class ProcedureChoices(CockpitScreen):
 
         def answered(text: str | None) -> None:
             if text is not None:
-                self.run_worker(self._set(name, words.get(text, text)), group="do")
+                self.work(self._set(name, words.get(text, text)))
 
         question = f"{parameter.title}. {parameter.source and f'Default: {parameter.source}.'}"
         self.app.push_screen(

@@ -9,11 +9,12 @@ import msgspec
 import pytest
 
 from alphapulse_tui.incident.events import Event, Kind
+from alphapulse_tui.incident.journal import JournalUnavailable
 from alphapulse_tui.model.reading import Link, Reading
 from alphapulse_tui.model.thresholds import Thresholds
 from alphapulse_tui.model.vault import VaultNode, VaultSnapshot
 from alphapulse_tui.runbook.checks import CHECKS, CheckResult, Passed, Scene
-from alphapulse_tui.runbook.engine import Engine, StepState, unfinished
+from alphapulse_tui.runbook.engine import Engine, StepState, project, unfinished
 from alphapulse_tui.runbook.load import load_procedures
 from alphapulse_tui.runbook.schema import (
     ActionStep,
@@ -104,6 +105,56 @@ async def test_an_action_that_is_repeated_is_not_enough_by_what_was_read_before_
     stage.nodes = (OPEN,)
     assert await engine.watch_action(step)
     assert engine.step_record(step).state is StepState.PASSED
+
+
+class Full:
+    """A journal that takes in what it is told while it is not full."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage, self.full = stage, True
+
+    async def record(self, kind: Kind, payload: dict[str, Any]) -> None:
+        if self.full:
+            raise JournalUnavailable("the disk is full")
+        await self.stage.record(kind, payload)
+
+
+async def test_what_could_not_be_recorded_did_not_happen_and_is_recorded_when_it_can_be() -> None:
+    stage = Stage(OPEN)
+    journal = Full(stage)
+    engine = Engine(load_procedures()["vault-sealed"], stage.scene, journal.record)
+    step = engine.procedure.step("which-nodes")
+    for change in (engine.start(), engine.skip(step, "known")):
+        with pytest.raises(JournalUnavailable):
+            await change
+    assert engine.state is None and engine.step_record(step).state is StepState.OPEN
+    journal.full = False
+    await engine.skip(step, "known")
+    assert engine.step_record(step).state is StepState.SKIPPED
+    journal.full = True
+    for change in (engine.skip(engine.procedure.step("kms"), "known"), engine.finish("left")):
+        with pytest.raises(JournalUnavailable):
+            await change
+    assert engine.current.id == "seal-type"
+    assert engine.state.finished_at is None
+    assert [event.kind for event in stage.events] == [Kind.PROCEDURE_STARTED, Kind.STEP]
+
+
+async def test_a_damaged_event_of_a_procedure_is_left_out_and_kills_nothing() -> None:
+    stage = Stage(OPEN)
+    engine = stage.engine()
+    await engine.start()
+    assert engine.state is not None
+    await engine.skip(engine.procedure.step("which-nodes"), "known")
+    run = engine.state.run
+    for kind in (Kind.PROCEDURE_STARTED, Kind.STEP, Kind.PROCEDURE_VALUES, Kind.PROCEDURE_FINISHED):
+        for damaged in ({"unreadable": "x"}, {"run": None}, {"run": ["a"], "step": None}):
+            await stage.record(kind, damaged)
+    await stage.record(Kind.STEP, {"run": run, "step": "seal-type", "state": "pondered"})
+    await stage.record(Kind.PROCEDURE_VALUES, {"run": run, "params": "none"})
+    assert project(stage.events).keys() == {run}
+    states = {name: step.state for name, step in project(stage.events)[run].steps.items()}
+    assert states == {"which-nodes": StepState.SKIPPED, "seal-type": StepState.OPEN}
 
 
 async def test_what_could_not_be_read_never_passes() -> None:

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from alphapulse_tui.app import Cockpit
 from alphapulse_tui.executor.confirm import required_confirmation
 from alphapulse_tui.incident.events import Kind
+from alphapulse_tui.incident.journal import JournalUnavailable
 from alphapulse_tui.model.plan import Verdict
 from alphapulse_tui.model.rights import NEEDS, RightsSurvey
 from alphapulse_tui.runbook.engine import Engine, StepState
@@ -158,3 +159,28 @@ async def test_an_action_that_is_not_proven_leaves_its_step_open_and_one_that_is
             await pilot.press("escape")
             await until(lambda: app.screen is screen, 10, "the procedure again")
             await until(lambda p=proven: state_of(screen, acts.id).settled is p, 10, "the step's state")  # type: ignore[misc]
+
+
+async def test_a_journal_that_takes_nothing_in_is_told_once_and_the_procedure_stays(
+    app: Cockpit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*arguments: object) -> object:
+        raise JournalUnavailable("the journal's disk is full")
+
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        desk = await until(lambda: app.session.desk, 10, "the journal")
+        taken = desk.journal.record  # type: ignore[attr-defined]
+        monkeypatch.setattr(desk.journal, "record", refuse)  # type: ignore[attr-defined]
+        screen = await opened(pilot, app)
+        await until(lambda: "not recorded: the journal's disk is full" in text_of(app), 10, "the sentence")
+        first = screen.step
+        await pilot.press("b")
+        await until(lambda: "F1 not needed here" in text_of(app), 10, "the usual reasons")
+        await pilot.press("f1")
+        await pilot.pause()
+        assert app.is_running and screen.step is first, "what was not recorded did not happen"
+        monkeypatch.setattr(desk.journal, "record", taken)  # type: ignore[attr-defined]
+        await pilot.press("b")
+        await until(lambda: "F1 not needed here" in text_of(app), 10, "the usual reasons again")
+        await pilot.press("f1")
+        await until(lambda: screen.step is not first and "not recorded" not in text_of(app), 10, "the next step")

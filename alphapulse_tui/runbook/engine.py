@@ -125,6 +125,8 @@ class Engine:
         self._waiting_since: dict[str, float] = {}
         self._acted_at: dict[str, float] = {}
         self._starting = asyncio.Lock()
+        self.since = 0.0
+        """On the board's clock: no check looks at what was read before. A program that goes on at once after an action sets it; a person sees."""
 
     async def start(self) -> None:
         """Begin a new run, unless one is being taken up; whatever changes the run does it first, should it not have been possible before."""
@@ -176,7 +178,7 @@ class Engine:
     def scene(self) -> Scene:
         """The moment, with this run's parameters."""
         scene = self._scene()
-        return Scene(scene.readings, scene.now, scene.wall, scene.thresholds, self.params)
+        return Scene(scene.readings, scene.now, scene.wall, scene.thresholds, self.params, since=self.since)
 
     def choices(self, parameter: Parameter) -> tuple[tuple[str, str], ...]:
         """What ``parameter`` may be now: value, and what it is in words; empty where anything may be typed."""

@@ -165,6 +165,7 @@ class Walker:
         report.digest = deed.digest
         if deed.verdict == "refused" and not deed.before:  # Nothing was sent.
             return report
+        self._engine.since = self._session.now
         await self._engine.acted(step, deed.exit_code is ExitCode.OK)
         await self._until(step)
         return report

@@ -157,6 +157,18 @@ async def test_a_damaged_event_of_a_procedure_is_left_out_and_kills_nothing() ->
     assert states == {"which-nodes": StepState.SKIPPED, "seal-type": StepState.OPEN}
 
 
+async def test_what_was_read_before_an_action_decides_no_branch_behind_it() -> None:
+    stage = Stage(OPEN)
+    engine = stage.engine()
+    step = engine.procedure.step("which-nodes")
+    stage.taken_at, stage.now, engine.since = 100.0, 103.0, 102.0
+    result = engine.look(step)
+    assert result is not None and result.passed is Passed.UNKNOWN
+    stage.taken_at = 102.5
+    result = engine.look(step)
+    assert result is not None and result.passed is Passed.YES
+
+
 async def test_what_could_not_be_read_never_passes() -> None:
     stage = Stage()
     engine = stage.engine()

@@ -101,7 +101,8 @@ def test_the_last_words_come_before_any_guess() -> None:
     ("pods", "value", "words"),
     [
         (CRASHING, "crashing", "1 of 2 pods are not well (CrashLoopBackOff); 1 serve"),
-        ((pod("api-1"),), "well", "all 1 pods of api are ready"),
+        (tuple(pod(f"api-{number}") for number in range(3)), "well", "all 3 pods of api are ready"),
+        ((pod("api-1"),), "few", "1 of the 3 wanted pods of api are there; its events say why no more come"),
         ((), "none", "api has no pod at all, and wants 3"),
     ],
 )
@@ -174,6 +175,29 @@ def test_an_old_pod_that_serves_in_the_place_of_a_new_one_is_no_finished_rollout
     assert (result.passed, result.sentence) == (Passed.NO, "1 of 1 pods updated, 1 available, 1 old still there")
     surged = replace(API, total=4, updated=4, available=3)
     assert look("rollout.standing", kubernetes=namespace(workload=surged)).value == "rolling"
+
+
+def test_at_0_replicas_the_api_is_down_and_another_may_be_meant_so() -> None:
+    nothing = replace(API, desired=0, updated=0, ready=0, available=0)
+    result = look("rollout.standing", kubernetes=namespace(workload=nothing))
+    assert (result.passed, result.sentence) == (Passed.NO, "api is scaled to 0: no pod of it serves")
+    canary = namespace(workload=replace(nothing, name="canary"))
+    assert look("rollout.standing", {"deployment": "canary"}, kubernetes=canary).passed is Passed.YES
+
+
+@pytest.mark.parametrize(
+    ("pods", "desired", "passed", "words"),
+    [
+        (3, 3, Passed.YES, "3 of 3 API pods ready"),
+        (1, 3, Passed.NO, "1 of 3 API pods ready"),
+        (0, 3, Passed.NO, "0 of 3 API pods ready"),
+        (0, 0, Passed.NO, "0 of 0 API pods ready"),
+    ],
+)
+def test_pods_of_the_api_that_never_came_are_counted_too(pods: int, desired: int, passed: Passed, words: str) -> None:
+    there = (pod(f"api-{number}") for number in range(pods))
+    result = look("api.pods", kubernetes=namespace(*there, workload=replace(API, desired=desired)))
+    assert (result.passed, result.sentence) == (passed, words)
 
 
 def test_revisions_are_choices_the_one_before_first() -> None:

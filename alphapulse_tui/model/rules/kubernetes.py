@@ -64,11 +64,15 @@ def _workload(workload: Workload, thresholds: Thresholds, now: float) -> list[Fi
         found.append(
             finding(Health.CRITICAL, f"{what}: the rollout did not finish before its deadline", source="design 3")
         )
+    api = workload.kind == "Deployment" and workload.name == API
     if workload.desired == 0:
+        if api:  # Nobody scales the API to nothing and means it well (facts 4.2: ready or vector(0) < 1).
+            said = "no API pod: it is scaled to 0, scale it up"
+            found.append(finding(Health.CRITICAL, said, Severity.P1, "runbook 4.2"))
         return found
     if workload.ready == 0:
         down = now - workload.unavailable_since if workload.unavailable_since is not None else 0.0
-        if workload.kind == "Deployment" and workload.name == API:
+        if api:
             severity = Severity.P0 if down >= thresholds.api_no_ready_pod else Severity.P1
             ago = f" for {span(down)}" if down >= 1 else ""
             found.append(finding(Health.CRITICAL, f"no ready API pod{ago}", severity, "runbook 4.2"))

@@ -70,9 +70,12 @@ def pods(scene: Scene) -> CheckResult:
     unwell = [pod for pod in found if not pod.healthy]
     if not found:
         return CheckResult(Passed.NO, f"{workload.name} has no pod at all, and wants {workload.desired}", rows, "none")
+    serving = len(found) - len(unwell)
+    if not unwell and serving < workload.desired:
+        said = f"{serving} of the {workload.desired} wanted pods of {workload.name} are there; its events say why no more come"
+        return CheckResult(Passed.NO, said, rows, "few")
     if not unwell:
         return CheckResult(Passed.YES, f"all {len(found)} pods of {workload.name} are ready", rows, "well")
-    serving = len(found) - len(unwell)
     states = ", ".join(sorted({pod.status for pod in unwell}))
     return CheckResult(
         Passed.NO, f"{len(unwell)} of {len(found)} pods are not well ({states}); {serving} serve", rows, "crashing"

@@ -6,6 +6,7 @@ from alphapulse_tui.model.api import ErrorsSnapshot, LatencySnapshot
 from alphapulse_tui.model.api_cause import Suspect, came_at, first_crash, suspect_release, told_suspect
 from alphapulse_tui.model.kubernetes import KubernetesSnapshot, Pod, Workload
 from alphapulse_tui.model.never_ran import NEVER_RAN
+from alphapulse_tui.model.rules.kubernetes import API
 from alphapulse_tui.model.words import age
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
 
@@ -13,7 +14,7 @@ from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Sce
 def deployment_of(scene: Scene) -> tuple[KubernetesSnapshot | None, Workload | None]:
     """The namespace, and the procedure's Deployment in it (parameter ``deployment``, else ``api``)."""
     snapshot: KubernetesSnapshot | None = scene.snapshot("kubernetes")
-    name = scene.params.get("deployment") or "api"
+    name = scene.params.get("deployment") or API
     if snapshot is None:
         return None, None
     found = next((one for one in snapshot.workloads if (one.kind, one.name) == ("Deployment", name)), None)
@@ -29,7 +30,7 @@ def absent(scene: Scene, snapshot: KubernetesSnapshot | None) -> CheckResult:
     """The answer without the Deployment: not readable, or not there."""
     if snapshot is None:
         return scene.silence("kubernetes")
-    name = scene.params.get("deployment") or "api"
+    name = scene.params.get("deployment") or API
     return CheckResult(Passed.UNKNOWN, f"no Deployment {name} is visible in {snapshot.namespace}", value="unknown")
 
 
@@ -63,7 +64,10 @@ def history(scene: Scene) -> CheckResult:
 
 
 def standing(scene: Scene) -> CheckResult:
-    """Whether the rollout is through, by kubectl's rule; one that ran into its deadline is no progress (facts 3.1)."""
+    """Whether the rollout is through, by kubectl's rule; one that ran into its deadline is no progress (facts 3.1).
+
+    The API at 0 replicas is through by that rule and down all the same (facts 4.2); another may be meant to be at 0.
+    """
     snapshot, workload = deployment_of(scene)
     if workload is None:
         return absent(scene, snapshot)
@@ -75,6 +79,8 @@ def standing(scene: Scene) -> CheckResult:
         ("of an earlier template", str(workload.left_over)),
         ("image", workload.image),
     )
+    if workload.desired == 0 and workload.name == API:
+        return CheckResult(Passed.NO, f"{workload.name} is scaled to 0: no pod of it serves", rows, "none")
     if workload.rolled_out:
         sentence = f"{workload.available} of {workload.desired} pods of {workload.name} are updated and available"
         return CheckResult(Passed.YES, sentence, rows, "done")

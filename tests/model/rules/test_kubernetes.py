@@ -43,6 +43,7 @@ CASES: list[tuple[str, KubernetesSnapshot, Health, Severity | None, str]] = [
         "api-crashloop",
     ),
     ("no API pod, since when is not known", namespace(workload(0)), CRITICAL, Severity.P1, "api-crashloop"),
+    ("the API scaled to nothing", namespace(workload(0, desired=0)), CRITICAL, Severity.P1, "api-crashloop"),
     ("another without a pod", namespace(workload(0, "vault", "StatefulSet")), CRITICAL, None, ""),
     ("past its deadline", namespace(workload(3, deadline_exceeded=True)), CRITICAL, None, "api-crashloop"),
     ("crash loop", namespace(pod(status="CrashLoopBackOff", ready=0)), CRITICAL, None, "api-crashloop"),
@@ -92,7 +93,8 @@ def test_a_crash_opens_the_procedure_on_its_own_deployment_and_none_for_a_statef
 FINE = [
     namespace(),
     namespace(workload(3), pod()),
-    namespace(workload(0, desired=0)),
+    namespace(workload(0, "canary", desired=0)),
+    namespace(workload(0, "api", "StatefulSet", desired=0)),
     namespace(pod(status="Completed", ready=0)),
     namespace(pod(status="ContainerCreating", ready=0)),
     namespace(pod(status="Terminating", ready=0)),

@@ -75,8 +75,13 @@ def _stateful(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[Verdi
         return Verdict.PENDING, f"{total} of {desired} pods are there"
     if ready < desired:
         return Verdict.PENDING, f"{ready} of {desired} pods are ready"
-    rolling = ((spec.get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition") or 0
-    if desired and not rolling and status.get("updateRevision") != status.get("currentRevision"):
+    held = min(partition(spec), desired)
+    if held:
+        kept = f"the partition holds {held} of {desired} back"
+        if updated < desired - held:
+            return Verdict.PENDING, f"{updated} of {desired - held} pods are updated; {kept}"
+        return Verdict.VERIFIED, f"{updated} of {desired} pods are updated, {ready} ready; {kept}"
+    if desired and status.get("updateRevision") != status.get("currentRevision"):
         return Verdict.PENDING, f"{updated} of {desired} pods are updated"
     return Verdict.VERIFIED, f"{ready} of {desired} pods are updated and ready"
 
@@ -84,6 +89,11 @@ def _stateful(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[Verdi
 def on_delete(spec: Mapping[str, Any]) -> bool:
     """Whether pods are replaced only when somebody deletes them."""
     return (spec.get("updateStrategy") or {}).get("type") == "OnDelete"
+
+
+def partition(spec: Mapping[str, Any]) -> int:
+    """Below which ordinal a StatefulSet's pods keep the template before: so many are held back (kubectl waits for the others only)."""
+    return int(((spec.get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition") or 0)
 
 
 def _containers(template: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -53,6 +53,22 @@ def test_kubectls_rule_for_stateful_sets(spec, status, verdict):
     assert standing(found)[0] is verdict
 
 
+@pytest.mark.parametrize(
+    ("partition", "updated", "verdict", "words"),
+    [
+        (2, 0, Verdict.PENDING, "0 of 1 pods are updated; the partition holds 2 of 3 back"),
+        (2, 1, Verdict.VERIFIED, "1 of 3 pods are updated, 3 ready; the partition holds 2 of 3 back"),
+        (1, 1, Verdict.PENDING, "1 of 2 pods are updated; the partition holds 1 of 3 back"),
+        (5, 0, Verdict.VERIFIED, "0 of 3 pods are updated, 3 ready; the partition holds 3 of 3 back"),
+    ],
+)
+def test_a_partition_holds_pods_back_and_the_others_are_waited_for(partition, updated, verdict, words):
+    found = deployment(updateStrategy={"rollingUpdate": {"partition": partition}})
+    found["kind"] = "StatefulSet"
+    found["status"] |= {"currentRevision": "a", "updateRevision": "b", "updatedReplicas": updated}
+    assert standing(found) == (verdict, words)
+
+
 def test_a_template_is_the_same_with_and_without_the_controllers_hash():
     assert digest(old_template(replica_set(2, "api:2"))) == digest(replica_set(2, "api:2")["spec"]["template"])
     assert digest(old_template(replica_set(2, "api:2"))) != digest(old_template(replica_set(1, "api:1")))

@@ -13,7 +13,7 @@ from typing import Any
 
 from alphapulse_tui.actions.contract import ActionProblem, Parameter
 from alphapulse_tui.actions.kubernetes_link import Object, Operations
-from alphapulse_tui.actions.kubernetes_rollout import on_delete, wanted
+from alphapulse_tui.actions.kubernetes_rollout import on_delete, partition, wanted
 from alphapulse_tui.actions.kubernetes_workload import (
     KIND,
     NAME,
@@ -25,7 +25,7 @@ from alphapulse_tui.actions.kubernetes_workload import (
     status_command,
 )
 from alphapulse_tui.actor import actor_at_host
-from alphapulse_tui.model.plan import Plan
+from alphapulse_tui.model.plan import Plan, Risk
 from alphapulse_tui.text import clean
 
 RESTART = "alphapulse.io/restart"
@@ -35,6 +35,15 @@ ACTION_ID = "<action id>"
 """Stands for the id until the plan is sent: two plans of the same thing are equal but for their ids."""
 
 ACTOR = "alphapulse.io/actor"
+VAULT = "vault"
+"""Beginning of the name of Vault's StatefulSet, whose nodes have an action of their own (``vault.restart-node``)."""
+
+DANGERS = {
+    "redis": "a master that restarts is failed over or takes its slots down: fail over gracefully first",
+    "postgres": "every one of its databases restarts: connections are dropped, the cache is lost, and it mends no cause of lag",
+}
+"""Beginnings of the names of StatefulSets that keep state, and what a restart of all their pods means (facts 2.1.3, 2.2.1)."""
+
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 REVISION = "deployment.kubernetes.io/revision"
 
@@ -48,24 +57,17 @@ class Restart(WorkloadAction):
 
     async def change(self, workload: Workload, params: Mapping[str, str]) -> Change:  # noqa: ARG002
         """An annotation in the template; the value is the plan's id, put in when it is sent."""
-        slow = on_delete(workload.raw["spec"])
-        warnings = (
-            *(
-                ("its pods are replaced only when they are deleted (OnDelete): this alone restarts nothing",)
-                if slow
-                else ()
-            ),
-            *_dangers(workload),
-            *owner_warnings(workload),
-        )
+        danger = _danger(workload)
         return Change(
             title=f"restart {workload.name}",
             sentence=f"Replaces the {wanted(workload.raw)} pods of {workload.short} one after another{_pace(workload)}.",
             operations=annotate(workload.template, "/spec/template", {RESTART: ACTION_ID}),
             what=f"add annotation {RESTART}: <this action's id> to the pod template",
             shell=f"kubectl -n {workload.namespace} rollout restart {workload.short} && {status_command(workload)}",
-            warnings=warnings,
+            warnings=(*filter(None, (danger, _held_back(workload))), *owner_warnings(workload)),
             undo="none: the template before is the same but for the annotation",
+            refusal=_no_restart(workload),
+            risk=Risk.DESTRUCTIVE if danger else None,
         )
 
     def stamped(self, operations: Operations, plan: Plan) -> list[Mapping[str, Any]]:
@@ -180,13 +182,30 @@ def digest(template: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _dangers(workload: Workload) -> tuple[str, ...]:
-    """What a restart means for the servers that keep state."""
-    if workload.name.startswith("vault"):
-        return ("a Vault node that restarts comes back sealed: have the holders of the key shares at hand",)
-    if workload.name.startswith("redis"):
-        return ("a master that restarts is failed over or takes its slots down: fail over gracefully first",)
-    return ()
+def _no_restart(workload: Workload) -> str:
+    """Why it is not restarted from here: it would do harm (Vault, facts 2.3.2) or replace no pod at all."""
+    if workload.kind != "StatefulSet":
+        return ""
+    if workload.name.startswith(VAULT):
+        return f"{workload.short}: each node would come back sealed; vault.restart-node restarts one while the others keep the quorum"
+    spec = workload.raw["spec"]
+    if on_delete(spec):
+        return f"{workload.short} replaces pods only when they are deleted (OnDelete): this would restart nothing, delete pod after pod"
+    if partition(spec) >= wanted(workload.raw) > 0:
+        return f"{workload.short}: its partition ({partition(spec)}) holds every pod back: this would restart nothing"
+    return ""
+
+
+def _danger(workload: Workload) -> str:
+    """What a restart of all means for a server that keeps state; such a one is asked for by its name."""
+    if workload.kind != "StatefulSet":
+        return ""
+    return next((words for start, words in DANGERS.items() if workload.name.startswith(start)), "")
+
+
+def _held_back(workload: Workload) -> str:
+    held = partition(workload.raw["spec"]) if workload.kind == "StatefulSet" else 0
+    return f"its partition holds {held} of {wanted(workload.raw)} pods back: they are not restarted" if held else ""
 
 
 def _pace(workload: Workload) -> str:

@@ -159,12 +159,41 @@ async def test_who_else_deploys_it_is_said_before(server, action):
     assert [warning.split(" deploys")[0] for warning in plan.warnings] == ["Argo CD", "Helm"]
 
 
-async def test_a_stateful_set_on_delete_and_a_vault_are_warned_of(server, action):
-    stateful = deployment(updateStrategy={"type": "OnDelete"})
-    stateful["kind"], stateful["metadata"]["name"] = "StatefulSet", "vault"
-    server.answers[f"GET {NAMESPACE}/statefulsets/vault"] = (200, stateful)
-    plan = await action("kubernetes.restart").plan({"kind": "statefulset", "name": "vault"})
-    assert "this alone restarts nothing" in plan.warnings[0] and "comes back sealed" in plan.warnings[1]
+def stateful(name: str, **spec: Any) -> dict[str, Any]:
+    found = deployment(**spec)
+    found["kind"], found["metadata"]["name"] = "StatefulSet", name
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "strategy", "words"),
+    [
+        ("vault", {"type": "RollingUpdate"}, "each node would come back sealed; vault.restart-node restarts one"),
+        ("vault", {"type": "OnDelete"}, "each node would come back sealed"),
+        ("queue", {"type": "OnDelete"}, "only when they are deleted (OnDelete): this would restart nothing"),
+        ("queue", {"rollingUpdate": {"partition": 3}}, "its partition (3) holds every pod back"),
+    ],
+)
+async def test_a_restart_that_does_harm_or_nothing_is_refused(server, action, name, strategy, words):
+    server.answers[f"GET {NAMESPACE}/statefulsets/{name}"] = (200, stateful(name, updateStrategy=strategy))
+    assert words in (await action("kubernetes.restart").plan({"kind": "statefulset", "name": name})).refusal
+
+
+@pytest.mark.parametrize(
+    ("name", "risk", "word", "words"),
+    [
+        ("redis", Risk.DESTRUCTIVE, "redis", "fail over gracefully first"),
+        ("postgres-replica", Risk.DESTRUCTIVE, "postgres-replica", "connections are dropped, the cache is lost"),
+        ("queue", Risk.DISRUPTIVE, "", "its partition holds 1 of 3 pods back"),
+    ],
+)
+async def test_a_restart_of_all_servers_that_keep_state_asks_for_the_name(server, action, name, risk, word, words):
+    held = {"rollingUpdate": {"partition": 1}}
+    found = stateful(name, updateStrategy=held)
+    server.answers[f"GET {NAMESPACE}/statefulsets/{name}"] = (200, found)
+    server.answers[f"PATCH {NAMESPACE}/statefulsets/{name}"] = (200, found)
+    plan = await action("kubernetes.restart").plan({"kind": "statefulset", "name": name})
+    assert (plan.risk, plan.confirm_word) == (risk, word) and words in plan.warnings[0]
 
 
 async def test_an_impostor_is_not_an_api_server(server, action):

@@ -282,6 +282,13 @@ def test_stateful_sets_with_procedures_of_their_own_are_not_scaled():
     assert "open the Vault procedures" in scale.why_not and "kubernetes.rollback" not in ids(found)
 
 
+def test_vault_is_not_restarted_whole_and_redis_may_be():
+    for name, why in (("vault", "come back sealed: restart one node from Vault's panel"), ("redis", "")):
+        found = pods(workloads=(workload("StatefulSet", name),), key=f"uid-{name}")
+        restart = next(fix for fix in found if fix.action_id == "kubernetes.restart")
+        assert why in restart.why_not and bool(restart.why_not) is bool(why)
+
+
 def test_nothing_to_roll_back_to_and_paused():
     only = workload(revisions=(Revision(1, "api:1", "", 0.0, 3, "api-1"),))
     assert pods(workloads=(only,), key=only.key)[0].why_not == "it has no earlier revision"

@@ -18,6 +18,7 @@ from alphapulse_tui.actions.postgres_victims import TOOLS, pid_of, protection, t
 from alphapulse_tui.actions.sql import statement
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.model.words import age
+from alphapulse_tui.sources.postgres_text import sql_text
 from alphapulse_tui.text import clean
 
 
@@ -209,7 +210,7 @@ def _victim(row: Mapping[str, Any]) -> Victim:
             "transaction": "" if row["transaction_seconds"] is None else age(row["transaction_seconds"]),
             "waits for": clean(row["wait"], 64),
             "locks": str(row["locks"]),
-            "query": clean(row["query"], 300),
+            "query": sql_text(row["query"] or "", 300),
         },
     )
 

@@ -18,6 +18,7 @@ from alphapulse_tui.actions.sql import statement
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.model.words import age, size
 from alphapulse_tui.sources.postgres_replication import smaller
+from alphapulse_tui.sources.postgres_text import sql_text
 from alphapulse_tui.sources.sql import query
 from alphapulse_tui.text import clean
 
@@ -367,7 +368,7 @@ def _victim(row: Mapping[str, Any]) -> Victim:
             "client": clean(row["client"], 64),
             "state": row["state"],
             "transaction": age(row["seconds"]),
-            "query": clean(row["query"], 300),
+            "query": sql_text(row["query"] or "", 300),
         },
     )
 

@@ -16,6 +16,7 @@ from typing import Any
 from alphapulse_tui.model.plan import Victim
 from alphapulse_tui.model.postgres_protected import TOOLS, protection_of
 from alphapulse_tui.model.words import age
+from alphapulse_tui.sources.postgres_text import sql_text
 from alphapulse_tui.text import clean
 
 __all__ = ["TOOLS", "Choice", "choose", "identities", "pid_of", "protection", "transactions"]
@@ -125,7 +126,7 @@ def _victim(row: Mapping[str, Any], start: str) -> Victim:
             "since": row["state_change"].isoformat(timespec="microseconds"),
             "transaction": "" if transaction is None else age(transaction),
             "locks": str(row["locks"]),
-            "last query": clean(row["query"], 300),
+            "last query": sql_text(row["query"] or "", 300),
         },
     )
 

@@ -28,6 +28,7 @@ from alphapulse_tui.model.thresholds import Thresholds
 from alphapulse_tui.sources.contract import Source, SourceProblem
 from alphapulse_tui.sources.node import Node
 from alphapulse_tui.sources.postgres_link import TARGET, PostgresLink, Server, grant
+from alphapulse_tui.sources.postgres_text import sql_text
 from alphapulse_tui.sources.replication import WalHistory
 from alphapulse_tui.sources.sql import query
 from alphapulse_tui.text import clean
@@ -222,7 +223,7 @@ def _session(row: asyncpg.Record, blocked: Mapping[int, tuple[int, ...]]) -> Ses
         xact_start=row["xact_start"],
         query_start=row["query_start"],
         state_change=row["state_change"],
-        query=clean(row["query"], QUERY_LIMIT),
+        query=sql_text(row["query"] or "", QUERY_LIMIT),
         leader_pid=row["leader_pid"],
         superuser=row["superuser"],
         replication=row["replication"],

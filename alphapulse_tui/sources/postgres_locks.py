@@ -15,6 +15,7 @@ from alphapulse_tui.model.health import Finding
 from alphapulse_tui.model.postgres_surveys import PREPARED, LockNode, LockSurvey
 from alphapulse_tui.sources.contract import Source
 from alphapulse_tui.sources.postgres_link import PostgresLink, Server
+from alphapulse_tui.sources.postgres_text import sql_text
 from alphapulse_tui.sources.sql import query
 from alphapulse_tui.text import clean
 
@@ -128,7 +129,7 @@ def _session(row: Mapping[str, Any]) -> LockNode:
         wait=clean(row["wait"]),
         xact_start=row["xact_start"],
         state_change=row["state_change"],
-        query=clean(row["query"] or "", 2048),
+        query=sql_text(row["query"] or "", 2048),
         waits_for=clean(row["waits_for"]),
         locks=row["locks"],
         tables=tuple(clean(name) for name in row["tables"]),

@@ -25,6 +25,7 @@ from alphapulse_tui.model.postgres_surveys import (
 from alphapulse_tui.sources.contract import Source, SourceProblem
 from alphapulse_tui.sources.node import Node
 from alphapulse_tui.sources.postgres_link import PostgresLink, Server, grant
+from alphapulse_tui.sources.postgres_text import sql_text
 from alphapulse_tui.sources.replication import WalHistory
 from alphapulse_tui.sources.sql import query
 from alphapulse_tui.text import clean
@@ -190,7 +191,7 @@ def in_the_way(sessions: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) ->
             application=clean(one["application"]),
             state=one["state"],
             xact_start=one["xact_start"],
-            query=clean(one["query"] or "", 2048),
+            query=sql_text(one["query"] or "", 2048),
             blocks_replay=one["pid"] in named,
         )
         for one in sessions

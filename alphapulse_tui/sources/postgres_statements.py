@@ -18,6 +18,7 @@ from alphapulse_tui.model.health import Finding
 from alphapulse_tui.model.postgres_surveys import Statement, StatementSurvey
 from alphapulse_tui.sources.contract import Source
 from alphapulse_tui.sources.postgres_link import PostgresLink, Server, grant
+from alphapulse_tui.sources.postgres_text import sql_text
 from alphapulse_tui.sources.sql import query
 from alphapulse_tui.text import clean
 
@@ -123,7 +124,7 @@ class StatementSource(Source[StatementSurvey]):
         for row in await connection.fetch(sql, [key[2] for key in wanted]):
             for key in wanted:
                 if key[:3] == (row["userid"], row["dbid"], row["queryid"]):
-                    self._texts[key] = (clean(row["query"], 4096), clean(row["user"]), clean(row["database"]))
+                    self._texts[key] = (sql_text(row["query"] or "", 4096), clean(row["user"]), clean(row["database"]))
 
     def _statement(self, key: Key, took: Counters, before: Counters | None) -> Statement:
         text, user, database = self._texts.get(key, ("(text not kept)", "", ""))

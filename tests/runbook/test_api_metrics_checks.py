@@ -251,3 +251,17 @@ def test_errors_by_endpoint_type_and_words() -> None:
 def test_the_runbooks_lines_and_absent_metrics(check: str, metric: str, value: float | None, passed: Passed) -> None:
     snapshot = PlatformSnapshot((Metric(metric, metric, "", value),), None)
     assert look(check, platform=snapshot).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("check", "snapshots", "words"),
+    [
+        ("api.error-verdict", {"api_errors": replace(ERRORS, endpoints=(), percent=None)}, "no endpoint has traffic"),
+        ("api.error-verdict", {"api_errors": replace(ERRORS, percent=None)}, "how many of all requests fail is not measured"),
+        ("api.latency-verdict", {"api_latency": slow()}, "no endpoint has traffic"),
+        ("api.latency-verdict", {"api_latency": slow(replace(TRADES, p99=None))}, "the p99 of /trades is not measured"),
+    ],
+)  # fmt: skip
+def test_what_is_not_measured_is_never_well(check: str, snapshots: dict[str, Any], words: str) -> None:
+    result = look(check, None, kubernetes=namespace(pod("api-1")), **snapshots)
+    assert (result.passed, result.value) == (Passed.UNKNOWN, "unknown") and words in result.sentence

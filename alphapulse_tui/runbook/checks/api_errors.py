@@ -111,6 +111,11 @@ def verdict(scene: Scene) -> CheckResult:
     if snapshot is None:
         return scene.silence(SURVEY)
     failing = [one for one in snapshot.endpoints if one.status.startswith("5")]
+    if not snapshot.endpoints:
+        return CheckResult(Passed.UNKNOWN, "no endpoint has traffic", (), "unknown")
+    if failing and snapshot.percent is None:
+        said = f"{failing[0].endpoint} answers {failing[0].status}, and how many of all requests fail is not measured"
+        return CheckResult(Passed.UNKNOWN, said, (), "unknown")
     if not failing or (snapshot.percent or 0.0) < scene.thresholds.api_error_rate_healed:
         return CheckResult(Passed.YES, "no endpoint fails now", (), "well")
     kind = snapshot.types[0][0] if snapshot.types else ""

@@ -237,7 +237,11 @@ def verdict(scene: Scene) -> CheckResult:
     cluster, workload = deployment_of(scene)
     mine = pods_of(cluster, workload) if cluster is not None and workload is not None else []
     slow = slowest_of(snapshot, scene.thresholds.api_p99_critical)
-    if slow is None or slow.p99 is None or slow.p99 < scene.thresholds.api_p99_critical:
+    if slow is None:
+        return CheckResult(Passed.UNKNOWN, "no endpoint has traffic", (), "unknown")
+    if slow.p99 is None:
+        return CheckResult(Passed.UNKNOWN, f"the p99 of {slow.endpoint} is not measured", (), "unknown")
+    if slow.p99 < scene.thresholds.api_p99_critical:
         return CheckResult(Passed.YES, "no endpoint is slow now", (), "well")
     name, part = where_time_goes(slow)
     place = {"api": "the API itself", "unknown": "nobody knows where"}.get(name, name)

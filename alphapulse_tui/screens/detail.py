@@ -98,6 +98,11 @@ class DetailScreen(ListScreen):
         self.set_interval(1.0, self._tick)
         self.call_after_refresh(self._tick)
 
+    def on_screen_resume(self) -> None:
+        """Back from another screen: what happened meanwhile."""
+        if self.is_mounted:
+            self.call_after_refresh(self._tick)
+
     def on_unmount(self) -> None:
         """Stop listening and looking."""
         self._unsubscribe()
@@ -121,11 +126,14 @@ class DetailScreen(ListScreen):
             self._draw()
 
     def _tick(self) -> None:
-        self.query_one(TopLine).show(self.standing(), time.time())
-        self._draw()
+        if self.is_current:
+            self.query_one(TopLine).show(self.standing(), time.time())
+            self._draw()
 
     def _draw(self) -> None:
         """Rows while they may be trusted; an empty table and the reason when they may not."""
+        if not self.is_current:  # Covered, or being removed: the tables go before we are told.
+            return
         now = self.session.now
         reading = self.session.board.get(self.view.reads)
         trusted = reading is not None and reading.trusted(now)

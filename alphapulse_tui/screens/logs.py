@@ -76,6 +76,11 @@ class LogScreen(ListScreen):
         self._read()
         self.set_interval(1.0, self._tick)
 
+    def on_screen_resume(self) -> None:
+        """Back from another screen: what was written meanwhile."""
+        if self.is_mounted:
+            self.call_after_refresh(self._tick)
+
     def on_unmount(self) -> None:
         """Stop reading."""
         self._unsubscribe()
@@ -97,8 +102,9 @@ class LogScreen(ListScreen):
             self._draw()
 
     def _tick(self) -> None:
-        self.query_one(TopLine).show(self.standing(), time.time())
-        self._draw()
+        if self.is_current:
+            self.query_one(TopLine).show(self.standing(), time.time())
+            self._draw()
 
     def _log(self) -> PodLog | None:
         """What was read of this very log; the board may still hold another one's."""
@@ -108,6 +114,8 @@ class LogScreen(ListScreen):
         return log if log is not None and (log.pod, log.container, log.previous) == mine else None
 
     def _draw(self) -> None:
+        if not self.is_current:  # Covered, or being removed: the table goes before we are told.
+            return
         reading = self.session.board.get("pod-log")
         log = self._log()
         lines = log.lines if log is not None else ()

@@ -40,7 +40,14 @@ class RowTextScreen(CockpitScreen):
         self.set_interval(1.0, self._tick)
         self.call_after_refresh(self._tick)
 
+    def on_screen_resume(self) -> None:
+        """Back from another screen: what happened meanwhile."""
+        if self.is_mounted:
+            self.call_after_refresh(self._tick)
+
     def _tick(self) -> None:
+        if not self.is_current:  # Covered, or being removed: the panel goes before the clock stops.
+            return
         self.query_one(TopLine).show(self.standing(), time.time())
         panel = self.query_one(Panel)
         width = max(20, panel.inner_width)

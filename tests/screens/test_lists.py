@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,41 @@ async def test_what_is_typed_at_one_go_behind_the_filters_enter_is_a_command() -
         await pilot.press("escape")
         await until(lambda: isinstance(app.screen, RunbookScreen), 10, "the list again")
         assert app.screen.query_one(Input).value == "vault"
+
+
+async def test_a_list_that_is_being_removed_hears_nothing_and_one_that_was_covered_is_drawn_again() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24)) as pilot:
+        post(app, "vault", snapshots()["vault"])
+        screen = DetailScreen("vault")
+        app.push_screen(screen)
+        await until(lambda: "3/3 rows" in text_of(app), 10, "the rows")
+        await pilot.press("r", "question_mark")  # Textual takes the one right below the top for seen.
+        await until(lambda: len(app.screen_stack) == 4, 10, "the list of procedures and the help")
+        post(app, "vault", replace(snapshots()["vault"], nodes=snapshots()["vault"].nodes[:2]))
+        assert screen.list.shown == 3, "nobody sees it"
+        await pilot.press("escape")
+        await until(lambda: len(app.screen_stack) == 3, 10, "the help to go")
+        await pilot.press("escape")
+        await until(lambda: "2/2 rows" in text_of(app), 0.5, "the rows, before the next second", 0.01)
+        gone = screen.list.remove()
+        app.pop_screen()
+        await gone
+        post(app, "vault", snapshots()["vault"])  # The rows are gone, and Unmount has not been sent.
+        screen._tick()
+
+
+async def test_a_list_under_a_dialog_goes_on() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24)) as pilot:
+        post(app, "vault", snapshots()["vault"])
+        screen = DetailScreen("vault")
+        app.push_screen(screen)
+        await until(lambda: "3/3 rows" in text_of(app), 10, "the rows")
+        await pilot.press("question_mark")
+        await until(lambda: isinstance(app.screen, HelpScreen), 10, "the help")
+        post(app, "vault", replace(snapshots()["vault"], nodes=snapshots()["vault"].nodes[:2]))
+        assert screen.list.shown == 2
 
 
 def files(folder: Path) -> list[Path]:

@@ -71,3 +71,17 @@ async def test_every_view_takes_hostile_text() -> None:
             await pilot.pause()
         await pilot.press("enter")
         await until(lambda: "CrashLoopBackOff" in text_of(app) and HOSTILE in text_of(app), 10, "the pod, whole")
+
+
+async def test_a_log_that_is_being_removed_hears_nothing() -> None:
+    app, _ = quiet()
+    app.session.read_log = lambda pod, container, *, previous: lambda: None  # type: ignore[method-assign]
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = LogScreen("api-1", ("api",))
+        app.push_screen(screen)
+        await pilot.pause()
+        gone = screen.list.remove()
+        app.pop_screen()
+        await gone
+        post(app, "pod-log", log(2))  # The lines are gone, and Unmount has not been sent.
+        screen._tick()

@@ -88,6 +88,11 @@ class RedisNode:
         """Used of max in percent 0..100, or none when no limit is set."""
         return 100.0 * self.used_memory / self.max_memory if self.max_memory else None
 
+    @property
+    def unlimited(self) -> bool:
+        """Whether it tells its memory and has no limit (``maxmemory 0``): no percent of it exists, and it is not well for that (facts 2.2.2)."""
+        return self.used_memory > 0 and not self.max_memory
+
 
 @dataclass(frozen=True, slots=True)
 class RedisSnapshot:
@@ -108,5 +113,5 @@ class RedisSnapshot:
 
     @property
     def memory_percent(self) -> float | None:
-        """The fullest master's memory in percent 0..100, or none when no master has a limit."""
+        """The fullest master's memory in percent 0..100, of those that have a limit; none when no master has one."""
         return max((node.memory_percent for node in self.masters if node.memory_percent is not None), default=None)

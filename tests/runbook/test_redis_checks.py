@@ -41,6 +41,7 @@ def each(**more: Any) -> tuple[RedisNode, ...]:
 
 DEAD = flagged(silent(WELL.nodes, 0), 0, "fail", (1, 2, 3, 4, 5))
 FULL = each(used_memory=950)
+ENDLESS = (replace(WELL.nodes[0], max_memory=0), *WELL.nodes[1:])
 NAMES = [name for name in CHECKS if name.startswith("redis.")]
 
 
@@ -73,6 +74,14 @@ def test_what_was_not_read_never_passes(name):
         ("redis.memory", WELL.nodes, Passed.YES, "ok"),
         ("redis.memory", FULL, Passed.NO, "full"),
         ("redis.memory", each(max_memory=0), Passed.NO, "unlimited"),
+        ("redis.memory", ENDLESS, Passed.NO, "unlimited"),
+        ("redis.memory", (replace(FULL[0], max_memory=0), *FULL[1:]), Passed.NO, "unlimited"),
+        (
+            "redis.memory",
+            (replace(WELL.nodes[0], max_memory=0, used_memory=0), *WELL.nodes[1:]),
+            Passed.UNKNOWN,
+            "unknown",
+        ),
         ("redis.memory", silent(WELL.nodes, 4), Passed.NO, "silent"),
         ("redis.evictions", WELL.nodes, Passed.YES, "ok"),
         ("redis.evictions", each(evicted_per_second=3.0), Passed.NO, "evicting"),
@@ -86,6 +95,7 @@ def test_what_was_not_read_never_passes(name):
         ("redis.room", WELL.nodes, Passed.YES, "ok"),
         ("redis.room", each(evicted_per_second=2.0), Passed.NO, "evicting"),
         ("redis.room", FULL, Passed.NO, "full"),
+        ("redis.room", ENDLESS, Passed.NO, "unlimited"),
     ],
 )
 def test_what_is_found(check, nodes, passed, value):

@@ -201,6 +201,9 @@ def _memory(node: RedisNode, thresholds: Thresholds) -> list[Finding]:
         )
     elif percent is not None and percent >= thresholds.redis_memory_warning:
         found.append(finding(Health.WARNING, f"{node.name} uses {percent:.0f} % of its memory", "runbook 2.2"))
+    if node.unlimited and node.role == "master":
+        sentence = f"{node.name} has no memory limit (maxmemory 0): it evicts nothing, and grows until the kernel or its container's limit kills it"
+        found.append(finding(Health.WARNING, sentence, "facts 2.2.2"))
     if node.evicted_per_second > 0:
         cache = node.policy.startswith("allkeys-")
         sentence = (

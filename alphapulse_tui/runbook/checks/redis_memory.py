@@ -17,32 +17,26 @@ def _masters(scene: Scene) -> tuple[RedisNode, ...] | None:
 
 
 def used(scene: Scene) -> CheckResult:
-    """Used of the limit on every node; the fullest master decides."""
+    """Used of the limit on every node; the fullest master decides, and before it any master without a limit."""
     snapshot: RedisSnapshot | None = scene.snapshot("redis")
     if snapshot is None:
         return scene.silence("redis")
     rows = tuple((node.name, node.problem or _stand(node)) for node in snapshot.nodes)
-    percent = snapshot.memory_percent
     warning, critical = scene.thresholds.redis_memory_warning, scene.thresholds.redis_memory_critical
-    if percent is None:
-        said = (
-            "no master has a memory limit: it grows until the kernel kills it"
-            if snapshot.masters
-            else "no master answers"
-        )
-        return CheckResult(
-            Passed.NO if snapshot.masters else Passed.UNKNOWN,
-            said,
-            rows,
-            "unlimited" if snapshot.masters else "unknown",
-        )
-    fullest = max(
-        (node for node in snapshot.masters if node.memory_percent is not None),
-        key=lambda node: node.memory_percent or 0.0,
-    )
+    masters = snapshot.masters
+    if endless := [node.name for node in masters if node.unlimited]:
+        # Before the others' percent: the fullest may be the one that has none (facts 2.2.2).
+        said = f"no memory limit on {', '.join(endless)}: what grows without one is killed by the kernel or its container's limit"
+        return CheckResult(Passed.NO, said, rows, "unlimited")
+    if not masters:
+        return CheckResult(Passed.UNKNOWN, "no master answers", rows, "unknown")
+    fullest = max(masters, key=lambda node: node.memory_percent or 0.0)
+    percent = fullest.memory_percent or 0.0
     sentence = f"{fullest.name} uses {percent:.0f} % of {size(fullest.max_memory)} (warning {warning:.0f} %, critical {critical:.0f} %)"
     if percent >= warning:
         return CheckResult(Passed.NO, sentence, rows, "full")
+    if unknown := [node.name for node in masters if node.memory_percent is None]:
+        return CheckResult(Passed.UNKNOWN, f"the memory of {', '.join(unknown)} is not told", rows, "unknown")
     silent = [node.name for node in snapshot.nodes if node.problem]
     if silent:
         return CheckResult(Passed.NO, f"{sentence}; {', '.join(silent)} does not answer", rows, "silent")

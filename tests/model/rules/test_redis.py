@@ -91,7 +91,14 @@ CASES: list[tuple[str, RedisSnapshot, Health, str, str]] = [
         "evicts 5",
     ),
     ("84 % of lookups hit", changed(0, hit_percent=84.0), WARNING, "redis-memory", "84 %"),
-    ("fragmentation", changed(0, used_memory=2**28, max_memory=0, fragmentation=1.6), WARNING, "redis-memory", "1.6"),
+    (
+        "fragmentation",
+        changed(0, used_memory=2**28, max_memory=2**30, fragmentation=1.6),
+        WARNING,
+        "redis-memory",
+        "1.6",
+    ),
+    ("a master without a limit", changed(0, max_memory=0), WARNING, "redis-memory", "n0 has no memory limit"),
     ("every node fails", failing(*EVERYBODY), CRITICAL, "redis-split-brain", "serves nobody"),
     ("one node fails", failing(0), CRITICAL, "redis-split-brain", "n0"),
     (
@@ -125,7 +132,7 @@ def test_each_rule(what: str, snapshot: RedisSnapshot, health: Health, procedure
 
 def test_a_healthy_cluster_and_a_lone_server_are_well() -> None:
     assert judge(WELL, Thresholds()) == ()
-    lone = RedisNode("n", "h:1", role="master", used_memory=1)
+    lone = RedisNode("n", "h:1", role="master", used_memory=1, max_memory=100)
     assert judge(RedisSnapshot((lone,)), Thresholds()) == ()
 
 
@@ -150,3 +157,8 @@ def test_a_ghost_and_a_stranger() -> None:
     sentences = [one.sentence for one in judge(changed(0, view=(*view(0), ghost)), Thresholds())]
     assert any("ghost" in sentence for sentence in sentences)
     assert any("same members" in sentence for sentence in sentences)
+
+
+@pytest.mark.parametrize(("place", "more"), [(0, {"used_memory": 0, "max_memory": 0}), (3, {"max_memory": 0})])
+def test_a_master_that_tells_no_memory_and_a_replica_are_not_called_unlimited(place: int, more: dict[str, int]) -> None:
+    assert judge(changed(place, **more), Thresholds()) == ()

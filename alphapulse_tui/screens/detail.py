@@ -185,43 +185,47 @@ class DetailScreen(ListScreen):
 
     def action_procedure(self) -> None:
         """The procedure of the row, opened on it."""
-        procedure, values = self._procedure_of_row()
+        procedure, values = self._procedure_of(self.view, self.list.row)
         if procedure:
             self.open_procedure(procedure, values)
             return
         said = f"Nothing is to be mended here; {self.key('runbook')} lists all procedures."
         self.app.notify(said, title="No procedure", markup=False)
 
-    def _procedure_of_row(self) -> tuple[str, dict[str, str]]:
-        row = self.list.row
-        if row is None or self.view.procedure is None:
+    def _procedure_of(self, view: View, row: Any) -> tuple[str, dict[str, str]]:
+        if row is None or view.procedure is None:
             return "", {}
-        procedure, values = self.view.procedure(row)
+        procedure, values = view.procedure(row)
         return self.installed(procedure), dict(values)
 
     def on_live_table_opened(self, event: LiveTable.Opened) -> None:
-        """Enter on a row: all that is known of it; else its procedure, where it has one; else its fixes."""
-        if self.view.text is not None:
-            self._open_text(self.view, event.key)
+        """Enter on a row: all that is known of it; else its procedure, where it has one; else its fixes.
+
+        What counts is the row and the view that Enter was pressed on: the table may be empty by now, or another one be looked at.
+        """
+        view = next(each for each in self.views if _id(each) == event.table.id)
+        if view.text is not None:
+            self._open_text(view, event.row)
             return
-        procedure, values = self._procedure_of_row()
+        procedure, values = self._procedure_of(view, event.row)
         if procedure:
             self.open_procedure(procedure, values)
         else:
-            self.open_fixes(self.view.fixes or self.target, event.key)
+            self.open_fixes(view.fixes or self.target, event.key)
 
-    def _open_text(self, view: View, key: str) -> None:
+    def _open_text(self, view: View, row: Any) -> None:
         from alphapulse_tui.screens.rowtext import RowTextScreen
 
         text = view.text
         assert text is not None
         board = self.session.board
-        last: list[Any] = [self.list.row]
+        key = view.key(row)
+        last = [row]
 
         def lines() -> Any:
             reading = board.get(view.reads)
             rows = view.rows(reading.snapshot) if reading is not None and reading.snapshot is not None else ()
-            found = next((row for row in rows if view.key(row) == key), None)
+            found = next((each for each in rows if view.key(each) == key), None)
             if found is None:
                 return [
                     line(("gone; this is what was last known of it", "unknown")),
@@ -231,7 +235,7 @@ class DetailScreen(ListScreen):
             last[0] = found
             return text(found, board.readings)
 
-        name = view.name(last[0]) if view.name is not None else view.columns[0].text(last[0]).strip(" +-")
+        name = view.name(row) if view.name is not None else view.columns[0].text(row).strip(" +-")
         leave = self.session.survey(*view.text_reads)
         title = f"{TITLES[self.target]} {view.title}: {name}"
         self.app.push_screen(RowTextScreen(title, lines), lambda _: leave())

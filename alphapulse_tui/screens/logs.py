@@ -159,7 +159,6 @@ class LogScreen(ListScreen):
         """One line, whole."""
         from alphapulse_tui.screens.rowtext import RowTextScreen
 
-        row: LogLine | None = event.table.row
-        if row is not None:
-            when = utc(row.at) if row.at is not None else ""
-            self.app.push_screen(RowTextScreen(f"{self._pod} {when}", lambda: [line((row.text, "plain"))]))
+        row: LogLine = event.row
+        when = utc(row.at) if row.at is not None else ""
+        self.app.push_screen(RowTextScreen(f"{self._pod} {when}", lambda: [line((row.text, "plain"))]))

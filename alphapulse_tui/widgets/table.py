@@ -62,20 +62,13 @@ class LiveTable(LineWidget, Generic[Row], can_focus=True):
     """
 
     class Opened(Message):
-        """Enter was pressed on the row of ``key``."""
+        """Enter was pressed on ``row``, which may have left the table by the time that this is heard."""
 
-        def __init__(self, table: LiveTable[Any], key: str) -> None:
+        def __init__(self, table: LiveTable[Any], row: Any) -> None:
             super().__init__()
             self.table = table
-            self.key = key
-
-    class Moved(Message):
-        """The cursor stands on another row."""
-
-        def __init__(self, table: LiveTable[Any], key: str) -> None:
-            super().__init__()
-            self.table = table
-            self.key = key
+            self.row = row
+            self.key: str = table.key(row)
 
     def __init__(self, columns: Sequence[Column[Row]], key: Callable[[Row], str], *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -143,7 +136,6 @@ class LiveTable(LineWidget, Generic[Row], can_focus=True):
         """Move the cursor by ``step`` rows."""
         self._stand_on(self._cursor + step)
         self.repaint()
-        self.post_message(self.Moved(self, self._cursor_key))
 
     def action_page(self, pages: int) -> None:
         """Move by what is in view."""
@@ -152,7 +144,7 @@ class LiveTable(LineWidget, Generic[Row], can_focus=True):
     def action_open(self) -> None:
         """Tell the screen."""
         if self._rows:
-            self.post_message(self.Opened(self, self._cursor_key))
+            self.post_message(self.Opened(self, self._rows[self._cursor]))
 
     def action_sort(self) -> None:
         """Sort by the next column; after the last, the given order again."""

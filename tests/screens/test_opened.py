@@ -20,9 +20,12 @@ from alphapulse_tui.model.redis_keys import BigKey
 from alphapulse_tui.model.vault_raft import SurveyedNode
 from alphapulse_tui.runbook.load import load_procedures
 from alphapulse_tui.screens.base import CockpitScreen
+from alphapulse_tui.screens.detail import DetailScreen
+from alphapulse_tui.screens.rowtext import RowTextScreen
 from alphapulse_tui.screens.tables import kubernetes, postgres, redis, vault
 from alphapulse_tui.screens.tables.view import View
-from tests.screens.stage import post, quiet
+from tests.screens.stage import post, quiet, snapshots, text_of
+from tests.waiting import until
 
 PROCEDURES = load_procedures()
 
@@ -135,3 +138,32 @@ def test_a_row_gives_the_values_that_its_procedure_asks_for(
     assert read(row) == (procedure, values)
     if procedure:
         assert set(values) <= {one.name for one in PROCEDURES[procedure].parameters}
+
+
+async def test_enter_on_a_row_that_vanished_opens_what_was_known_of_it() -> None:
+    app, _ = quiet()
+    full = snapshots()["kubernetes"]
+    async with app.run_test(size=(80, 24)):
+        post(app, "kubernetes", full)
+        screen = DetailScreen("kubernetes")
+        app.push_screen(screen)
+        await until(lambda: "1/1 rows" in text_of(app), 10, "the pod")
+        screen.list.action_open()
+        post(app, "kubernetes", replace(full, pods=()))  # Before the screen hears of Enter.
+        assert screen.list.row is None
+        await until(lambda: isinstance(app.screen, RowTextScreen), 10, "the text")
+        await until(lambda: "gone; this is what was last known" in text_of(app), 10, "that it is gone")
+        assert "api-plain" in text_of(app)
+
+
+async def test_enter_opens_the_row_of_the_view_that_it_was_pressed_in() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24)):
+        post(app, "kubernetes", snapshots()["kubernetes"])
+        screen = DetailScreen("kubernetes")
+        app.push_screen(screen)
+        await until(lambda: "1/1 rows" in text_of(app), 10, "the pod")
+        screen.list.action_open()
+        screen.action_choose_view(2)  # Its digit is typed at one go with Enter.
+        await until(lambda: isinstance(app.screen, RowTextScreen), 10, "the text")
+        await until(lambda: "Pods pods: api-plain" in text_of(app), 10, "the pod")

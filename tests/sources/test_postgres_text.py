@@ -69,3 +69,16 @@ def test_a_plan_hides_it(victim: Victim, fact: str) -> None:
 def test_it_is_hidden_before_the_text_is_cut() -> None:
     assert "hunter2" not in sql_text(SQL, 60) + sql_text("/* padding */ " * 3 + SQL, 64)
     assert sql_text("SELECT\x1b[31m 1", 300) == "SELECT\\x1b[31m 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (SQL[:-3], HIDDEN),
+        ("SELECT 'it''s' FROM t WHERE name = 'cu", "SELECT 'it''s' FROM t WHERE name = 'cu"),
+        ("SELECT 1 FROM keys WHERE token = $1 AND id = $2", "SELECT 1 FROM keys WHERE token = $1 AND id = $2"),
+        ("SELECT 1 FROM keys WHERE token = 'hunter2'", "SELECT 1 FROM keys WHERE token = (redacted)"),
+    ],
+)
+def test_a_cut_password_is_hidden_and_a_place_for_a_value_is_not(text: str, shown: str) -> None:
+    assert sql_text(text, 300) == shown

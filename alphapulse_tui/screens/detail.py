@@ -17,7 +17,7 @@ from alphapulse_tui.model.reading import Link, Reading
 from alphapulse_tui.screens.commands import DETAIL, EVERYWHERE, LIST, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.listing import FilterField, ListScreen
-from alphapulse_tui.screens.panels.truth import badge
+from alphapulse_tui.screens.panels.truth import badge, dimmed
 from alphapulse_tui.screens.tables.all import TITLES, VIEWS
 from alphapulse_tui.screens.tables.view import View
 from alphapulse_tui.screens.topline import TopLine
@@ -131,7 +131,7 @@ class DetailScreen(ListScreen):
             self._draw()
 
     def _draw(self) -> None:
-        """Rows while they may be trusted; an empty table and the reason when they may not."""
+        """Rows while they may be trusted, dim where they are not live; an empty table and the reason when they may not."""
         if not self.is_current:  # Covered, or being removed: the tables go before we are told.
             return
         now = self.session.now
@@ -140,8 +140,9 @@ class DetailScreen(ListScreen):
         snapshot = reading.snapshot if reading is not None and trusted else None
         rows = self.view.rows(snapshot) if snapshot is not None else ()
         table = self.list
-        table.show(rows)
-        silent = reading.problem if reading is not None and reading.link_at(now) is not Link.LIVE else ""
+        live = reading is not None and reading.link_at(now) is Link.LIVE
+        table.show(rows, dimmed=not live)
+        silent = reading.problem if reading is not None and not live else ""
         right = Line((*self._badge(reading, now).spans, (f"  {table.shown}/{len(rows)} rows ", "dim")))
         left = self._names()
         if left.cells + right.cells >= self.size.width:
@@ -150,7 +151,8 @@ class DetailScreen(ListScreen):
         summary = self.query_one("#summary", HeadLine)
         said = self.view.head(snapshot) if self.view.head is not None and snapshot is not None else Line()
         summary.set_class(bool(said.spans), "-shown")
-        summary.show(Line(((" ", "plain"), *said.spans)), Line())
+        said = Line(((" ", "plain"), *said.spans))
+        summary.show(said if live else dimmed(said), Line())
 
     def _badge(self, reading: Reading[Any] | None, now: float) -> Line:
         """Health and age; a survey is judged by nobody, so a fresh one is live and never ok."""

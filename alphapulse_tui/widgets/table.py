@@ -77,14 +77,17 @@ class LiveTable(LineWidget, Generic[Row], can_focus=True):
         self.needle = ""
         self.sorted_by: int | None = None
         """Index of the column that sorts, or none for the order in which rows were given."""
+        self.dimmed = False
+        """Whether what is shown is old: every cell is then drawn dim, whatever its style (design 4, rule 1)."""
         self._given: Sequence[Row] = ()
         self._rows: Sequence[Row] = ()
         self._cursor_key = ""
         self._cursor = 0
         self._top = 0
 
-    def show(self, rows: Sequence[Row]) -> None:
-        """Take new rows; the cursor stays on its row, or on its place when the row has gone."""
+    def show(self, rows: Sequence[Row], *, dimmed: bool = False) -> None:
+        """Take new rows; the cursor stays on its row, or on its place when the row has gone. ``dimmed``: they are old."""
+        self.dimmed = dimmed
         self._given = rows
         self._arrange()
         self.repaint()
@@ -195,7 +198,7 @@ class LiveTable(LineWidget, Generic[Row], can_focus=True):
         for index in range(self._top, min(self._top + rows, len(self._rows))):
             row = self._rows[index]
             spans = tuple(
-                (cell(_cut(column, row, size), size, column.right), column.style(row))
+                (cell(_cut(column, row, size), size, column.right), "dim" if self.dimmed else column.style(row))
                 for column, size in zip(columns, widths, strict=True)
             )
             spans = fit(Line(spans), width)

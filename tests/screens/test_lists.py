@@ -10,10 +10,12 @@ import pytest
 from textual.events import Key
 from textual.widgets import Input
 
-from alphapulse_tui.screens.detail import DetailScreen
+from alphapulse_tui.model.reading import Link
+from alphapulse_tui.screens.detail import DetailScreen, HeadLine
 from alphapulse_tui.screens.help import HelpScreen
 from alphapulse_tui.screens.runbook import RunbookScreen
 from alphapulse_tui.screens.tables.all import TITLES, VIEWS
+from alphapulse_tui.widgets.lines import LineWidget
 from alphapulse_tui.widgets.table import WIDE, LiveTable
 from tests.screens.stage import post, quiet, snapshots, text_of
 from tests.waiting import until
@@ -134,6 +136,40 @@ async def test_a_list_under_a_dialog_goes_on() -> None:
         await until(lambda: isinstance(app.screen, HelpScreen), 10, "the help")
         post(app, "vault", replace(snapshots()["vault"], nodes=snapshots()["vault"].nodes[:2]))
         assert screen.list.shown == 2
+
+
+def inks(widget: LineWidget) -> set[str]:
+    """How the words of a table's rows, or of the summary, are written, the cursor aside."""
+    lines = list(widget.lines(80, 10))[1 if isinstance(widget, LiveTable) else 0 :]
+    return {style.removesuffix("+cursor") for one in lines for text, style in one.spans if text.strip()}
+
+
+async def test_old_rows_are_dimmed_then_taken_away() -> None:
+    app, clock = quiet()
+    async with app.run_test(size=(80, 24)):
+        post(app, "kubernetes", snapshots()["kubernetes"])
+        screen = DetailScreen("kubernetes")
+        app.push_screen(screen)
+        await until(lambda: "1/1 rows" in text_of(app), 10, "the pod")
+        assert "critical" in inks(screen.list)
+        clock.now += 11
+        await until(lambda: "STALE 11s old" in text_of(app), 10, "its age")
+        assert inks(screen.list) == {"dim"} == inks(screen.query_one("#summary", HeadLine))
+        clock.now += 5
+        await until(lambda: "0/0 rows" in text_of(app), 10, "an empty table")
+
+
+@pytest.mark.parametrize("link", [Link.DENIED, Link.DOWN])
+async def test_rows_of_a_target_that_gives_nothing_are_dimmed_at_once(link: Link) -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24)):
+        post(app, "kubernetes", snapshots()["kubernetes"], link=link, problem="refused")
+        screen = DetailScreen("kubernetes")
+        app.push_screen(screen)
+        await until(lambda: "1/1 rows" in text_of(app) and "refused" in text_of(app), 10, "the pod")
+        assert inks(screen.list) == {"dim"} == inks(screen.query_one("#summary", HeadLine))
+        post(app, "kubernetes", snapshots()["kubernetes"])
+        assert "critical" in inks(screen.list)
 
 
 def files(folder: Path) -> list[Path]:

@@ -94,7 +94,7 @@ OTHERWISE: dict[str, set[str]] = {
     "vault-latency/after-restart": {"audit", "dead-peer", "no-leader", "no-quorum", "sealed"},
     "vault-latency/after-audit": {"dead-peer", "no-leader", "no-quorum", "sealed"},
     "vault-latency/after-host": {"audit", "dead-peer", "no-leader", "no-quorum", "sealed"},
-    "vault-sealed/kms-opened": {"sealed", "uninitialised"},
+    "vault-sealed/kms-opened": {"sealed"},
 }
 """Values that a branch leaves to ``otherwise`` because that is where they belong."""
 

@@ -64,3 +64,9 @@ def test_what_is_not_known_names_the_grant_and_what_was_found_stays_found() -> N
     assert reads(Passed.NO, "postgres") == CheckResult(Passed.NO, "said", value="well")
     assert reads(Passed.YES, "redis").passed is Passed.YES, "Redis tells what it refuses, node by node"
     assert reads(Passed.YES, "vault").passed is Passed.YES
+
+
+@pytest.mark.parametrize(("written", "found"), [("", 5.0), ("12", 12.0), ("soon", 5.0), ("nan", 5.0), ("1e999", 5.0)])
+def test_a_value_that_is_no_number_is_the_default_and_no_crash(written: str, found: float) -> None:
+    moment = Scene({}, 0.0, 0.0, Thresholds(), {"idle-seconds": written})
+    assert moment.number("idle-seconds", 5.0) == found

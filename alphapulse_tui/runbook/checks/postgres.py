@@ -91,7 +91,7 @@ def victims(scene: Scene) -> CheckResult:
     snapshot: PostgresSnapshot | None = scene.snapshot("postgres")
     if snapshot is None:
         return scene.silence("postgres")
-    idle_for = float(scene.params.get("idle-seconds") or scene.thresholds.postgres_idle)
+    idle_for = scene.number("idle-seconds", scene.thresholds.postgres_idle)
     in_transaction = _older(snapshot, scene, _ages_in_transaction(scene))
     idle = _older(snapshot, scene, {"idle": idle_for})
     unseen = _unseen(snapshot)
@@ -177,7 +177,7 @@ def _of(session: Session, subjects: list[str]) -> bool:
 def _ages_in_transaction(scene: Scene) -> dict[str, float]:
     """Least seconds by state, as the action that ends them has it: a failed transaction is ended after a minute (facts 2.1.1), or with the others."""
     limits = scene.thresholds
-    open_for = float(scene.params.get("transaction-seconds") or limits.postgres_idle_in_transaction_critical)
+    open_for = scene.number("transaction-seconds", limits.postgres_idle_in_transaction_critical)
     return {IDLE_IN_TRANSACTION: open_for, ABORTED: min(open_for, limits.postgres_idle_in_transaction_warning)}
 
 

@@ -21,13 +21,6 @@ EXAMPLE = IndexHint("public.trades", "tenant_id, symbol", "the runbook's example
 """Offered last, when nothing is known to be missing (runbook 2.1)."""
 
 
-def _seconds(scene: Scene, name: str, otherwise: float) -> float:
-    try:
-        return float(scene.params.get(name) or otherwise)
-    except ValueError:
-        return otherwise
-
-
 def _running(snapshot: PostgresSnapshot, scene: Scene, least: float) -> list[Session]:
     """Active client queries that run for longer than ``least`` seconds; no walsender, no parallel worker, nobody who waits for a lock."""
     return sorted(
@@ -50,7 +43,7 @@ def active(scene: Scene) -> CheckResult:
     snapshot: PostgresSnapshot | None = scene.snapshot("postgres")
     if snapshot is None:
         return scene.silence("postgres")
-    least = _seconds(scene, "slow-seconds", scene.thresholds.postgres_slow_query)
+    least = scene.number("slow-seconds", scene.thresholds.postgres_slow_query)
     found = _running(snapshot, scene, least)
     rows = tuple(
         (
@@ -218,7 +211,7 @@ def cause(scene: Scene) -> CheckResult:
     if waiting.value != "none":
         return waiting
     snapshot: PostgresSnapshot | None = scene.snapshot("postgres")
-    long = _seconds(scene, "cancel-seconds", scene.thresholds.postgres_slow_query_warning)
+    long = scene.number("cancel-seconds", scene.thresholds.postgres_slow_query_warning)
     if snapshot is not None and _running(snapshot, scene, long):
         return CheckResult(Passed.NO, running.sentence, running.rows, "slow")
     for found in (indexes(scene), statistics(scene)):
@@ -237,7 +230,7 @@ def healthy(scene: Scene) -> CheckResult:
     snapshot: PostgresSnapshot | None = scene.snapshot("postgres")
     if snapshot is None:
         return scene.silence("postgres")
-    long = _seconds(scene, "cancel-seconds", scene.thresholds.postgres_slow_query_warning)
+    long = scene.number("cancel-seconds", scene.thresholds.postgres_slow_query_warning)
     found = _running(snapshot, scene, long)
     if found:
         return CheckResult(Passed.NO, f"pid {found[0].pid} runs for {_for(found[0], snapshot, scene)}", value="slow")

@@ -19,11 +19,7 @@ def _survey(scene: Scene) -> ReplicationSurvey | None:
 
 def _limits(scene: Scene) -> tuple[float, float]:
     """Seconds and bytes from which a replica counts as behind; the runbook's 60 s unless the procedure's value says otherwise."""
-    given = scene.params.get("lag-seconds", "")
-    try:
-        seconds = float(given) if given else scene.thresholds.postgres_replica_lag_critical
-    except ValueError:
-        seconds = scene.thresholds.postgres_replica_lag_critical
+    seconds = scene.number("lag-seconds", scene.thresholds.postgres_replica_lag_critical)
     return seconds, scene.thresholds.postgres_replica_bytes_critical
 
 

@@ -143,7 +143,7 @@ def _lives(key: BigKey) -> str:
 def _giant(scene: Scene, keys: KeysSnapshot) -> BigKey | None:
     """A key that alone takes more than :data:`GIANT_PERCENT` of its node."""
     limits = {node.name: node.max_memory or node.used_memory for node in _masters(scene) or ()}
-    percent = float(scene.params.get("giant-percent") or GIANT_PERCENT)
+    percent = scene.number("giant-percent", GIANT_PERCENT)
     return next(
         (key for key in keys.keys if key.exact and 100.0 * key.bytes >= percent * max(1, limits.get(key.node, 0)) > 0),
         None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -44,6 +45,14 @@ class Scene:
         if reading is None or reading.taken_at is None or reading.taken_at < self.since:
             return None
         return reading.snapshot if reading.trusted(self.now) else None
+
+    def number(self, name: str, otherwise: float) -> float:
+        """A parameter of the procedure as a number; ``otherwise`` where it has none or something else is written there: a check never raises."""
+        try:
+            found = float(self.params.get(name) or otherwise)
+        except ValueError:
+            return otherwise
+        return found if math.isfinite(found) else otherwise
 
     def silence(self, target: str) -> CheckResult:
         """The answer when the target could not be read."""

@@ -24,7 +24,7 @@ def answers(scene: Scene) -> CheckResult:
         return scene.silence(SURVEY)
     rows = tuple((node.name, _answer(node)) for node in survey.nodes)
     silent = [node.name for node in survey.nodes if node.problem]
-    slow = _slow(survey, limit(scene, "warning-ms", scene.thresholds.vault_latency_warning))
+    slow = _slow(survey, scene.number("warning-ms", scene.thresholds.vault_latency_warning))
     if silent:
         return CheckResult(Passed.NO, f"{', '.join(silent)} gives no answer", rows, "silent")
     if slow:
@@ -44,8 +44,8 @@ def handling(scene: Scene) -> CheckResult:
     if told is None:
         return _untold(survey, "telemetry")
     rows = _figures(told)
-    warning = limit(scene, "warning-ms", scene.thresholds.vault_latency_warning)
-    critical = limit(scene, "critical-ms", scene.thresholds.vault_latency_critical)
+    warning = scene.number("warning-ms", scene.thresholds.vault_latency_warning)
+    critical = scene.number("critical-ms", scene.thresholds.vault_latency_critical)
     p99 = told.handle_p99
     if p99 is None:
         return CheckResult(Passed.UNKNOWN, f"{leader.name} has handled no request for 10 s", rows, "idle")
@@ -72,7 +72,7 @@ def raft(scene: Scene) -> CheckResult:
     if lost:
         return CheckResult(Passed.NO, f"{', '.join(lost)} is not healthy; {spare}", rows, "lost")
     contact = _contact(survey)
-    most = limit(scene, "contact-ms", scene.thresholds.vault_last_contact_warning)
+    most = scene.number("contact-ms", scene.thresholds.vault_last_contact_warning)
     if contact is not None and contact >= most:
         return CheckResult(Passed.NO, f"followers were not heard of for {contact:.0f} ms; {spare}", rows, "contact")
     if survey.failure_tolerance == 0 and len(survey.nodes) > 1:
@@ -92,7 +92,7 @@ def audit(scene: Scene) -> CheckResult:
         (node.name, f"p99 {_ms(one.audit_p99)}, {one.audit_failures:.0f} could not be written since it started")
         for node, one in told
     )
-    most = limit(scene, "audit-ms", AUDIT_MS)
+    most = scene.number("audit-ms", AUDIT_MS)
     failing = [node.name for node, one in told if one.audit_failing]
     slow = [node.name for node, one in told if one.audit_p99 is not None and one.audit_p99 >= most]
     if failing:
@@ -141,7 +141,7 @@ def trouble(scene: Scene) -> CheckResult:
 
 def _who_is_slow(scene: Scene, survey: VaultSurvey) -> CheckResult:
     """Slow nodes by our own clock, then requests by the leader's; without the leader's word nothing is called quick (facts 2.3.2)."""
-    warning = limit(scene, "warning-ms", scene.thresholds.vault_latency_warning)
+    warning = scene.number("warning-ms", scene.thresholds.vault_latency_warning)
     slow = _slow(survey, warning)
     names = ", ".join(node.name for node in slow)
     rows = tuple((node.name, _answer(node)) for node in survey.nodes)
@@ -160,7 +160,7 @@ def _who_is_slow(scene: Scene, survey: VaultSurvey) -> CheckResult:
         said = f"{leader.name} answers quickly, but handles requests in {handled:.0f} ms: its storage or its load"
         return CheckResult(Passed.NO, said, _figures(leader.telemetry), "all")
     contact = _contact(survey)
-    if contact is not None and contact >= limit(scene, "contact-ms", scene.thresholds.vault_last_contact_warning):
+    if contact is not None and contact >= scene.number("contact-ms", scene.thresholds.vault_last_contact_warning):
         return CheckResult(
             Passed.NO, f"raft hears of its followers only every {contact:.0f} ms: hosts or network", rows, "all"
         )
@@ -206,14 +206,6 @@ def pick_node(scene: Scene) -> CheckResult:
     choices = tuple((node.name, _answer(node)) for node in standbys)
     said = f"slowest standby: {standbys[0].name}" if standbys else "no standby answers"
     return CheckResult(Passed.YES if standbys else Passed.NO, said, choices, "some" if standbys else "none", choices)
-
-
-def limit(scene: Scene, name: str, otherwise: float) -> float:
-    """A parameter of the procedure as a number; ``otherwise`` where it has none or something else is written there."""
-    try:
-        return float(scene.params.get(name, "") or otherwise)
-    except ValueError:
-        return otherwise
 
 
 def _leaderless(survey: VaultSurvey, rows: tuple[tuple[str, str], ...]) -> CheckResult:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -224,23 +225,26 @@ class DetailScreen(ListScreen):
         key = view.key(row)
         last = [row]
 
-        def lines() -> Any:
+        def lines() -> list[Line]:
             reading = board.get(view.reads)
             rows = view.rows(reading.snapshot) if reading is not None and reading.snapshot is not None else ()
             found = next((each for each in rows if view.key(each) == key), None)
-            if found is None:
-                return [
-                    line(("gone; this is what was last known of it", "unknown")),
-                    Line(),
-                    *text(last[0], board.readings),
-                ]
-            last[0] = found
-            return text(found, board.readings)
+            last[0] = last[0] if found is None else found
+            told = text(last[0], self._trusted())
+            if found is not None:
+                return list(told)
+            return [line(("gone; this is what was last known of it", "unknown")), Line(), *map(dimmed, told)]
 
         name = view.name(row) if view.name is not None else view.columns[0].text(row).strip(" +-")
-        leave = self.session.survey(*view.text_reads)
+        leave = self.session.survey(*({view.reads, *view.text_reads} - set(BOARD_TARGETS)))
         title = f"{TITLES[self.target]} {view.title}: {name}"
-        self.app.push_screen(RowTextScreen(title, lines), lambda _: leave())
+        self.app.push_screen(RowTextScreen(title, lines, view.reads), lambda _: leave())
+
+    def _trusted(self) -> dict[str, Reading[Any]]:
+        """The board without values that are too old to be drawn: a row's text tells of other readings than its own, too."""
+        now = self.session.now
+        readings = self.session.board.readings
+        return {key: one if one.trusted(now) else replace(one, snapshot=None) for key, one in readings.items()}
 
     def action_logs(self) -> None:
         """The log of the row's pod."""

@@ -1,4 +1,7 @@
-"""All that is known of one row, as text: arrows scroll, `c` copies it. It is made anew every second while it is looked at."""
+"""All that is known of one row, as text: arrows scroll, `c` copies it. It is made anew every second while it is looked at.
+
+It ages as a panel does (design 4, rule 1): dim once its reading is not live, and gone once nobody may trust it.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,32 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from alphapulse_tui.model.reading import Link
 from alphapulse_tui.screens.base import CockpitScreen
 from alphapulse_tui.screens.commands import EVERYWHERE, TEXT, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.listing import copy
+from alphapulse_tui.screens.panels.truth import badge, truthful
 from alphapulse_tui.screens.topline import TopLine
-from alphapulse_tui.widgets.lines import Line, wrap
+from alphapulse_tui.widgets.lines import Line, line, wrap
 from alphapulse_tui.widgets.panel import Panel
+
+LIVE = line(("live", "dim"))
+
+COPIED_CELLS = 1000
+"""Width of a sentence that is copied: none is that long."""
 
 
 class RowTextScreen(CockpitScreen):
-    """``text`` gives the lines; long ones are wrapped here."""
+    """``text`` gives the lines; long ones are wrapped here. ``reads``: the board's key of what they tell, empty for what never ages."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE, TEXT)
 
-    def __init__(self, title: str, text: Callable[[], Sequence[Line]]) -> None:
+    def __init__(self, title: str, text: Callable[[], Sequence[Line]], reads: str = "") -> None:
         super().__init__()
         self._title = title
         self._text = text
+        self._reads = reads
 
     def compose(self) -> ComposeResult:
         """Top line, the text, footer."""
@@ -51,11 +62,29 @@ class RowTextScreen(CockpitScreen):
         self.query_one(TopLine).show(self.standing(), time.time())
         panel = self.query_one(Panel)
         width = max(20, panel.inner_width)
-        panel.show([part for one in self._text() for part in _fitted(one, width)], Line())
+        panel.show([part for one in self._lines(width) for part in _fitted(one, width)], self._badge())
+
+    def _lines(self, width: int) -> Sequence[Line]:
+        """The text as its age deserves; ``width`` is for the sentences that stand in for one that may not be trusted."""
+        text = self._text()
+        if not self._reads:
+            return text
+        reading, notice = self.session.board.get(self._reads), self.session.notice(self._reads)
+        return truthful(reading, text, self.session.now, width, "not configured", notice)
+
+    def _badge(self) -> Line:
+        """Live, or since when not. Never a health: that of the whole target is not the row's."""
+        if not self._reads:
+            return Line()
+        now, reading = self.session.now, self.session.board.get(self._reads)
+        live = reading is not None and reading.link_at(now) is Link.LIVE
+        return LIVE if live else badge(reading, now)
 
     def action_copy(self) -> None:
-        """Copy it whole, unwrapped."""
-        text = "\n".join(one.text for one in self._text())
+        """Copy it whole, unwrapped; what is not live goes with the word that says so."""
+        head = self._badge()
+        lines = [*(() if head in (Line(), LIVE) else (head,)), *self._lines(COPIED_CELLS)]
+        text = "\n".join(one.text for one in lines)
         copy(self.app, text, f"{self.key('text.back')}, then {self.key('list.file')} writes the rows into a file.")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from alphapulse_tui.model.alerts import ALERT_PROCEDURES, Alert, AlertsSnapshot
-from alphapulse_tui.model.cluster import Autoscaler
+from alphapulse_tui.model.cluster import Autoscaler, ClusterEvent, EventsSnapshot
 from alphapulse_tui.model.fixes.menu import ALERT_TARGETS, MAKERS
 from alphapulse_tui.model.health import Finding, Health
 from alphapulse_tui.model.kubernetes import Container, KubernetesSnapshot, Pod
@@ -24,6 +24,7 @@ from alphapulse_tui.screens.detail import DetailScreen
 from alphapulse_tui.screens.rowtext import RowTextScreen
 from alphapulse_tui.screens.tables import kubernetes, postgres, redis, vault
 from alphapulse_tui.screens.tables.view import View
+from alphapulse_tui.widgets.panel import Panel
 from tests.screens.stage import post, quiet, snapshots, text_of
 from tests.waiting import until
 
@@ -167,3 +168,61 @@ async def test_enter_opens_the_row_of_the_view_that_it_was_pressed_in() -> None:
         screen.action_choose_view(2)  # Its digit is typed at one go with Enter.
         await until(lambda: isinstance(app.screen, RowTextScreen), 10, "the text")
         await until(lambda: "Pods pods: api-plain" in text_of(app), 10, "the pod")
+
+
+def events() -> EventsSnapshot:
+    return EventsSnapshot((ClusterEvent("e", "Warning", "BackOff", "Pod", "c-1", "said", 3, 0.0, 0.0),))
+
+
+async def test_the_text_of_a_row_is_dimmed_then_taken_away_and_copied_with_its_age() -> None:
+    app, clock = quiet()
+    async with app.run_test(size=(80, 24)) as pilot:
+        post(app, "kubernetes", KubernetesSnapshot("n", "c", "v", (pod("c-1", "Deployment", "c"),), ()))
+        app.push_screen(DetailScreen("kubernetes"))
+        await until(lambda: "1/1 rows" in text_of(app), 10, "the pod")
+        await pilot.press("enter")
+        await until(lambda: "0 of 1 ready" in text_of(app) and " live " in text_of(app), 10, "the text")
+        panel = app.screen.query_one(Panel)
+        assert any(style == "critical" for one in panel.body for _, style in one.spans)
+        clock.now += 11
+        await until(lambda: "STALE 11s old" in text_of(app) and "0 of 1 ready" in text_of(app), 10, "its age")
+        assert {style for one in panel.body for _, style in one.spans} == {"dim"}
+        await pilot.press("c")
+        assert "STALE 11s old" in app.clipboard and "0 of 1 ready" in app.clipboard
+        clock.now += 3600
+        await until(lambda: "last answer 1h" in text_of(app), 10, "since when it is not verified")
+        assert "ready" not in text_of(app) and "STALE" in text_of(app)
+        await pilot.press("c")
+        assert "ready" not in app.clipboard and "not verified since" in app.clipboard
+
+
+async def test_what_another_reading_said_of_the_row_goes_when_that_one_is_too_old() -> None:
+    app, clock = quiet()
+    app.session.survey = lambda *keys: lambda: None  # type: ignore[method-assign]
+    cluster = KubernetesSnapshot("n", "c", "v", (pod("c-1", "Deployment", "c"),), ())
+    async with app.run_test(size=(80, 40)) as pilot:
+        post(app, "kubernetes", cluster)
+        app.push_screen(DetailScreen("kubernetes"))
+        await until(lambda: "1/1 rows" in text_of(app), 10, "the pod")
+        await pilot.press("enter")
+        await pilot.pause()
+        post(app, "kubernetes-events", events())
+        await until(lambda: "BackOff: said" in text_of(app), 10, "the event")
+        clock.now += 16
+        post(app, "kubernetes", cluster)
+        await until(lambda: "Events  not verified any more" in text_of(app), 10, "the event to go")
+        assert "0 of 1 ready" in text_of(app) and "BackOff: said" not in text_of(app)
+
+
+async def test_a_row_that_is_gone_is_not_drawn_as_one_that_is_there() -> None:
+    app, _ = quiet()
+    cluster = KubernetesSnapshot("n", "c", "v", (pod("c-1", "Deployment", "c"),), ())
+    async with app.run_test(size=(80, 24)) as pilot:
+        post(app, "kubernetes", cluster)
+        app.push_screen(DetailScreen("kubernetes"))
+        await until(lambda: "1/1 rows" in text_of(app), 10, "the pod")
+        await pilot.press("enter")
+        await until(lambda: "0 of 1 ready" in text_of(app), 10, "the text")
+        post(app, "kubernetes", replace(cluster, pods=()))
+        await until(lambda: "gone; this is" in text_of(app), 10, "that it is gone")
+        assert {style for one in app.screen.query_one(Panel).body for _, style in one.spans} == {"unknown", "dim"}

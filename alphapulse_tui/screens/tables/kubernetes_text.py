@@ -116,8 +116,9 @@ def _events(names: Iterable[str], readings: Readings) -> list[Line]:
     reading = readings.get("kubernetes-events")
     snapshot: EventsSnapshot | None = reading.snapshot if reading is not None else None
     if snapshot is None:
-        said = reading.problem if reading is not None and reading.problem else "being read"
-        return [line(("Events  ", "title"), (said, "unknown"))]
+        waited_for = reading is None or reading.taken_at is None
+        said = "being read" if waited_for else "not verified any more"
+        return [line(("Events  ", "title"), ((reading.problem if reading is not None else "") or said, "unknown"))]
     wanted = set(names)
     about = [event for event in snapshot.events if event.name in wanted]
     about.sort(key=lambda event: event.type != "Warning")

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.app import App
+from textual.screen import ModalScreen
 
 from alphapulse_tui.actor import actor_at_host
 from alphapulse_tui.errors import AlphaPulseError, UsageError
@@ -37,6 +38,14 @@ class CockpitScreen(LeftOnce[None]):
     def session(self) -> Session:
         """The sitting that the screens share."""
         return self.cockpit.session
+
+    @property
+    def in_view(self) -> bool:
+        """Whether a person sees it: it is on top, or only dialogs stand before it. Textual's ``is_current`` is true of the screen below any other."""
+        stack = self.app.screen_stack
+        if self not in stack:
+            return False
+        return all(isinstance(above, ModalScreen) for above in stack[stack.index(self) + 1 :])
 
     def on_mount(self) -> None:
         """Textual calls this beside the subclass's own: every screen says what is being done."""

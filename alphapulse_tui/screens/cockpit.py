@@ -108,7 +108,7 @@ class Cockpit(CockpitScreen):
         self._unsubscribe()
 
     def _changed(self, reading: Reading[Any], before: Reading[Any] | None) -> None:  # noqa: ARG002 - a Listener's signature
-        if self.is_current:
+        if self.in_view:
             self._draw(reading.target)
             self._judge()
 
@@ -122,7 +122,7 @@ class Cockpit(CockpitScreen):
     def _let_time_pass(self) -> None:
         """Once a second: clocks, ages, and panels whose source has fallen silent."""
         moved = self.session.trends.note(self.session.board.readings.values(), self.session.now)
-        if not self.is_current:
+        if not self.in_view:
             return
         self._ticks += 1
         self._draw_rest()

@@ -14,6 +14,7 @@ from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.model.reading import Link
 from alphapulse_tui.screens.cockpit import Cockpit as CockpitScreen
 from alphapulse_tui.screens.commands import COCKPIT, COMMANDS, EVERYWHERE
+from alphapulse_tui.screens.detail import DetailScreen
 from alphapulse_tui.screens.help import HelpScreen
 from alphapulse_tui.screens.panels import platform, postgres
 from alphapulse_tui.screens.topline import TopLine
@@ -349,3 +350,20 @@ async def test_before_anything_was_asked_nothing_is_called_unconfigured() -> Non
         await pilot.pause()
         shown = text_of(app)
     assert "not configured" not in shown and "no target has been asked yet" in shown
+
+
+async def test_a_cockpit_that_is_covered_draws_nothing_and_is_up_to_date_when_it_is_seen_again() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(120, 40)) as pilot:
+        start = app.screen
+        assert isinstance(start, CockpitScreen)
+        await pilot.press("question_mark")
+        await until(lambda: app.screen is not start, 10, "the help")
+        assert start.in_view, "it is seen around a dialog"
+        await pilot.press("escape")
+        app.push_screen(DetailScreen("vault"))
+        await until(lambda: isinstance(app.screen, DetailScreen), 10, "the table")
+        post(app, "vault", snapshots()["vault"], SEALED)
+        assert not start.in_view and start.verdict.finding is None
+        await pilot.press("escape")
+        await until(lambda: app.screen is start and start.verdict.finding, 10, "the verdict")

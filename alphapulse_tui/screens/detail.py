@@ -7,7 +7,7 @@ looked at.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -71,6 +71,8 @@ class DetailScreen(ListScreen):
         self.views = VIEWS[target]
         self.view: View = next((each for each in self.views if each.title == view), self.views[0])
         self._leave_survey: Callable[[], None] = lambda: None
+        self._made: tuple[View, Any, Sequence[Any]] = (self.view, None, ())
+        """The rows that were made last, the view that they are of, and from which snapshot."""
 
     @property
     def name_of_list(self) -> str:  # type: ignore[override]
@@ -139,7 +141,7 @@ class DetailScreen(ListScreen):
         reading = self.session.board.get(self.view.reads)
         trusted = reading is not None and reading.trusted(now)
         snapshot = reading.snapshot if reading is not None and trusted else None
-        rows = self.view.rows(snapshot) if snapshot is not None else ()
+        rows = self._rows(snapshot)
         table = self.list
         live = reading is not None and reading.link_at(now) is Link.LIVE
         table.show(rows, dimmed=not live)
@@ -154,6 +156,15 @@ class DetailScreen(ListScreen):
         summary.set_class(bool(said.spans), "-shown")
         said = Line(((" ", "plain"), *said.spans))
         summary.show(said if live else dimmed(said), Line())
+
+    def _rows(self, snapshot: Any) -> Sequence[Any]:
+        """The same sequence for the same snapshot, whatever the view makes of it: the table then has nothing to arrange."""
+        if snapshot is None:
+            return ()
+        view, of, _ = self._made
+        if view is not self.view or of is not snapshot:
+            self._made = (self.view, snapshot, self.view.rows(snapshot))
+        return self._made[2]
 
     def _badge(self, reading: Reading[Any] | None, now: float) -> Line:
         """Health and age; a survey is judged by nobody, so a fresh one is live and never ok."""

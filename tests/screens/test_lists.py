@@ -138,6 +138,26 @@ async def test_a_list_under_a_dialog_goes_on() -> None:
         assert screen.list.shown == 2
 
 
+async def test_a_list_is_not_made_again_while_its_snapshot_is_the_same() -> None:
+    app, clock = quiet()
+    async with app.run_test(size=(80, 24)) as pilot:
+        taken = snapshots()["alerts"]
+        post(app, "alerts", replace(taken, alerts=(replace(taken.alerts[0], state="silenced"),)))
+        screen = DetailScreen("alerts", "silenced")
+        app.push_screen(screen)
+        await until(lambda: "1/1 rows" in text_of(app), 10, "the alert")
+        rows = screen.list.rows
+        screen._tick()
+        assert screen.list.rows is rows, "this view makes its rows"
+        await pilot.press("3")
+        assert not screen.list.shown, "there is no silence"
+        await pilot.press("2")
+        assert screen.list.rows == rows
+        clock.now += 16
+        screen._tick()
+        assert not screen.list.shown, "what is too old goes, the same snapshot or not"
+
+
 def inks(widget: LineWidget) -> set[str]:
     """How the words of a table's rows, or of the summary, are written, the cursor aside."""
     lines = list(widget.lines(80, 10))[1 if isinstance(widget, LiveTable) else 0 :]

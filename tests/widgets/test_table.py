@@ -74,3 +74,40 @@ async def test_only_the_rows_in_view_are_formatted() -> None:
         formatted.clear()
         table.show([Row(f"pod-{number}", number) for number in range(10_000)])
         assert len(formatted) <= 24
+
+
+async def test_the_same_rows_are_arranged_once_and_again_for_a_filter_or_a_sort() -> None:
+    sorted_by: list[str] = []
+
+    def number(row: Row) -> int:
+        sorted_by.append(row.name)
+        return row.number
+
+    class Counting(App[None]):
+        def compose(self) -> ComposeResult:
+            yield LiveTable((Column[Row]("NAME", 0, lambda row: row.name, sort=number),), lambda row: row.name)
+
+    async with Counting().run_test(size=(40, 12)) as pilot:
+        table: LiveTable[Row] = pilot.app.query_one(LiveTable)
+        given = tuple(rows("a", "b", "c"))
+        table.show(given)
+        table.action_sort()
+        assert [row.name for row in table.rows] == ["c", "b", "a"]
+        sorted_by.clear()
+        table.show(given)
+        table.show(given, dimmed=True)
+        assert not sorted_by and table.dimmed
+        table.filter("b")
+        assert sorted_by and [row.name for row in table.rows] == ["b"]
+        table.filter("")
+        table.show(tuple(rows("a", "b")))
+        assert [row.name for row in table.rows] == ["b", "a"]
+
+
+async def test_old_rows_are_drawn_dim_and_the_cursor_is_still_seen() -> None:
+    async with OneTable().run_test(size=(40, 6)) as pilot:
+        table: LiveTable[Row] = pilot.app.query_one(LiveTable)
+        table.show(rows("a", "b"), dimmed=True)
+        _, first, second = table.lines(40, 6)
+        assert {style for text, style in first.spans if text.strip()} == {"dim+cursor"}
+        assert {style for text, style in second.spans if text.strip()} == {"dim"}

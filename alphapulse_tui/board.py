@@ -7,14 +7,12 @@ painted for nothing.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from alphapulse_tui.listeners import Listeners
 from alphapulse_tui.model.reading import Reading
-
-log = logging.getLogger(__name__)
 
 Listener = Callable[[Reading[Any], Reading[Any] | None], None]
 """Called with the new reading and the one before it (none at first)."""
@@ -29,7 +27,7 @@ class Board:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self._readings: dict[str, Reading[Any]] = {}
-        self._listeners: list[Listener] = []
+        self._listeners: Listeners[[Reading[Any], Reading[Any] | None]] = Listeners("board")
 
     @property
     def readings(self) -> Mapping[str, Reading[Any]]:
@@ -41,20 +39,12 @@ class Board:
         return self._readings.get(target)
 
     def publish(self, reading: Reading[Any]) -> None:
-        """Keep ``reading`` and tell every listener, unless nothing but its time has changed (then it is only kept).
-
-        It is called inside the source loop, which must survive anything: a listener's mistake is logged, and ends neither the source nor the
-        telling of the others.
-        """
+        """Keep ``reading`` and tell every listener, unless nothing but its time has changed (then it is only kept)."""
         before = self._readings.get(reading.target)
         self._readings[reading.target] = reading
         if before is not None and _same(before, reading):
             return
-        for listener in tuple(self._listeners):
-            try:
-                listener(reading, before)
-            except Exception:
-                log.exception("a listener of the board failed at %s", reading.target)
+        self._listeners.tell(reading, before)
 
     def forget(self, target: str) -> None:
         """Take away what nobody reads any more: left on the board it would be judged as a target that has fallen silent."""
@@ -62,8 +52,7 @@ class Board:
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Have ``listener`` called on every change; the returned function ends that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        return self._listeners.add(listener)
 
 
 def _same(before: Reading[Any], after: Reading[Any]) -> bool:

@@ -13,9 +13,16 @@ PACKAGE = [file for file in FILES if "alphapulse_tui" in file.relative_to(ROOT).
 
 MOST_LINES = 400
 MOST_FUNCTION_LINES = 60
-BROAD = ("sources/contract.py", "sources/private_thread.py", "executor/", "cli/main.py", "terminal/driver.py")
-"""Where any exception may be caught: the source loop (with its threads, which raise it again elsewhere) and the executor must survive; the
-command line and the driver must leave well."""
+BROAD = (
+    "sources/contract.py",
+    "sources/private_thread.py",
+    "listeners.py",
+    "executor/",
+    "cli/main.py",
+    "terminal/driver.py",
+)
+"""Where any exception may be caught: the source loop (with its threads, which raise it again elsewhere, and whom it tells) and the executor must
+survive; the command line and the driver must leave well."""
 
 NAMELESS = {"utils", "helpers", "manager", "managers", "common", "misc"}
 

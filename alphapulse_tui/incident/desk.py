@@ -7,7 +7,6 @@ which is also how a second engineer's note appears. Called by screens and by the
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,13 +21,12 @@ from alphapulse_tui.incident.journal import Journal, JournalUnavailable
 from alphapulse_tui.incident.recorder import Recorder
 from alphapulse_tui.incident.state import EARLIER_SECONDS, Incidents, IncidentState, open_incident
 from alphapulse_tui.incident.timeline import Entry, entries, timeline
+from alphapulse_tui.listeners import Listeners
 from alphapulse_tui.model.health import Severity
 from alphapulse_tui.model.plan import Outcome
 from alphapulse_tui.model.words import clock
 
 __all__ = ["Desk", "JournalUnavailable", "Recorder"]
-
-log = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 2.0
 """Seconds until a journal that could not be read is read again."""
@@ -57,7 +55,7 @@ class Desk:
         self.problem = ""
         """Why the journal could not be read last, or empty: what is shown is old then."""
         self._wall = wall
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: Listeners[[]] = Listeners("desk")
 
     @classmethod
     def at(cls, environment: str) -> Desk:
@@ -119,8 +117,7 @@ class Desk:
 
         A listener's mistake is logged: it ends neither the following nor the command whose event is told.
         """
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        return self._listeners.add(listener)
 
     def _take(self, events: list[Event]) -> None:
         known = self._last
@@ -131,11 +128,7 @@ class Desk:
         self.incidents = self._known.take(fresh)
         self.open = open_incident(self.incidents)
         self.timeline = timeline(self.open) if self.open is not None else entries(self._recent())
-        for listener in tuple(self._listeners):
-            try:
-                listener()
-            except Exception:
-                log.exception("a listener of the desk failed")
+        self._listeners.tell()
 
     def _follow_runs(self, fresh: list[Event]) -> None:
         for event in fresh:

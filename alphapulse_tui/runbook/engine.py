@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any
 
 from alphapulse_tui.incident.events import Event, Kind
-from alphapulse_tui.incident.payload import text, texts
+from alphapulse_tui.incident.payload import text, texts, written
 from alphapulse_tui.runbook.checks import CHECKS, CheckResult, Passed, Scene
 from alphapulse_tui.runbook.checks.look import look
 from alphapulse_tui.runbook.load import fill, fill_command
@@ -75,7 +75,7 @@ def project(events: Iterable[Event]) -> dict[str, RunState]:
         name, procedure = text(payload, "run"), text(payload, "procedure")
         run = runs.get(name)
         if event.kind is Kind.PROCEDURE_STARTED and name and procedure:
-            runs[name] = RunState(name, procedure, event.wall, texts(payload, "params"), event.actor)
+            runs[name] = RunState(name, procedure, written(event), texts(payload, "params"), event.actor)
         elif run is None:
             continue
         elif event.kind is Kind.PROCEDURE_VALUES:
@@ -85,11 +85,11 @@ def project(events: Iterable[Event]) -> dict[str, RunState]:
                 _state(text(payload, "state")),
                 text(payload, "sentence"),
                 text(payload, "reason"),
-                event.wall,
+                written(event),
                 event.actor,
             )
         elif event.kind is Kind.PROCEDURE_FINISHED:
-            run.finished_at, run.result = event.wall, text(payload, "result")
+            run.finished_at, run.result = written(event), text(payload, "result")
     return runs
 
 
@@ -125,6 +125,7 @@ class Engine:
         self._waiting_since: dict[str, float] = {}
         self._acted_at: dict[str, float] = {}
         self._starting = asyncio.Lock()
+        self._settling = asyncio.Lock()
         self.since = 0.0
         """On the board's clock: no check looks at what was read before. A program that goes on at once after an action sets it; a person sees."""
 
@@ -286,41 +287,52 @@ class Engine:
     async def settle(
         self, step: Step, state: StepState, sentence: str, reason: str = "", evidence: object = None
     ) -> None:
-        """Record what became of a step; the same again is not written twice. What could not be recorded did not become of it."""
+        """Record what became of a step; the same again is not written twice. What could not be recorded did not become of it.
+
+        Whoever asked for it may go away meanwhile (another key, a screen that is left): the journal has it then, so the step has it too.
+        """
+        await asyncio.shield(self._settle(step, StepRecord(state, sentence, reason), evidence))
+
+    async def _settle(self, step: Step, became: StepRecord, evidence: object) -> None:
         await self.start()
-        before = self.step_record(step)
-        if before.state is state and before.sentence == sentence:
-            return
+        async with self._settling:
+            before = self.step_record(step)
+            if (before.state, before.sentence) != (became.state, became.sentence):
+                await self._write_step(step, became, evidence)
+                self._run.steps[step.id] = replace(became, wall=self._scene().wall)
+            if self.complete and self._run.finished_at is None:
+                await self.finish("every step settled")
+
+    async def _write_step(self, step: Step, became: StepRecord, evidence: object) -> None:
         payload: dict[str, Any] = {
             "run": self._run.run,
             "procedure": self.procedure.id,
             "step": step.id,
             "title": step.title,
-            "state": state.value,
-            "sentence": sentence,
+            "state": became.state.value,
+            "sentence": became.sentence,
         }
-        if reason:
-            payload["reason"] = reason
+        if became.reason:
+            payload["reason"] = became.reason
         if evidence:
             payload["evidence"] = evidence
         await self._record(Kind.STEP, payload)
-        self._run.steps[step.id] = StepRecord(state, sentence, reason, self._scene().wall)
-        if self.complete and self._run.finished_at is None:
-            await self.finish("every step settled")
 
     async def skip(self, step: Step, reason: str) -> None:
         """Leave a step out, saying why."""
         await self.settle(step, StepState.SKIPPED, f"skipped: {reason}", reason=reason)
 
     async def set_params(self, values: Mapping[str, str]) -> None:
-        """Change the run's parameters, for everybody who takes it up; later plans use them.
+        """Change the run's parameters, for everybody who takes it up; later plans use them. As with a step, what is being written counts.
 
         Raises:
             KeyError: the procedure has no such parameter.
         """
         changed = {name: value for name, value in values.items() if self.params[name] != value}
-        if not changed:
-            return
+        if changed:
+            await asyncio.shield(self._change(changed))
+
+    async def _change(self, changed: dict[str, str]) -> None:
         await self.start()
         await self._record(
             Kind.PROCEDURE_VALUES, {"run": self._run.run, "procedure": self.procedure.id, "params": changed}

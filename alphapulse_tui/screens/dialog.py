@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alphapulse_tui.app import Cockpit
 
 
-class Dialog(LeftOnce[Answer], ModalScreen[Answer]):
+class Dialog(ModalScreen[Answer], LeftOnce[Answer]):
     """A modal screen of ours."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

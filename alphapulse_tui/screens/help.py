@@ -25,7 +25,7 @@ MOVING = ("panel", "table")
 """Beginnings of the ids of keys that move about in a widget; they are told in a line of their own."""
 
 
-class HelpScreen(LeftOnce[None], ModalScreen[None]):
+class HelpScreen(ModalScreen[None], LeftOnce[None]):
     """Keys of the screen below, and how to read the panels."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark", "dismiss", "back", id="help.back")]

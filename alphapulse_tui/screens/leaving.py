@@ -15,7 +15,7 @@ Answer = TypeVar("Answer")
 
 
 class LeftOnce(Screen[Answer]):
-    """A screen whose second ``dismiss`` does nothing."""
+    """A screen whose second ``dismiss`` does nothing. A dialog names ``ModalScreen`` before it: Textual takes styles from the first base alone."""
 
     def dismiss(self, result: Answer | None = None) -> AwaitComplete:
         """Leave with an answer, if this screen is the one on top and another one is below it."""

@@ -85,6 +85,7 @@ class ProcedureScreen(ProcedureChoices):
         self._chosen = procedure.steps[0].id
         self._waiting: set[str] = set()
         self._written = True
+        self._looking = False
 
     def compose(self) -> ComposeResult:
         """Top line, steps beside the step, footer."""
@@ -129,7 +130,7 @@ class ProcedureScreen(ProcedureChoices):
         desk = self.session.desk
         assert desk is not None
         state = unfinished(desk.events, self.procedure.id)
-        engine = Engine(self.procedure, self._scene, desk.record, state)
+        engine = Engine(self.procedure, self._scene, self.write, state)
         if state is not None:
             self._chosen = engine.current.id
         self._engine = engine
@@ -148,25 +149,33 @@ class ProcedureScreen(ProcedureChoices):
 
     def _tick(self) -> None:
         self.query_one(TopLine).show(self.standing(), time.time())
-        if self._engine is not None:
+        if self._engine is not None and not self._looking:
+            self.work(self._look(), "look", looks=True)
+        self._draw()
+
+    async def _look(self) -> None:
+        """See to what goes on by itself. One look at a time: a journal may take ten seconds to take in what the last one found."""
+        self._looking = True
+        try:
             for step in self.procedure.steps:
                 if isinstance(step, WaitStep) and step.id in self._waiting:
-                    self.work(self._wait(step), step.id, exclusive=True, looks=True)
+                    await self._wait(step)
                 elif isinstance(step, ActionStep) and step.until:
-                    self.work(self._watch(step), step.id, exclusive=True, looks=True)
-        self._draw()
+                    await self._watch(step)
+        finally:
+            self._looking = False
 
     async def _wait(self, step: WaitStep) -> None:
         state, held, result = self.engine.wait_progress(step)
         if state is StepState.RUNNING:
             return
-        self._waiting.discard(step.id)
         sentence = (
             f"held for {held:.0f} s: {result.sentence}"
             if state is StepState.PASSED
             else f"did not hold: {result.sentence}"
         )
         await self.engine.settle(step, state, sentence)
+        self._waiting.discard(step.id)
         self._onward(step)
 
     async def _watch(self, step: ActionStep) -> None:
@@ -229,8 +238,8 @@ class ProcedureScreen(ProcedureChoices):
                 self._act(step)
             case WaitStep():
                 self.engine.wait_again(step)
-                self._waiting.add(step.id)
                 await self.engine.settle(step, StepState.RUNNING, "watching")
+                self._waiting.add(step.id)
             case BranchStep():
                 await self._branch(step)
             case ManualStep():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING, Any
 
 from alphapulse_tui.errors import AlphaPulseError
 from alphapulse_tui.executor.protocol import ExecutorProblem
@@ -14,6 +14,9 @@ from alphapulse_tui.screens.base import CockpitScreen
 from alphapulse_tui.screens.choice import ChoiceScreen
 from alphapulse_tui.screens.listing import copy
 from alphapulse_tui.screens.prompt import PromptScreen
+
+if TYPE_CHECKING:
+    from alphapulse_tui.incident.events import Kind
 
 
 class ProcedureChoices(CockpitScreen):
@@ -55,9 +58,14 @@ class ProcedureChoices(CockpitScreen):
             self.unrecorded = problem.sentence
             if not looks:
                 self.app.notify(problem.sentence, title="Not recorded", severity="warning", markup=False)
-        else:
-            self.unrecorded = self.unrecorded if looks else ""
         self._draw()
+
+    async def write(self, kind: Kind, payload: Mapping[str, Any]) -> None:
+        """The engine's pen: once the journal takes something in again, also what a look found, nothing is said to be unrecorded."""
+        desk = self.session.desk
+        assert desk is not None
+        await desk.record(kind, payload)
+        self.unrecorded = ""
 
     def action_way(self) -> None:
         """Choose the way out of a branch by hand."""

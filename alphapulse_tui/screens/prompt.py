@@ -14,7 +14,7 @@ from alphapulse_tui.widgets.lines import line, wrap
 from alphapulse_tui.widgets.panel import Panel
 
 
-class PromptScreen(LeftOnce[str | None], ModalScreen[str | None]):
+class PromptScreen(ModalScreen[str | None], LeftOnce[str | None]):
     """Answers the text, or none when it was cancelled. ``usual`` answers can be chosen by F1 to F9."""
 
     AUTO_FOCUS = "#answer"

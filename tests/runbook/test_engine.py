@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,7 @@ from alphapulse_tui.runbook.schema import (
     Procedure,
     WaitStep,
 )
+from tests.waiting import until
 
 OPEN = VaultNode(
     "vault-0", "http://x", health_code=200, initialized=True, seal_type="shamir", threshold=3, shares=5, is_leader=True
@@ -138,6 +140,63 @@ async def test_what_could_not_be_recorded_did_not_happen_and_is_recorded_when_it
     assert engine.current.id == "seal-type"
     assert engine.state.finished_at is None
     assert [event.kind for event in stage.events] == [Kind.PROCEDURE_STARTED, Kind.STEP]
+
+
+async def test_an_end_that_could_not_be_recorded_is_recorded_when_the_step_is_settled_again() -> None:
+    stage = Stage(OPEN)
+
+    async def endless(kind: Kind, payload: dict[str, Any]) -> None:
+        if kind is Kind.PROCEDURE_FINISHED:
+            raise JournalUnavailable("the disk is full")
+        await stage.record(kind, payload)
+
+    engine = Engine(picking(), stage.scene, endless)
+    step = engine.procedure.steps[0]
+    with pytest.raises(JournalUnavailable):
+        await engine.skip(step, "known")
+    resumed = Engine(picking(), stage.scene, stage.record, unfinished(stage.events, "picked"))
+    await resumed.skip(step, "known")
+    kinds = [event.kind for event in stage.events]
+    assert kinds == [Kind.PROCEDURE_STARTED, Kind.STEP, Kind.PROCEDURE_FINISHED]
+    assert unfinished(stage.events, "picked") is None
+
+
+async def test_what_is_being_recorded_counts_though_whoever_asked_for_it_is_gone() -> None:
+    stage, free = Stage(OPEN), asyncio.Event()
+
+    async def slow(kind: Kind, payload: dict[str, Any]) -> None:
+        await free.wait()
+        await stage.record(kind, payload)
+
+    engine = Engine(picking(), stage.scene, slow)
+    step = engine.procedure.steps[0]
+    for change in (engine.skip(step, "known"), engine.set_params({"node": "vault-1"})):
+        asked = asyncio.create_task(change)
+        await asyncio.sleep(0.01)
+        asked.cancel()
+    again = asyncio.create_task(engine.skip(step, "known"))
+    await asyncio.sleep(0.01)
+    free.set()
+    await again
+    await until(lambda: engine.params["node"], 5, "the value")
+    assert engine.step_record(step).state is StepState.SKIPPED
+    kinds = [event.kind for event in stage.events]
+    assert kinds.count(Kind.PROCEDURE_STARTED) == kinds.count(Kind.STEP) == kinds.count(Kind.PROCEDURE_VALUES) == 1
+
+
+def test_a_moment_that_has_no_date_reads_as_absent() -> None:
+    for damaged in (1e300, float("inf"), -1e300):
+        told = [
+            (Kind.PROCEDURE_STARTED, {"run": "a", "procedure": "picked"}),
+            (Kind.STEP, {"run": "a", "step": "do", "state": "passed"}),
+            (Kind.PROCEDURE_FINISHED, {"run": "a"}),
+        ]
+        events = [
+            Event(str(number), number, "w", number, damaged, damaged, "ana", "", kind, payload, "", "")
+            for number, (kind, payload) in enumerate(told, 1)
+        ]
+        run = project(events)["a"]
+        assert (run.started_at, run.finished_at, run.steps["do"].wall) == (0.0, 0.0, 0.0)
 
 
 async def test_a_damaged_event_of_a_procedure_is_left_out_and_kills_nothing() -> None:

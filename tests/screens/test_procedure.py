@@ -15,7 +15,9 @@ from alphapulse_tui.incident.events import Kind
 from alphapulse_tui.incident.journal import JournalUnavailable
 from alphapulse_tui.model.plan import Verdict
 from alphapulse_tui.model.rights import NEEDS, RightsSurvey
+from alphapulse_tui.runbook.checks import CheckResult, Passed
 from alphapulse_tui.runbook.engine import Engine, StepState
+from alphapulse_tui.runbook.schema import WaitStep
 from alphapulse_tui.screens import action
 from alphapulse_tui.screens.action import ActionScreen
 from alphapulse_tui.screens.procedure import ProcedureScreen
@@ -184,3 +186,52 @@ async def test_a_journal_that_takes_nothing_in_is_told_once_and_the_procedure_st
         await until(lambda: "F1 not needed here" in text_of(app), 10, "the usual reasons again")
         await pilot.press("f1")
         await until(lambda: screen.step is not first and "not recorded" not in text_of(app), 10, "the next step")
+
+
+async def test_the_end_of_a_wait_is_recorded_once_however_long_the_journal_takes_and_again_when_it_could_not(
+    app: Cockpit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends(step: WaitStep) -> tuple[StepState, float, CheckResult]:
+        asked.append(step.id)
+        return StepState.PASSED, float(len(asked)), CheckResult(Passed.YES, "all serve")
+
+    async def refuse(*arguments: object) -> object:
+        raise JournalUnavailable("the journal's disk is full")
+
+    async def slow(*arguments: Any) -> object:
+        await free.wait()
+        return await taken(*arguments)
+
+    asked: list[str] = []
+    free = asyncio.Event()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        screen = await opened(pilot, app)
+        desk = app.session.desk
+        assert desk is not None
+        taken = desk.journal.record
+        step = next(step for step in screen.procedure.steps if isinstance(step, WaitStep))
+        await until(lambda: screen.engine.state, 10, "the run")
+        for before in screen.procedure.steps[: screen.procedure.steps.index(step)]:
+            await screen.engine.skip(before, "known")
+        screen._chosen = step.id
+        monkeypatch.setattr(screen.engine, "wait_progress", ends)
+        monkeypatch.setattr(desk.journal, "record", refuse)
+        await pilot.press("enter")
+        await until(lambda: "not recorded" in text_of(app), 10, "the sentence")
+        assert not asked and state_of(screen, step.id) is StepState.OPEN, "a wait that was not recorded did not begin"
+        monkeypatch.setattr(desk.journal, "record", taken)
+        await pilot.press("enter")
+        await until(lambda: state_of(screen, step.id) is StepState.RUNNING, 10, "the wait")
+        monkeypatch.setattr(desk.journal, "record", refuse)
+        await until(lambda: len(asked) >= 2, 10, "another look")
+        monkeypatch.setattr(desk.journal, "record", slow)
+        looks = len(asked)
+        await until(lambda: len(asked) > looks, 10, "a look that the journal is slow to take in")
+        looks = len(asked)
+        await asyncio.sleep(1.5)
+        assert len(asked) == looks, "nobody looks again while the end is being written"
+        free.set()
+        await until(lambda: state_of(screen, step.id) is StepState.PASSED, 10, "the end of the wait")
+        await until(lambda: "not recorded" not in text_of(app), 10, "the sentence to go")
+        ends_written = [e for e in desk.events if e.kind is Kind.STEP and e.payload.get("state") == "passed"]
+        assert len(ends_written) == 1

@@ -129,7 +129,7 @@ async def test_what_could_not_be_recorded_did_not_happen_and_is_recorded_when_it
     for change in (engine.start(), engine.skip(step, "known")):
         with pytest.raises(JournalUnavailable):
             await change
-    assert engine.state is None and engine.step_record(step).state is StepState.OPEN
+    assert not stage.events and engine.step_record(step).state is StepState.OPEN
     journal.full = False
     await engine.skip(step, "known")
     assert engine.step_record(step).state is StepState.SKIPPED
@@ -138,7 +138,7 @@ async def test_what_could_not_be_recorded_did_not_happen_and_is_recorded_when_it
         with pytest.raises(JournalUnavailable):
             await change
     assert engine.current.id == "seal-type"
-    assert engine.state.finished_at is None
+    assert engine.state is not None and engine.state.finished_at is None
     assert [event.kind for event in stage.events] == [Kind.PROCEDURE_STARTED, Kind.STEP]
 
 
@@ -351,4 +351,4 @@ async def test_a_branch_back_opens_the_steps_between_again_and_the_journal_knows
     stage.nodes = (OPEN,)
     await engine.settle(mend, StepState.DONE, "really mended")
     await engine.go(again, "end", "all well", "nothing is sealed")
-    assert engine.current is end
+    assert engine.current.id == end.id

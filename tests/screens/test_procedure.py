@@ -87,6 +87,9 @@ async def test_what_we_lack_stands_before_the_first_step_and_in_the_list(app: Co
         await until(lambda: "MAY I" in text_of(app) and "unknown" in text_of(app), 10, "the list, which asks anew")
         post(app, "redis-rights", RightsSurvey(grants))
         await until(lambda: "lacks 3" in text_of(app), 10, "the grants in the list")
+        await until(lambda: app.session.desk and app.session.desk.events, 10, "the run to be recorded")
+        post(app, "redis-rights", RightsSurvey(grants[:2]))
+        await until(lambda: "lacks 2" in text_of(app), 10, "the list as it is now")
         row = next(row for row in text_of(app).split("\n") if "redis-memory" in row)
         assert "0/1" in row and "under way" in row and "~" in row
         post(app, "redis-rights", RightsSurvey())

@@ -155,6 +155,7 @@ NOT_READY = json.dumps({"status": {"conditions": [{"type": "Ready", "status": "F
 """And then of each of its pods."""
 
 
+@pytest.mark.long
 def test_a_node_that_was_given_up_and_its_pods_are_ready_again(kubectl: Kubectl, whole_lab: LabHandle) -> None:
     admin = kubectl.as_user("admin")
     wait_until(lambda: len(kubectl.ready("api")) == 3, 60, "the API's pods to be ready")

@@ -79,7 +79,7 @@ class HelpScreen(ModalScreen[None], LeftOnce[None]):
             lines.append(Line(((f" {word:<15}", style), *first.spans)))
             lines += [Line(((" " * 16, "plain"), *one.spans)) for one in rest]
         ids = ", ".join(f"{name} {key_name(binding.key)}" for name, binding in active.items() if name in commands)
-        lines += [Line(), line(("To change a key: its id in the profile's [keys], and the key as it is now", "title"))]
+        lines += [Line(), line(("To change a key: its id in the profile's [keys], and its key now", "title"))]
         return lines + wrap(ids, max(20, width))
 
 

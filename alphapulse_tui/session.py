@@ -206,7 +206,7 @@ class Session:
         return said
 
     def refresh(self) -> None:
-        """Ask every target that is being waited for again at once."""
+        """Ask every target again at once."""
         for loop in self._loops.values():
             loop.refresh()
 

@@ -23,6 +23,9 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
 """Of the kernel's CPU clock, a second."""
 
+FREEZE_SECONDS = 1.0
+"""How long a process may take to stop; one that waits for its disk takes the signal when it returns."""
+
 
 def die_with_parent(parent_pid: int) -> None:
     """Ask the kernel to SIGKILL this process when its parent *thread* ends; to be called between fork and exec.
@@ -137,15 +140,25 @@ def send(pid: int, signum: int) -> None:
 
 
 def freeze_tree(pid: int) -> list[int]:
-    """SIGSTOP a process and all its descendants, and return them; what a process forked while we counted is found in the next round."""
+    """SIGSTOP a process and all its descendants, and return them; what a process forked while we counted is found in the next round.
+
+    A signal is sent before it arrives: each round waits until every one has stopped, :data:`FREEZE_SECONDS` at most.
+    """
     frozen: list[int] = []
     fresh = [pid]
     while fresh:
         for one in fresh:
             send(one, signal.SIGSTOP)
+        _wait_frozen(fresh)
         frozen += fresh
         fresh = [one for one in descendants(pid) if one not in frozen]
     return frozen
+
+
+def _wait_frozen(pids: list[int]) -> None:
+    due = time.monotonic() + FREEZE_SECONDS
+    while any((seen := _stat(pid)) is not None and seen[0] not in "TZX" for pid in pids) and time.monotonic() < due:
+        time.sleep(0.001)
 
 
 def signal_tree(pid: int, signum: int) -> None:

@@ -15,10 +15,16 @@ from typing import Any
 
 from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.incident.payload import text, texts, written
-from alphapulse_tui.runbook.checks import CHECKS, CheckResult, Passed, Scene
+from alphapulse_tui.runbook.checks import CHECKS, Check, CheckResult, Passed, Scene
 from alphapulse_tui.runbook.checks.look import look
 from alphapulse_tui.runbook.load import fill, fill_command
 from alphapulse_tui.runbook.schema import ActionStep, BranchStep, CheckStep, Parameter, Procedure, Step, WaitStep
+
+LOOK_SECONDS = 15.0
+"""How long :meth:`Engine.look_until` waits for what a check reads; the slowest survey is read every ten."""
+
+LOOK_INTERVAL = 0.25
+"""Seconds between two looks at the board."""
 
 Record = Callable[[Kind, dict[str, Any]], Awaitable[object]]
 """Writes an event of the open incident, if there is one, into the journal."""
@@ -104,6 +110,10 @@ def unfinished(events: Iterable[Event], procedure: str) -> RunState | None:
     return open_runs[-1] if open_runs else None
 
 
+def _check_of(step: Step) -> str:
+    return step.check if isinstance(step, CheckStep | WaitStep | BranchStep) else getattr(step, "until", "")
+
+
 class Engine:
     """One run of one procedure.
 
@@ -123,11 +133,10 @@ class Engine:
         self.state = state
         self._held_since: dict[str, float] = {}
         self._waiting_since: dict[str, float] = {}
-        self._acted_at: dict[str, float] = {}
         self._starting = asyncio.Lock()
         self._settling = asyncio.Lock()
-        self.since = 0.0
-        """On the board's clock: no check looks at what was read before. A program that goes on at once after an action sets it; a person sees."""
+        self._since = 0.0
+        """On the board's clock, the end of the last action: no check looks at what was read before, or it would judge what is no more."""
 
     async def start(self) -> None:
         """Begin a new run, unless one is being taken up; whatever changes the run does it first, should it not have been possible before."""
@@ -173,13 +182,35 @@ class Engine:
 
     def look(self, step: Step) -> CheckResult | None:
         """What the step's check says now, without recording it; none for a step without a check."""
-        name = step.check if isinstance(step, CheckStep | WaitStep | BranchStep) else getattr(step, "until", "")
+        name = _check_of(step)
         return look(CHECKS[name], self.scene()) if name else None
 
+    async def look_until(self, step: Step, enough: Callable[[CheckResult], bool]) -> CheckResult:
+        """What the step's check says once that is ``enough``; after :data:`LOOK_SECONDS`, whatever it says.
+
+        Raises:
+            KeyError: the step has no check.
+        """
+        return await self._look_until(CHECKS[_check_of(step)], enough)
+
+    async def pick_until_read(self, step: ActionStep) -> None:
+        """Wait, as :meth:`look_until` does, for what the action's open parameters are picked from: right after an action it is being read."""
+        for parameter in self.procedure.parameters:
+            wanted = any(f"{{{parameter.name}}}" in value for value in step.params.values())
+            if wanted and parameter.pick and not self.params[parameter.name]:
+                await self._look_until(CHECKS[parameter.pick], lambda result: not result.awaited)
+
+    async def _look_until(self, check: Check, enough: Callable[[CheckResult], bool]) -> CheckResult:
+        ends = self._scene().now + LOOK_SECONDS
+        while True:
+            result = look(check, self.scene())
+            if enough(result) or self._scene().now > ends:
+                return result
+            await asyncio.sleep(LOOK_INTERVAL)
+
     def scene(self) -> Scene:
-        """The moment, with this run's parameters."""
-        scene = self._scene()
-        return Scene(scene.readings, scene.now, scene.wall, scene.thresholds, self.params, since=self.since)
+        """The moment, with this run's parameters, and without what was read before its last action."""
+        return replace(self._scene(), params=self.params, since=self._since)
 
     def choices(self, parameter: Parameter) -> tuple[tuple[str, str], ...]:
         """What ``parameter`` may be now: value, and what it is in words; empty where anything may be typed."""
@@ -245,19 +276,19 @@ class Engine:
 
     async def acted(self, step: ActionStep, verified: bool) -> None:
         """An action came back. One that is repeated until a check holds stays under way; see :meth:`watch_action`."""
+        self._since = self._scene().now
         if not verified:
             return
         if step.until:
-            self._acted_at[step.id] = self._scene().now
             await self.settle(step, StepState.RUNNING, "done once and verified; again until it is enough")
         else:
             await self.settle(step, StepState.PASSED, "done and verified")
 
     async def watch_action(self, step: ActionStep) -> bool:
-        """Whether a repeated action has become enough: its check holds by what was read after it, which settles the step."""
+        """Whether a repeated action has become enough: its check holds, which settles the step."""
         if not step.until or self.step_record(step).state is not StepState.RUNNING:
             return False
-        result = look(CHECKS[step.until], replace(self.scene(), since=self._acted_at.get(step.id, 0.0)))
+        result = look(CHECKS[step.until], self.scene())
         if result.passed is not Passed.YES:
             return False
         await self.settle(step, StepState.PASSED, result.sentence)

@@ -17,7 +17,7 @@ from alphapulse_tui.errors import RefusedError, UnavailableError
 from alphapulse_tui.exits import ExitCode
 from alphapulse_tui.runbook.checks import CheckResult, Passed, Scene
 from alphapulse_tui.runbook.deed import Consent, Deed, do
-from alphapulse_tui.runbook.engine import Engine, StepState, unfinished
+from alphapulse_tui.runbook.engine import LOOK_INTERVAL, LOOK_SECONDS, Engine, StepState, unfinished
 from alphapulse_tui.runbook.schema import (
     ActionStep,
     BranchStep,
@@ -31,14 +31,8 @@ from alphapulse_tui.runbook.schema import (
 )
 from alphapulse_tui.session import Session
 
-LOOK_SECONDS = 15.0
-"""How long a check may stay without an answer of its target before it counts as not verified."""
-
 MOST_STEPS = 100
 """Steps of one walk: a procedure may go back, but not for ever."""
-
-LOOK_INTERVAL = 0.25
-"""Seconds between two looks at the board."""
 
 
 @dataclass(slots=True)
@@ -114,13 +108,7 @@ class Walker:
 
     async def _look(self, step: Step) -> CheckResult:
         """The step's check, once its target has answered or had its time."""
-        ends = self._session.now + LOOK_SECONDS
-        while True:
-            result = self._engine.look(step)
-            assert result is not None
-            if result.passed is not Passed.UNKNOWN or self._session.now > ends:
-                return result
-            await asyncio.sleep(LOOK_INTERVAL)
+        return await self._engine.look_until(step, lambda result: result.passed is not Passed.UNKNOWN)
 
     async def _check(self, step: CheckStep) -> Report:
         await self._look(step)
@@ -159,14 +147,15 @@ class Walker:
         desk = self._session.desk
         incident = desk.open.id if desk is not None and desk.open is not None else ""
         reason = f"procedure {self._engine.procedure.id}: {step.title} (without a screen)"
+        await self._engine.pick_until_read(step)
         deed = await do(executor, step.action, self._engine.action_params(step), self._consent, reason, incident)
         report = self._report(step, deed.verdict, deed.sentence, exit_code=deed.exit_code)
         report.evidence, report.before, report.after = deed.evidence, deed.before, deed.after
         report.digest = deed.digest
         if deed.verdict == "refused" and not deed.before:  # Nothing was sent.
             return report
-        self._engine.since = self._session.now
         await self._engine.acted(step, deed.exit_code is ExitCode.OK)
+        self._session.refresh()
         await self._until(step)
         return report
 

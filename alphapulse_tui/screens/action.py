@@ -302,6 +302,7 @@ class ActionScreen(Dialog[bool]):
 
     def _finish(self) -> None:
         self._running_since = None
+        self.cockpit.session.refresh()  # Whoever goes back sees what it is now, not what it was before.
         undo = self._undo_possible
         back = (
             line(" ", (key_of("action.undo", self._keymap), "focus"), " undoes it   ", ("Esc", "focus"), " back")

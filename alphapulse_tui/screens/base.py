@@ -77,7 +77,7 @@ class CockpitScreen(LeftOnce[None]):
         self.app.push_screen(HelpScreen(self))
 
     def action_refresh(self) -> None:
-        """Ask silent targets again."""
+        """Ask every target again at once."""
         self.session.refresh()
 
     def action_runbook(self) -> None:

@@ -74,7 +74,7 @@ COMMANDS: tuple[Command, ...] = (
         "f5",
         "refresh",
         "refresh",
-        "Ask every silent target again now.",
+        "Ask every target again now.",
         EVERYWHERE,
         footer=False,
         shown_key="F5",

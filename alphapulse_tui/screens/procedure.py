@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 
-from alphapulse_tui.runbook.checks import Scene
+from alphapulse_tui.runbook.checks import CheckResult, Scene
 from alphapulse_tui.runbook.engine import Engine, StepState, unfinished
 from alphapulse_tui.runbook.rights import lacking, surveys_of
 from alphapulse_tui.runbook.schema import (
@@ -229,12 +229,14 @@ class ProcedureScreen(ProcedureChoices):
         """What each kind of step does on Enter."""
         match step:
             case CheckStep():
+                await self._looked(step)
                 result = await self.engine.run_check(step)
                 if self.engine.step_record(step).state.settled:
                     self._onward(step)
                 else:
                     self.app.notify(result.sentence, title="Not passed", severity="warning", markup=False)
             case ActionStep():
+                await self.engine.pick_until_read(step)
                 self._act(step)
             case WaitStep():
                 self.engine.wait_again(step)
@@ -255,6 +257,10 @@ class ProcedureScreen(ProcedureChoices):
                 self._onward(step)
         self._draw()
 
+    async def _looked(self, step: Step) -> CheckResult:
+        """The step's check; right after an action, or at the start, once what it looks at has been read."""
+        return await self.engine.look_until(step, lambda result: not result.awaited)
+
     def _act(self, step: ActionStep) -> None:
         """Lead the action; its proof settles the step."""
         from alphapulse_tui.screens.action import ActionScreen
@@ -274,14 +280,14 @@ class ProcedureScreen(ProcedureChoices):
 
     async def _acted(self, step: ActionStep, verified: bool) -> None:
         await self.engine.acted(step, verified)
+        self.session.refresh()
         if self.engine.step_record(step).state.settled:
             self._onward(step)
         self._draw()
 
     async def _branch(self, step: BranchStep) -> None:
         """Follow the suggestion; where it could not look there is none, and the engineer decides."""
-        result = self.engine.look(step)
-        assert result is not None
+        result = await self._looked(step)
         way = self.engine.suggestion(step, result)
         if way is None:
             said = f"{result.sentence}. Look again, or choose a way yourself ({self.key('procedure.way')})."

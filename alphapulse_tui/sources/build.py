@@ -37,6 +37,7 @@ class Deferred(Source[Any]):
         """The source itself."""
         if self._source is None:
             self._source = await off_the_loop(self._make)
+            self._source.pause = self.pause
         return self._source
 
     async def read(self) -> Any:

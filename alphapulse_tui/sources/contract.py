@@ -73,6 +73,8 @@ class Source(ABC, Generic[T]):
     """Seconds between two reads."""
     deadline: float
     """Seconds that one read may take in all."""
+    pause: Callable[[float], Awaitable[None]] = staticmethod(asyncio.sleep)
+    """How the seconds between two reads are waited out; the loop gives one that :meth:`SourceLoop.refresh` cuts short."""
 
     @abstractmethod
     async def read(self) -> T:
@@ -98,7 +100,7 @@ class Source(ABC, Generic[T]):
             async with asyncio.timeout(self.deadline):
                 snapshot = await self.read()
             publish(snapshot)
-            await asyncio.sleep(max(0.0, self.interval - (asyncio.get_running_loop().time() - started)))
+            await self.pause(max(0.0, self.interval - (asyncio.get_running_loop().time() - started)))
 
 
 class SourceLoop(Generic[T]):
@@ -117,9 +119,10 @@ class SourceLoop(Generic[T]):
         self._jitter = jitter
         self._reading: Reading[T] = Reading(source.target, source.interval, Link.CONNECTING, board.clock())
         self._wake = asyncio.Event()
+        source.pause = self._pause
 
     def refresh(self) -> None:
-        """Do not wait out a back-off: somebody pressed the key for it."""
+        """Read now, or once more should a read be under way: somebody pressed the key for it, or has changed something."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -194,11 +197,13 @@ class SourceLoop(Generic[T]):
         self.board.publish(self._reading)
 
     async def _back_off(self) -> None:
-        """Full jitter below a ceiling that doubles up to a minute; ``refresh`` cuts it short."""
+        """Full jitter below a ceiling that doubles up to a minute."""
         attempts = self._reading.attempts
         denied = self._reading.link is Link.DENIED
-        seconds = denied_pause(attempts) if denied else self._jitter(0.1, ceiling(attempts))
-        self._wake.clear()
+        await self._pause(denied_pause(attempts) if denied else self._jitter(0.1, ceiling(attempts)))
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait out ``seconds``; ``refresh`` cuts it short."""
         waking = asyncio.ensure_future(self._wake.wait())
         sleeping = asyncio.ensure_future(self._sleep(seconds))
         try:
@@ -206,6 +211,7 @@ class SourceLoop(Generic[T]):
         finally:
             waking.cancel()
             sleeping.cancel()
+            self._wake.clear()
 
 
 def denied_pause(attempts: int) -> float:

@@ -142,7 +142,7 @@ class KubernetesSource(Source[KubernetesSnapshot]):
             self._listed.add("version")
             if self._complete:
                 publish(self._snapshot())
-            await asyncio.sleep(max(0.0, self.interval - (time.monotonic() - started)))
+            await self.pause(max(0.0, self.interval - (time.monotonic() - started)))
 
     async def _ask_version(self) -> None:
         try:
@@ -176,7 +176,7 @@ class KubernetesSource(Source[KubernetesSnapshot]):
                 self._listed.add(resource.plural)
                 self._changed.set()
                 if not version:
-                    await asyncio.sleep(DENIED_RETRY)
+                    await self.pause(DENIED_RETRY)
                     continue
             started = time.monotonic()
             try:
@@ -187,7 +187,7 @@ class KubernetesSource(Source[KubernetesSnapshot]):
                 self._refused[resource.plural] = clean(refusal)
                 self._changed.set()
                 version = ""
-                await asyncio.sleep(DENIED_RETRY)
+                await self.pause(DENIED_RETRY)
             await asyncio.sleep(max(0.0, SHORTEST_WATCH - (time.monotonic() - started)) if version else 0.0)
 
     def _grant(self, resource: Resource, verb: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -47,7 +48,7 @@ class _Shard:
 
 
 class RedisKeysSource(Source[KeysSnapshot]):
-    """Scans once; then its result stands until nobody looks any more."""
+    """Scans once; then its result stands until somebody asks for another, or nobody looks any more."""
 
     target = "redis-keys"
     interval = 300.0
@@ -73,9 +74,10 @@ class RedisKeysSource(Source[KeysSnapshot]):
         return last[-1]
 
     async def follow(self, publish: Callable[[KeysSnapshot], None]) -> None:
-        """Scan once, telling the progress; then wait to be cancelled."""
-        await self._scan(publish)
-        await asyncio.Event().wait()
+        """Scan, telling the progress; again only when asked to."""
+        while True:
+            await self._scan(publish)
+            await self.pause(math.inf)
 
     def judge(self, snapshot: KeysSnapshot) -> tuple[Finding, ...]:  # noqa: ARG002 - a large key is not a fault by itself
         """Nothing: the memory's own rules say when it is too much."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -110,6 +111,18 @@ async def test_a_frozen_tree_is_seen_thawed_and_stopped(supervisor: Supervisor, 
     assert process.returncode == -signal.SIGTERM
     # The child has a session of its own, and no warden here: it would sleep on after its parent's polite end.
     linux.send(tree[1], signal.SIGKILL)
+
+
+def test_who_is_told_to_freeze_is_frozen_on_a_busy_machine_too() -> None:
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(12)]
+    try:
+        for process in busy:
+            linux.freeze_tree(process.pid)
+            assert linux.is_frozen(process.pid)
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 async def test_who_must_be_kept_alive_comes_back_until_it_is_adopted(supervisor: Supervisor, tmp_path: Path) -> None:

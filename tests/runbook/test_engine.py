@@ -219,10 +219,12 @@ async def test_a_damaged_event_of_a_procedure_is_left_out_and_kills_nothing() ->
 async def test_what_was_read_before_an_action_decides_no_branch_behind_it() -> None:
     stage = Stage(OPEN)
     engine = stage.engine()
-    step = engine.procedure.step("which-nodes")
-    stage.taken_at, stage.now, engine.since = 100.0, 103.0, 102.0
+    step, unseal = engine.procedure.step("which-nodes"), engine.procedure.step("unseal")
+    assert isinstance(unseal, ActionStep)
+    stage.taken_at, stage.now = 100.0, 102.0
+    await engine.acted(unseal, verified=False)
     result = engine.look(step)
-    assert result is not None and result.passed is Passed.UNKNOWN
+    assert result is not None and result.passed is Passed.UNKNOWN and result.awaited
     stage.taken_at = 102.5
     result = engine.look(step)
     assert result is not None and result.passed is Passed.YES

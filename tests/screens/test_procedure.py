@@ -138,6 +138,33 @@ async def test_a_step_waits_for_the_one_before_or_is_skipped_with_a_reason(app: 
         await until(lambda: "step 2 of" in text_of(app), 10, "the next step")
 
 
+async def test_what_is_judged_after_an_action_is_what_was_read_after_it(app: Cockpit, hand: Hand) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(lambda: app.session.desk and app.session.executor, 10, "journal and executor")
+        post(app, "postgres", snapshots()["postgres"])
+        app.push_screen(ProcedureScreen(app.procedures["pg-connections"]))
+        await until(lambda: "How many slots" in text_of(app), 10, "the procedure")
+        screen = app.screen
+        assert isinstance(screen, ProcedureScreen)
+        ids = [step.id for step in screen.procedure.steps]
+        for step in ids[: ids.index("end-idle")]:
+            await screen.engine.skip(screen.procedure.step(step), "tried elsewhere")
+        screen._chosen = "end-idle"
+        await pilot.press("enter")
+        await until(lambda: "to do it" in text_of(app), 10, "the plan")
+        await pilot.press(required_confirmation(hand.next_plan))
+        await until(lambda: "verified:" in text_of(app), 10, "the end")
+        app.session.board.clock.now += 1.0  # type: ignore[attr-defined]
+        await pilot.press("escape")
+        await until(lambda: state_of(screen, "end-idle") is StepState.PASSED, 10, "the action's end")
+        await until(lambda: "postgres is being read again" in text_of(app), 10, "the proof to wait for a reading")
+        await pilot.press("enter")
+        await pilot.pause(0.5)
+        assert state_of(screen, "usage-fell") is StepState.OPEN
+        post(app, "postgres", snapshots()["postgres"])
+        await until(lambda: state_of(screen, "usage-fell") is not StepState.OPEN, 10, "the reading to be judged")
+
+
 async def test_an_action_that_is_not_proven_leaves_its_step_open_and_one_that_is_settles_it(
     app: Cockpit, hand: Hand
 ) -> None:

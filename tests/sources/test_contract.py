@@ -171,6 +171,18 @@ async def test_refresh_cuts_a_back_off_short() -> None:
     await run(loop, pressed, "reads without sleeping")
 
 
+async def test_refresh_reads_a_live_target_at_once_and_nobody_else_does() -> None:
+    board, source = Board(), Scripted(1, 2, 3)
+    source.interval = 3600.0
+    loop = SourceLoop(source, board)
+    work = asyncio.create_task(loop.run())
+    for reads in (1, 2, 3):
+        await until(lambda reads=reads: board.get("t") and board.readings["t"].snapshot == reads, 5, "the reading")
+        assert source.reads == reads
+        loop.refresh()
+    work.cancel()
+
+
 async def test_once_reads_once_and_closes() -> None:
     board, source = Board(), Scripted("hang")
     await SourceLoop(source, board).read_once(0.05)

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from alphapulse_tui.board import Board
 from alphapulse_tui.model.redis_keys import KeysSnapshot
 from alphapulse_tui.model.redis_views import member_rows
-from alphapulse_tui.sources.contract import Source, Unreachable
+from alphapulse_tui.sources.contract import Source, SourceLoop, Unreachable
 from alphapulse_tui.sources.redis_keys import RedisKeysSource
 from alphapulse_tui.sources.redis_link import Address
 from alphapulse_tui.sources.redis_memory import RedisMemorySource, slow_commands
@@ -84,6 +85,24 @@ async def test_bounds_end_it_and_leaving_cancels_it(filled: RedisCluster) -> Non
         with contextlib.suppress(asyncio.CancelledError):
             await task
         assert len(told) == count
+
+
+async def test_it_scans_again_when_it_is_asked_to(filled: RedisCluster) -> None:
+    board = Board()
+    loop = SourceLoop(RedisKeysSource(addresses(filled.ports)), board)
+    task = asyncio.ensure_future(loop.run())
+
+    def scanned() -> KeysSnapshot | None:
+        reading = board.get("redis-keys")
+        return reading.snapshot if reading and reading.snapshot and reading.snapshot.whole else None
+
+    await until(lambda: (one := scanned()) and one.keys[0].name == "positions:all", 20, "the scan")
+    port = next(port for port in filled.ports[:3] if "OK" in filled.cli(port, "set", "grown", "z" * 500_000))
+    loop.refresh()
+    await until(lambda: (one := scanned()) and one.keys[0].name == "grown", 20, "a scan of what is there now")
+    filled.cli(port, "unlink", "grown")
+    task.cancel()
+    await asyncio.wait({task})
 
 
 async def test_names_that_cannot_be_shown_are_marked(filled: RedisCluster) -> None:

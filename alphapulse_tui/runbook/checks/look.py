@@ -14,6 +14,8 @@ def look(check: Check, scene: Scene) -> CheckResult:
     """What ``check`` says now; green only when nothing that it has read is hidden from us, and the missing grant named."""
     scene = replace(scene, seen=set())
     result = check(scene)
+    if result.passed is Passed.UNKNOWN and scene.awaited:
+        result = replace(result, awaited=True)
     missing = _missing(scene)
     if not missing or result.passed is Passed.NO:
         return result

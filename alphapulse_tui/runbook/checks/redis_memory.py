@@ -121,7 +121,7 @@ def big_keys(scene: Scene) -> CheckResult:
     choices = tuple((key.name, f"{size(key.bytes)} {key.kind} on {key.node}") for key in snapshot.keys if key.exact)
     progress = f"{snapshot.seen} of {snapshot.total} keys looked at in {snapshot.seconds:.0f} s"
     if snapshot.running:
-        return CheckResult(Passed.UNKNOWN, f"looking: {progress}", rows, "looking", choices)
+        return CheckResult(Passed.UNKNOWN, f"looking: {progress}", rows, "looking", choices, awaited=True)
     problem = f"; {snapshot.problems[0]}" if snapshot.problems else ""
     if not snapshot.keys:
         return CheckResult(

@@ -46,6 +46,16 @@ class Scene:
             return None
         return reading.snapshot if reading.trusted(self.now) else None
 
+    @property
+    def awaited(self) -> bool:
+        """Whether something that was asked for is being read: for the first time, or again after the change."""
+        return any(self._awaits(self.readings[target]) for target in self.seen if target in self.readings)
+
+    def _awaits(self, reading: Reading[Any]) -> bool:
+        if reading.taken_at is None:
+            return reading.link is Link.CONNECTING and not reading.problem
+        return reading.taken_at < self.since and reading.trusted(self.now)
+
     def number(self, name: str, otherwise: float) -> float:
         """A parameter of the procedure as a number; ``otherwise`` where it has none or something else is written there: a check never raises."""
         try:
@@ -58,8 +68,8 @@ class Scene:
         """The answer when the target could not be read."""
         reading = self.readings.get(target)
         why = reading.problem if reading is not None and reading.problem else f"no fresh reading of {target}"
-        if reading is not None and reading.link is Link.CONNECTING and not reading.problem:
-            why = f"{target} is being read for the first time: a moment"
+        if reading is not None and self._awaits(reading):
+            why = f"{target} is being read {'for the first time' if reading.taken_at is None else 'again'}: a moment"
         return CheckResult(Passed.UNKNOWN, why, value="unknown")
 
 
@@ -76,6 +86,8 @@ class CheckResult:
     """What a branch compares with its cases."""
     choices: tuple[tuple[str, str], ...] = ()
     """What a parameter that names this check in ``pick`` may be: value, and what it is in words; the best first."""
+    awaited: bool = False
+    """Not verified *yet*: what it looks at is being read."""
 
 
 Check = Callable[[Scene], CheckResult]

@@ -27,7 +27,7 @@ from alphapulse_tui.screens.cockpit import Cockpit as CockpitScreen
 from alphapulse_tui.screens.commands import check_keymap
 from alphapulse_tui.screens.listing import FilterField
 from alphapulse_tui.screens.themes import load_themes
-from alphapulse_tui.session import Session
+from alphapulse_tui.session import STARTING, Session
 from alphapulse_tui.terminal import TerminalApp, run_in_terminal, unsuitable_terminal
 from alphapulse_tui.widgets.panel import ASCII, Panel
 
@@ -90,6 +90,15 @@ class Cockpit(TerminalApp[None]):
         self.session.spawn(self.session.start_sources(), "sources")
         self.session.spawn(self.session.open_desk(), "journal")
         self.session.spawn(self._start_executor(), "executor")
+
+    def try_again(self) -> None:
+        """Read every target now, and have what could not be had at the start: the journal, the executor."""
+        session = self.session
+        session.refresh()
+        if session.desk is None and session.journal_problem:
+            session.spawn(session.open_desk(), "journal")
+        if session.executor is None and session.executor_problem != STARTING:
+            session.spawn(self._start_executor(), "executor")
 
     async def _start_executor(self) -> None:
         """Have the executor at hand; what it finds unresolved is shown before anything else (design 7)."""

@@ -16,7 +16,8 @@ import base64
 import json
 import re
 import threading
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
 REDACTED: Final = "(redacted)"
@@ -100,6 +101,19 @@ def redact(text: str) -> str:
     for shape in _SHAPES:
         text = shape.sub(rf"\g<1>{REDACTED}", text)
     return text
+
+
+def redact_each(told: Any) -> Any:
+    """``told`` (strings, numbers, lists and dicts) with every text in it redacted by itself: what is made of it stays JSON.
+
+    >>> redact_each({"said": ["--password hunter2 --verbose", 7]})
+    {'said': ['--password (redacted) --verbose', 7]}
+    """
+    if isinstance(told, str):
+        return redact(told)
+    if isinstance(told, Mapping):
+        return {key: redact_each(item) for key, item in told.items()}
+    return [redact_each(item) for item in told] if isinstance(told, list | tuple) else told
 
 
 def _all_remembered() -> re.Pattern[str]:

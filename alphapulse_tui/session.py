@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 BOARD_TARGETS = ("alerts", "kubernetes", "postgres", "redis", "vault", "platform")
 """The board's keys, in the order of the panels 1 to 6."""
 
+STARTING = "the executor is starting"
 
 HISTORY_SECONDS = 2 * 3600.0
 """How far back the targets are asked when an incident is declared (design 5: the key series of the last 2 hours)."""
@@ -69,7 +70,7 @@ class Session:
         """The journal and the open incident; none until opened, or when the journal cannot be had (``journal_problem`` says why)."""
         self.journal_problem = ""
         self.executor: ExecutorClient | None = None
-        self.executor_problem = "the executor is starting"
+        self.executor_problem = STARTING
         self._notices = Notices(profile.notices)
         self._starting: frozenset[str] = frozenset()
         self._loops: dict[str, SourceLoop[Any]] = {}
@@ -92,6 +93,7 @@ class Session:
 
     async def open_desk(self) -> None:
         """Open this environment's journal and follow it; without one, viewing goes on and ``journal_problem`` says why."""
+        self.journal_problem = ""
         profile = self.profile
         module = await off_the_loop(_import_desk)
         try:
@@ -105,7 +107,8 @@ class Session:
         await desk.follow()
 
     async def start_executor(self) -> None:
-        """Have the executor at hand, warm, before anybody presses a key."""
+        """Have the executor at hand, warm, before anybody presses a key; without one, ``executor_problem`` says why."""
+        self.executor_problem = STARTING
         client = await off_the_loop(_import_executor)
         try:
             self.executor = await client.ExecutorClient.start(self.profile, self.config, read_only=self.read_only)

@@ -13,7 +13,7 @@ import msgspec
 from alphapulse_tui.cli.invocation import Invocation, pass_invocation, takes_profile
 from alphapulse_tui.errors import UsageError
 from alphapulse_tui.exits import ExitCode
-from alphapulse_tui.redact import redact
+from alphapulse_tui.redact import redact, redact_each
 
 if TYPE_CHECKING:
     from alphapulse_tui.actions.contract import Action
@@ -66,7 +66,7 @@ def act(
     )
     if as_json:
         told = {"action": action_id, "params": values, **msgspec.to_builtins(deed, builtin_types=())}
-        click.echo(redact(json.dumps(told, indent=2)))
+        click.echo(json.dumps(redact_each(told), indent=2))
         return deed.exit_code
     click.echo(redact(f"{action_id}: {deed.verdict}: {deed.sentence}"))
     for name, value in deed.evidence:

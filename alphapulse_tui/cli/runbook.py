@@ -16,7 +16,7 @@ from alphapulse_tui.config.paths import config_file
 from alphapulse_tui.errors import UsageError
 from alphapulse_tui.exits import ExitCode
 from alphapulse_tui.model.words import age
-from alphapulse_tui.redact import redact
+from alphapulse_tui.redact import redact_each
 from alphapulse_tui.runbook.load import find_procedure, load_procedures
 from alphapulse_tui.runbook.schema import Procedure, Step
 
@@ -123,7 +123,7 @@ def run_command(
 
         defaults = procedure.defaults(invocation.profile.thresholds)
         steps = asyncio.run(walk(invocation.profile, procedure, {**defaults, **values}, time.time))
-        chosen = [_redacted(step) for step in steps if only is None or step["id"] == only.id]
+        chosen = [redact_each(step) for step in steps if only is None or step["id"] == only.id]
         if copy and not as_json:
             _print_commands(chosen)
             return ExitCode.OK
@@ -146,7 +146,7 @@ def _run(
     steps: list[dict[str, Any]] = []
 
     def tell(report: Report) -> None:
-        steps.append(_redacted(msgspec.to_builtins(report, builtin_types=())))
+        steps.append(redact_each(msgspec.to_builtins(report, builtin_types=())))
         if not as_json:
             _print(steps[-1])
 
@@ -190,15 +190,6 @@ def _step(procedure: Procedure, name: str) -> Step | None:
             return step
     known = ", ".join(f"{number} {step.id}" for number, step in enumerate(procedure.steps, 1))
     raise UsageError(f"--step {name}: {procedure.id} has no such step; there are: {known}.")
-
-
-def _redacted(value: Any) -> Any:
-    """``value`` with every text in it redacted by itself, so that what is made of it stays JSON: stdout is kept in files and tickets."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, dict):
-        return {key: _redacted(item) for key, item in value.items()}
-    return [_redacted(item) for item in value] if isinstance(value, list) else value
 
 
 def _print_commands(steps: list[dict[str, Any]]) -> None:

@@ -23,7 +23,7 @@ from alphapulse_tui.model.figures import figures
 from alphapulse_tui.model.health import Health, worst
 from alphapulse_tui.model.reading import Reading
 from alphapulse_tui.model.verdict import judge
-from alphapulse_tui.redact import redact
+from alphapulse_tui.redact import redact, redact_each
 from alphapulse_tui.sources.build import RECIPES, read_once
 
 DEADLINE = 3.0
@@ -100,7 +100,8 @@ def report_once(profile: Profile, as_json: bool = False) -> ExitCode:
     board = asyncio.run(read_once(profile, DEADLINE))
     health, report = make_report(profile, board, time.monotonic() - started)
     if as_json:
-        click.echo(redact(msgspec.json.format(msgspec.json.encode(report), indent=2).decode()))
+        told = redact_each(msgspec.to_builtins(report))
+        click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
     else:
         for line in table(report):
             click.echo(redact(line))

@@ -102,9 +102,13 @@ class Executor:
     def status(self) -> Status:
         """How it stands."""
         return Status(
-            self.environment, self.profile.production, self.read_only, self.arming.until, (*self._running, *self._held),
-            self.journal.problem, self.journal.warning, os.getpid(),
-        )  # fmt: skip
+            self.environment,
+            self.profile.production,
+            self.read_only,
+            self.arming.until,
+            (*self._running, *self._held),
+            os.getpid(),
+        )
 
     async def plan(self, action_id: str, params: Mapping[str, str]) -> Plan:
         """What the action would do now. Read-only or not armed, it is shown all the same.

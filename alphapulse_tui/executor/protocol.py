@@ -129,9 +129,6 @@ class Status(msgspec.Struct, frozen=True):
     """Unix seconds, or none: not armed. Only production needs arming."""
     running: tuple[str, ...]
     """Runs that it holds."""
-    journal_problem: str
-    """Why actions would be refused now, or empty."""
-    journal_warning: str
     pid: int
 
 

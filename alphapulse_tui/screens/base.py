@@ -77,8 +77,8 @@ class CockpitScreen(LeftOnce[None]):
         self.app.push_screen(HelpScreen(self))
 
     def action_refresh(self) -> None:
-        """Ask every target again at once."""
-        self.session.refresh()
+        """Ask every target again at once, and whatever could not be had at the start."""
+        self.cockpit.try_again()
 
     def action_runbook(self) -> None:
         """All procedures."""
@@ -89,20 +89,21 @@ class CockpitScreen(LeftOnce[None]):
     def action_incident(self) -> None:
         """The open incident, or the way to declare one."""
         if self.session.desk is None:
-            self._say_no_journal()
+            self.say_no_journal()
             return
         from alphapulse_tui.screens.incident import IncidentScreen
 
         self.app.push_screen(IncidentScreen())
 
-    def _say_no_journal(self) -> None:
+    def say_no_journal(self) -> None:
+        """Tell why there is no journal, or that it is being opened."""
         said = self.session.journal_problem or "The journal is being opened."
         self.app.notify(said, title="No journal", severity="warning", markup=False)
 
     def action_declare(self) -> None:
         """Declare an incident."""
         if self.session.desk is None:
-            self._say_no_journal()
+            self.say_no_journal()
             return
         from alphapulse_tui.screens.declare import DeclareScreen
 
@@ -121,7 +122,7 @@ class CockpitScreen(LeftOnce[None]):
         """Write a note into the timeline."""
         desk = self.session.desk
         if desk is None:
-            self._say_no_journal()
+            self.say_no_journal()
             return
         from alphapulse_tui.screens.prompt import PromptScreen
 

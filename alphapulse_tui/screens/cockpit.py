@@ -21,20 +21,11 @@ from alphapulse_tui.screens.base import CockpitScreen
 from alphapulse_tui.screens.commands import COCKPIT, EVERYWHERE, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.panels import alerts, incident, platform, pods, postgres, redis, truth, vault
+from alphapulse_tui.screens.titles import TITLES
 from alphapulse_tui.screens.topline import SMALLEST, TooSmall, TopLine, VerdictLine
 from alphapulse_tui.session import BOARD_TARGETS
 from alphapulse_tui.widgets.lines import Line, line, wrap
 from alphapulse_tui.widgets.panel import ASCII, Panel
-
-TITLES = {
-    "alerts": "Alerts",
-    "kubernetes": "Pods",
-    "postgres": "PostgreSQL",
-    "redis": "Redis",
-    "vault": "Vault",
-    "platform": "Platform",
-}
-"""Panel titles by the board's target."""
 
 HOW = {
     "alerts": alerts.NOT_CONFIGURED,
@@ -199,8 +190,9 @@ class Cockpit(CockpitScreen):
         panel = self.query_one("#panel-incident", Panel)
         desk = self.session.desk
         if desk is None:
-            said = self.session.journal_problem or "opening the journal"
-            panel.show([line((said, "unknown"))], line(("no journal", "unknown")))
+            problem = self.session.journal_problem
+            said = f"{problem}; {self.key('refresh')} tries again" if problem else "opening the journal"
+            panel.show(wrap(said, panel.inner_width, "unknown"), line(("no journal", "unknown")))
             return
         panel.title = incident.title(desk)
         word, sentence = desk.trouble

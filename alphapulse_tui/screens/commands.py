@@ -74,7 +74,7 @@ COMMANDS: tuple[Command, ...] = (
         "f5",
         "refresh",
         "refresh",
-        "Ask every target again now.",
+        "Ask every target again now; try again what failed at the start.",
         EVERYWHERE,
         footer=False,
         shown_key="F5",

@@ -13,17 +13,19 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 
 from alphapulse_tui.model.reading import Link, Reading
 from alphapulse_tui.screens.commands import DETAIL, EVERYWHERE, LIST, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.listing import FilterField, ListScreen
 from alphapulse_tui.screens.panels.truth import badge, dimmed
-from alphapulse_tui.screens.tables.all import TITLES, VIEWS
+from alphapulse_tui.screens.tables.all import VIEWS
 from alphapulse_tui.screens.tables.view import View
+from alphapulse_tui.screens.titles import TITLES
 from alphapulse_tui.screens.topline import TopLine
 from alphapulse_tui.session import BOARD_TARGETS
-from alphapulse_tui.widgets.lines import Line, LineWidget, line, spread
+from alphapulse_tui.widgets.lines import Line, LineWidget, line, spread, wrap
 from alphapulse_tui.widgets.table import LiveTable
 
 
@@ -45,6 +47,31 @@ class HeadLine(LineWidget):
         """Take new content and paint what changed."""
         self.left, self.right = left, right
         self.repaint()
+
+
+class ProblemLines(LineWidget):
+    """Why the target tells nothing now: the whole sentence, what to do stands at its end. Takes no room while there is none."""
+
+    DEFAULT_CSS = """
+    ProblemLines { height: auto; max-height: 4; }
+    """
+
+    problem: str = ""
+
+    def lines(self, width: int, height: int) -> list[Line]:  # noqa: ARG002 - as many as the sentence takes
+        """The sentence, a space before each of its lines as in the line above."""
+        return [Line(((" ", "plain"), *one.spans)) for one in wrap(self.problem, max(1, width - 2), "unknown")]
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002 - Textual's signature
+        """Lines that the sentence takes."""
+        return len(self.lines(width, 0)) if self.problem else 0
+
+    def show(self, problem: str) -> None:
+        """Take another sentence; what stands below makes room or moves up."""
+        if problem != self.problem:
+            self.problem = problem
+            self._build()
+            self.refresh(layout=True)
 
 
 class DetailScreen(ListScreen):
@@ -85,9 +112,10 @@ class DetailScreen(ListScreen):
         return self.query_one(f"#{_id(self.view)}", LiveTable)
 
     def compose(self) -> ComposeResult:
-        """Top line, views, summary, filter, tables, footer."""
+        """Top line, views, what is wrong, summary, filter, tables, footer."""
         yield TopLine(self.standing())
         yield HeadLine(id="head")
+        yield ProblemLines(id="problem")
         yield HeadLine(id="summary")
         yield FilterField("rows that contain ...")
         for view in self.views:
@@ -145,12 +173,12 @@ class DetailScreen(ListScreen):
         table = self.list
         live = reading is not None and reading.link_at(now) is Link.LIVE
         table.show(rows, dimmed=not live)
-        silent = reading.problem if reading is not None and not live else ""
+        self.query_one(ProblemLines).show(reading.problem if reading is not None and not live else "")
         right = Line((*self._badge(reading, now).spans, (f"  {table.shown}/{len(rows)} rows ", "dim")))
         left = self._names()
         if left.cells + right.cells >= self.size.width:
             left = self._names(short=True)
-        self.query_one("#head", HeadLine).show(Line((*left.spans, (silent, "unknown"))), right)
+        self.query_one("#head", HeadLine).show(left, right)
         summary = self.query_one("#summary", HeadLine)
         said = self.view.head(snapshot) if self.view.head is not None and snapshot is not None else Line()
         summary.set_class(bool(said.spans), "-shown")

@@ -12,7 +12,8 @@ from alphapulse_tui.model.fixes.contract import Fix
 from alphapulse_tui.model.fixes.menu import fixes_for
 from alphapulse_tui.screens.base import CockpitScreen
 from alphapulse_tui.screens.commands import COMMANDS
-from alphapulse_tui.screens.tables.all import TITLES, VIEWS
+from alphapulse_tui.screens.tables.all import VIEWS
+from alphapulse_tui.screens.titles import TITLES
 from alphapulse_tui.session import BOARD_TARGETS
 
 

@@ -57,12 +57,7 @@ def open_procedure(screen: CockpitScreen, procedure_id: str, values: Mapping[str
         )
         return
     if screen.session.desk is None:
-        screen.app.notify(
-            screen.session.journal_problem or "The journal is being opened.",
-            title="No journal",
-            severity="warning",
-            markup=False,
-        )
+        screen.say_no_journal()
         return
     screen.app.push_screen(ProcedureScreen(procedure, values))
 

@@ -19,6 +19,7 @@ from alphapulse_tui.screens.help import HelpScreen
 from alphapulse_tui.screens.panels import platform, postgres
 from alphapulse_tui.screens.topline import TopLine
 from alphapulse_tui.widgets.panel import ASCII, BOX, Panel
+from tests.screens.hand import Hand, at_hand
 from tests.screens.stage import HOSTILE, SEALED, post, quiet, snapshots, text_of
 from tests.waiting import until
 
@@ -367,3 +368,21 @@ async def test_a_cockpit_that_is_covered_draws_nothing_and_is_up_to_date_when_it
         assert not start.in_view and start.verdict.finding is None
         await pilot.press("escape")
         await until(lambda: app.screen is start and start.verdict.finding, 10, "the verdict")
+
+
+async def test_a_journal_that_could_not_be_had_at_the_start_is_tried_again_by_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_the_way = tmp_path / "state"
+    in_the_way.write_text("a file where the folder should be")
+    monkeypatch.setenv("ALPHAPULSE_STATE", str(in_the_way))
+    app = at_hand(Hand(), journal=True)
+    async with app.run_test(size=(160, 45)) as pilot:
+        await until(lambda: "F5" in text_of(app), 10, "the problem and the key")
+        await pilot.press("f5")
+        await until(lambda: app.session.journal_problem, 10, "the same problem")
+        assert app.session.desk is None
+        in_the_way.unlink()
+        await pilot.press("f5")
+        await until(lambda: app.session.desk, 10, "the journal")
+        await until(lambda: "no journal" not in text_of(app), 10, "the panel")

@@ -11,10 +11,11 @@ from textual.events import Key
 from textual.widgets import Input
 
 from alphapulse_tui.model.reading import Link
-from alphapulse_tui.screens.detail import DetailScreen, HeadLine
+from alphapulse_tui.screens.detail import DetailScreen, HeadLine, ProblemLines
 from alphapulse_tui.screens.help import HelpScreen
 from alphapulse_tui.screens.runbook import RunbookScreen
-from alphapulse_tui.screens.tables.all import TITLES, VIEWS
+from alphapulse_tui.screens.tables.all import VIEWS
+from alphapulse_tui.screens.titles import TITLES
 from alphapulse_tui.widgets.lines import LineWidget
 from alphapulse_tui.widgets.table import WIDE, LiveTable
 from tests.screens.stage import post, quiet, snapshots, text_of
@@ -190,6 +191,27 @@ async def test_rows_of_a_target_that_gives_nothing_are_dimmed_at_once(link: Link
         assert inks(screen.list) == {"dim"} == inks(screen.query_one("#summary", HeadLine))
         post(app, "kubernetes", snapshots()["kubernetes"])
         assert "critical" in inks(screen.list)
+
+
+LONG = (
+    "PostgreSQL at db-primary.alphapulse.internal:5432 refuses the user oncall (no pg_hba.conf entry): "
+    "have the network of this machine allowed there, or go by the bastion"
+)
+
+
+async def test_a_long_problem_is_told_whole_and_leaves_the_age_in_view() -> None:
+    app, clock = quiet()
+    async with app.run_test(size=(80, 24)) as pilot:
+        post(app, "postgres", snapshots()["postgres"], link=Link.DENIED, problem=LONG)
+        clock.now += 7
+        app.push_screen(DetailScreen("postgres"))
+        await until(lambda: "7s old" in text_of(app), 10, "the age")
+        told = " ".join(text_of(app).split())
+        assert LONG in told and "rows" in told
+        post(app, "postgres", snapshots()["postgres"])
+        await until(lambda: "have the network" not in text_of(app), 10, "the sentence to go")
+        await pilot.pause()
+        assert not app.screen.query_one(ProblemLines).size.height
 
 
 def files(folder: Path) -> list[Path]:

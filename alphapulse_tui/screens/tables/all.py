@@ -14,12 +14,3 @@ VIEWS: dict[str, tuple[View, ...]] = {
     "platform": platform.VIEWS,
 }
 """By the board's target; every column sorts, the oldest first by its age."""
-
-TITLES = {
-    "alerts": "Alerts",
-    "kubernetes": "Pods",
-    "postgres": "PostgreSQL",
-    "redis": "Redis",
-    "vault": "Vault",
-    "platform": "Platform",
-}

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from alphapulse_tui.incident.events import Event, Kind
+from alphapulse_tui.incident.state import project
 from tests.e2e.cockpit import CockpitTerminal
 from tests.e2e.vault import THRESHOLD, sealed_nodes, walk_vault_sealed
 from tests.lab_handle import LabHandle
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 
@@ -65,6 +67,12 @@ def only(events: list[Event], kind: Kind) -> Event:
     return event
 
 
+def calm(cockpit: CockpitTerminal) -> bool:
+    """Whether the incident counts as mitigated by its journal: a fix was verified, and nothing is wrong any more."""
+    (incident,) = project(cockpit.journal()).values()
+    return incident.mitigated_at is not None
+
+
 def lead(lab: LabHandle, cockpit: CockpitTerminal) -> None:
     """Everything that the engineer does."""
     cockpit.wait_verdict("alert VaultSealed", "p: vault-sealed")
@@ -82,7 +90,8 @@ def lead(lab: LabHandle, cockpit: CockpitTerminal) -> None:
     walk_vault_sealed(cockpit, lab.shares()[:THRESHOLD])
     assert sealed_nodes(lab) == set()
     cockpit.leave("Esc back")
-    cockpit.wait_journal(Kind.ALERT_CLEARED, timeout=90)
+    wait_until(lambda: calm(cockpit), 90, "every alert to be cleared and nothing to be wrong")
+    assert fired(lab, "VaultSealed") is None
 
     cockpit.press("i")
     cockpit.wait_text("Timeline (UTC)", "verified:")

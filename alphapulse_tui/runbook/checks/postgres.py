@@ -202,7 +202,7 @@ def _seconds_in_state(session: Session, snapshot: PostgresSnapshot, scene: Scene
 
 
 def _unseen(snapshot: PostgresSnapshot) -> int:
-    """Clients that are counted and not listed, ourselves apart: the list is cut at 300, idle ones last, and shows nobody without pg_monitor."""
+    """Clients that are counted and not listed, ourselves apart: the list is cut at 1000, idle ones last, and shows nobody without pg_monitor."""
     return snapshot.clients - 1 - sum(session.backend_type == CLIENT for session in snapshot.sessions)
 
 

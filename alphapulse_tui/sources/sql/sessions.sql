@@ -9,4 +9,4 @@ SELECT a.pid, a.backend_start, coalesce(a.usename, '')::text AS usename, coalesc
    AND a.backend_type IN ('client backend', 'parallel worker', 'autovacuum worker', 'walsender', 'logical replication worker')
  ORDER BY a.pid = ANY($1::int[]) DESC, (a.state = 'active') DESC NULLS LAST, (a.state LIKE 'idle in transaction%') DESC NULLS LAST,
           coalesce(a.xact_start, a.state_change), a.pid
- LIMIT 300
+ LIMIT 1000

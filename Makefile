@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# One process for the tests of the whole lab and one for all others; with more than cores they wait for each other.
-WORKERS ?= 2
+# One process for the tests of the whole lab and two for all others: half of their time they wait for servers, keys and clocks.
+WORKERS ?= 3
 # What failed beside other servers must pass alone, or the run has failed: two cores starve them at times.
 ALONE = -n 1 --dist loadgroup --last-failed --last-failed-no-failures none
 # Installs in seconds what takes pip more than a minute; pip goes on where only its own settings lead to the packages.

@@ -71,6 +71,7 @@ async def test_an_image_is_set_proven_and_taken_back(action, kubectl):
     assert shown() == before
 
 
+@pytest.mark.long
 async def test_an_image_that_cannot_be_pulled_is_no_success_and_then_refused(action, kubectl):
     image = action("kubernetes.set-image")
     plan = await image.plan({**WORKERS, "image": "v1.4.3-typo"})

@@ -92,6 +92,7 @@ def _leads(lab: LabHandle, ordinal: int) -> bool:
     return any(line.split() == ["HA", "Mode", "active"] for line in lab.bao(ordinal, "status").stdout.splitlines())
 
 
+@pytest.mark.long
 def test_a_healthy_platform(platform: LabHandle, state: Path, kubectl: Kubectl) -> None:
     def trouble() -> list[str]:
         """What is wrong but that pods were restarted by the tests before (few are named, the others counted): a warning for ten minutes."""

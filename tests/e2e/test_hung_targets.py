@@ -31,10 +31,10 @@ def cockpit(lab: LabHandle, kubectl: Kubectl) -> Iterator[CockpitTerminal]:
 @pytest.mark.parametrize(
     ("target", "panels", "interval", "words"),
     [
-        ("postgres", ("PostgreSQL",), 2.0, ("STALE", "NO ANSWER")),
+        pytest.param("postgres", ("PostgreSQL",), 2.0, ("STALE", "NO ANSWER"), marks=pytest.mark.long),
         ("redis", ("Redis",), 5.0, ("STALE", "NO ANSWER")),
         ("vault", ("Vault",), 5.0, ("STALE", "NO ANSWER")),
-        ("kubernetes", ("Pods",), 5.0, ("STALE", "NO ANSWER")),
+        pytest.param("kubernetes", ("Pods",), 5.0, ("STALE", "NO ANSWER"), marks=pytest.mark.long),
         # Half of these panels' sources still answers: the panel is live, and says which half is not verified.
         pytest.param("api", ("Platform",), 10.0, ("STALE", "CRIT"), marks=pytest.mark.long),
         pytest.param("prometheus", ("Alerts", "Platform"), 15.0, ("STALE", "not verified"), marks=pytest.mark.long),

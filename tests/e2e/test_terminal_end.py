@@ -27,7 +27,7 @@ def clock(screen: str) -> str:
     return found[1] if found else ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGHUP, marks=pytest.mark.long), signal.SIGTERM])
 def test_a_signal_leaves_the_terminal_as_it_was(platform: LabHandle, state: Path, number: signal.Signals) -> None:
     with CockpitTerminal(platform.profile, state) as cockpit:
         cockpit.wait_live("Redis")
@@ -67,6 +67,7 @@ def test_without_a_keyboard_it_reports_and_leaves(platform: LabHandle, state: Pa
         assert_plain_report(terminal, code, "Standard input is not a terminal")
 
 
+@pytest.mark.long
 def test_a_dumb_terminal_gets_lines(platform: LabHandle, state: Path) -> None:
     with CockpitTerminal(platform.profile, state, env={"TERM": "dumb"}) as terminal:
         code = terminal.wait_exit(60)
@@ -84,6 +85,7 @@ def assert_plain_report(terminal: Terminal, code: int, sentence: str) -> None:
     assert "Traceback" not in text and terminal.left_behind() == []
 
 
+@pytest.mark.long
 def test_the_c_locale_shows_everything(platform: LabHandle, state: Path) -> None:
     with CockpitTerminal(platform.profile, state, env={"LC_ALL": "C", "LANG": None}) as cockpit:
         cockpit.wait_live("Redis", "PostgreSQL")

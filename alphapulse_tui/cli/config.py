@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import click
@@ -9,7 +10,7 @@ import msgspec
 
 from alphapulse_tui.cli.invocation import Invocation, pass_invocation, say, takes_profile
 from alphapulse_tui.config.discover import logins
-from alphapulse_tui.config.load import chosen_file, named_file, read_profile_file
+from alphapulse_tui.config.load import ProfileFile, chosen_file, named_file, read_profile_file
 from alphapulse_tui.config.report import Row, all_problems, login_problem, report, rows
 from alphapulse_tui.config.starter import plain_number, write_starter
 from alphapulse_tui.exits import ExitCode
@@ -57,7 +58,7 @@ def validate(invocation: Invocation) -> ExitCode:
         say(f"nothing to check: there is no {clean(named_file('')[0])}; `alphapulse config init` makes it")
         return ExitCode.OK
     content = read_profile_file(file)
-    problems = all_problems(content)
+    problems = [*all_problems(content), *_key_problems(content)]
     for problem in problems:
         click.echo(problem)
     count = len(content.settings.profiles)
@@ -77,6 +78,16 @@ def init(invocation: Invocation) -> None:
     write_starter(file)
     click.echo(clean(file))
     say("edit it, then `alphapulse config validate`")
+
+
+def _key_problems(content: ProfileFile) -> Iterator[str]:
+    """What the cockpit would refuse of each profile's keys; the commands are known to the screens alone."""
+    from alphapulse_tui.screens.commands import keymap_problems
+
+    for name, profile in content.settings.profiles.items():
+        for command, sentence in keymap_problems(profile.keys):
+            place = content.place(("profiles", name, "keys", command))
+            yield clean(f"{place}: profiles.{name}.{sentence}")
 
 
 def _value(row: Row) -> str:

@@ -266,7 +266,7 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     incident: IncidentSettings = field(default_factory=IncidentSettings)
     """The incident's paper work."""
     keys: dict[str, str] = field(default_factory=dict)
-    """Binding id to key or comma-separated keys; checked against the bindings that exist when the screen starts."""
+    """Binding id to key or comma-separated keys; checked against the commands that exist when the cockpit opens, and by `config validate`."""
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,7 +6,7 @@ control and old terminals eat the rest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -214,38 +214,53 @@ def key_name(key: str) -> str:
 
 
 def check_keymap(keymap: Mapping[str, str], commands: tuple[Command, ...] = COMMANDS) -> None:
-    """Refuse a keymap with an unknown id, a fixed one, an unknown key, or two commands of one screen on one key: Textual takes all in silence.
+    """Refuse a keymap with a mistake: Textual takes all in silence.
 
     Raises:
-        ConfigError: one sentence for the first mistake, with the nearest id.
+        ConfigError: one sentence for the first of :func:`keymap_problems`.
+    """
+    for _, sentence in keymap_problems(keymap, commands):
+        raise ConfigError(sentence)
+
+
+def keymap_problems(keymap: Mapping[str, str], commands: tuple[Command, ...] = COMMANDS) -> Iterator[tuple[str, str]]:
+    """What is wrong with a keymap: an unknown id, a fixed one, an unknown key, two commands of one screen on one key.
+
+    Each is the id that the user wrote and a sentence that begins with ``keys``.
     """
     ids = {command.id: command for command in commands}
     for name, keys in keymap.items():
         if name not in ids:
             near = get_close_matches(name, ids, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(sorted(ids))}"
-            raise ConfigError(f"keys: no command {name!r}{hint}")
+            yield name, f"keys: no command {name!r}{hint}"
+            continue
         if not ids[name].action:
-            raise ConfigError(f"keys.{name}: Enter and the digits of panels and views cannot be changed")
+            yield name, f"keys.{name}: Enter and the digits of panels and views cannot be changed"
         for key in keys.split(","):
             if not _is_key(key.strip()):
-                raise ConfigError(
-                    f"keys.{name}: {key!r} is no key; write a letter, a digit, f1 to f12, or a name such as 'slash'"
-                )
+                said = f"{key!r} is no key; write a letter, a digit, f1 to f12, or a name such as 'slash'"
+                yield name, f"keys.{name}: {said}"
+    yield from _shared_keys(keymap, commands)
+
+
+def _shared_keys(keymap: Mapping[str, str], commands: tuple[Command, ...]) -> Iterator[tuple[str, str]]:
     taken: dict[tuple[str, str], str] = {}
     together = {
         EVERYWHERE: (EVERYWHERE, COCKPIT, LIST, LOG, DETAIL, TEXT, PROCEDURE, INCIDENT),
         LIST: (LIST, DETAIL, LOG),
     }
     # Dialogs (ACTION, UNRESOLVED) cover the screen below and hear only their own keys.
+    told: set[tuple[str, str, str]] = set()
     for command in commands:
         for key in keymap.get(command.id, command.keys).split(","):
             for scope in together.get(command.scope, (command.scope,)):
                 other = taken.setdefault((scope, key.strip()), command.id)
-                if other != command.id:
-                    raise ConfigError(
-                        f"keys: {key.strip()!r} is both {other!r} and {command.id!r}; give one of them another key"
-                    )
+                if other != command.id and (key, other, command.id) not in told:
+                    told.add((key, other, command.id))
+                    mine = command.id if command.id in keymap else other
+                    said = f"{key.strip()!r} is both {other!r} and {command.id!r}; give one of them another key"
+                    yield mine, f"keys: {said}"
 
 
 def _is_key(name: str) -> bool:

@@ -132,6 +132,19 @@ def test_validate_prints_each_problem_and_exits_78(tmp_path: Path, capsys: pytes
     assert capsys.readouterr() == (f"{file}: 2 profiles, nothing wrong\n", "")
 
 
+def test_validate_tells_of_every_key_that_the_cockpit_would_refuse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "alphapulse.toml"
+    file.write_text('[profiles.a.keys]\nincidnt = "z"\nnote = "hyper"\n[profiles.b.keys]\nescalate = "a"\n')
+    assert run(["config", "validate", "--config", str(file)]) == ExitCode.BAD_CONFIG
+    assert capsys.readouterr().out.splitlines() == [
+        f"{file} line 2: profiles.a.keys: no command 'incidnt'; did you mean 'incident'?",
+        f"{file} line 3: profiles.a.keys.note: 'hyper' is no key; write a letter, a digit, f1 to f12, or a name such as 'slash'",
+        f"{file} line 5: profiles.b.keys: 'a' is both 'acknowledge' and 'escalate'; give one of them another key",
+    ]
+
+
 def test_validate_without_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["config", "validate"]) == ExitCode.OK
     out, err = capsys.readouterr()

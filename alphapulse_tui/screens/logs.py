@@ -16,8 +16,8 @@ from alphapulse_tui.model.pod_log import LogLine, PodLog
 from alphapulse_tui.model.reading import Link, Reading
 from alphapulse_tui.model.words import utc
 from alphapulse_tui.screens.commands import EVERYWHERE, LIST, LOG, bindings, footer_text
-from alphapulse_tui.screens.detail import HeadLine
 from alphapulse_tui.screens.footer import FooterLine
+from alphapulse_tui.screens.head import HeadLine, ProblemLines
 from alphapulse_tui.screens.listing import FilterField, ListScreen
 from alphapulse_tui.screens.panels.truth import badge
 from alphapulse_tui.screens.topline import TopLine
@@ -62,9 +62,10 @@ class LogScreen(ListScreen):
         self._follows = True
 
     def compose(self) -> ComposeResult:
-        """Top line, what is read, filter, lines, footer."""
+        """Top line, what is read, what is wrong, filter, lines, footer."""
         yield TopLine(self.standing())
         yield HeadLine(id="head")
+        yield ProblemLines(id="problem")
         yield FilterField("lines that contain ...")
         yield LiveTable(COLUMNS, lambda row: str(row.number), id="rows")
         yield FooterLine(footer_text(LIST, LOG, EVERYWHERE, keymap=self.session.profile.keys), tall=True)
@@ -127,7 +128,8 @@ class LogScreen(ListScreen):
             table.action_move(table.shown)
         now = self.session.now
         silent = reading.problem if reading is not None and reading.link_at(now) is not Link.LIVE else ""
-        note = silent or (log.note if log is not None else "opening it")
+        self.query_one(ProblemLines).show(silent)
+        note = "" if silent else log.note if log is not None else "opening it"
         which = "run before" if self._previous else "following" if self._follows else "standing still, g follows"
         name = f"{self._pod}{f' {self.container}' if self.container else ''}"
         dropped = f"  {log.dropped} older dropped" if log is not None and log.dropped else ""

@@ -11,7 +11,8 @@ from textual.events import Key
 from textual.widgets import Input
 
 from alphapulse_tui.model.reading import Link
-from alphapulse_tui.screens.detail import DetailScreen, HeadLine, ProblemLines
+from alphapulse_tui.screens.detail import DetailScreen
+from alphapulse_tui.screens.head import HeadLine, ProblemLines
 from alphapulse_tui.screens.help import HelpScreen
 from alphapulse_tui.screens.runbook import RunbookScreen
 from alphapulse_tui.screens.tables.all import VIEWS

@@ -160,14 +160,17 @@ class Desk:
         return [event for event in self.events if event.wall >= since and not event.incident]
 
     async def record(self, kind: Kind, payload: Mapping[str, Any], incident: str | None = None) -> Event:
-        """Write an event of the open incident (or of ``incident``) and take it in at once.
+        """Write an event of the open incident (or of ``incident``) and take it in at once; one that cannot be read back now is taken in later.
 
         Raises:
             JournalUnavailable: not written; the sentence says why.
         """
         name = incident if incident is not None else self.open.id if self.open is not None else ""
         event = await self.journal.record(kind, payload, name)
-        await self.catch_up()
+        try:
+            await self.catch_up()
+        except JournalUnavailable as problem:  # It is on disk: who says otherwise has it written twice.
+            self.problem = str(problem)
         return event
 
     async def declare(self, title: str, severity: Severity) -> str:

@@ -101,3 +101,17 @@ async def test_what_keeps_the_journal_from_being_written_is_told_after_what_keep
     await desk.recorder.flush()
     await desk.record(Kind.NOTE, {"text": "x"})
     assert desk.trouble[0] == "DISK", "nothing waits to be written any more"
+
+
+async def test_what_was_written_and_cannot_be_read_back_is_not_called_unwritten(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> list[Event]:
+        raise JournalUnavailable("the disk gives an I/O error")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(desk.journal, "events", broken)
+        event = await desk.record(Kind.NOTE, {"text": "one"})
+        assert desk.trouble == ("NOT LIVE", "the disk gives an I/O error") and desk.events == []
+    await desk.catch_up()
+    assert [one.id for one in desk.events] == [event.id] and desk.trouble == ("", "")

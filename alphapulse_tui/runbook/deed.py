@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from alphapulse_tui.executor.client import ExecutorClient, ExecutorProblem
+from alphapulse_tui.executor.client import ExecutorClient, ExecutorGone, ExecutorProblem, Progress
 from alphapulse_tui.executor.confirm import required_confirmation
 from alphapulse_tui.exits import ExitCode
 from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
@@ -70,19 +70,26 @@ def why_not(plan: Plan, consent: Consent) -> str:
 async def _run(executor: ExecutorClient, plan: Plan, reason: str, incident: str) -> Deed:
     deed = Deed(evidence=_evidence(plan), digest=plan.digest())
     confirmation = required_confirmation(plan) if plan.changes else ""
-    async for progress in executor.execute(plan, confirmation=confirmation, reason=reason, incident=incident):
-        deed.before = progress.before or deed.before
-        if progress.result is not None:
-            deed.verdict, deed.sentence = progress.result.outcome.value, progress.result.sentence
-            read = (
-                not plan.changes and progress.result.outcome is Outcome.DONE
-            )  # Of what only reads, that is the proof.
-            deed.exit_code = ExitCode.OK if read else _OUTCOME_CODES[progress.result.outcome]
-        elif progress.verification is not None:
-            found = progress.verification
-            deed.verdict, deed.sentence, deed.after = found.verdict.value, found.sentence, found.reading
-            deed.exit_code = _VERDICT_CODES[found.verdict]
+    try:
+        async for progress in executor.execute(plan, confirmation=confirmation, reason=reason, incident=incident):
+            _take(deed, plan, progress)
+    except ExecutorGone as gone:
+        if deed.exit_code is ExitCode.UNKNOWN:  # It may have been sent: "refused" would say that nothing was.
+            deed.verdict, deed.sentence = "unknown", str(gone)
     return deed
+
+
+def _take(deed: Deed, plan: Plan, progress: Progress) -> None:
+    """What one step of the run says of the deed."""
+    deed.before = progress.before or deed.before
+    if progress.result is not None:
+        deed.verdict, deed.sentence = progress.result.outcome.value, progress.result.sentence
+        read = not plan.changes and progress.result.outcome is Outcome.DONE  # Of what only reads, that is the proof.
+        deed.exit_code = ExitCode.OK if read else _OUTCOME_CODES[progress.result.outcome]
+    elif progress.verification is not None:
+        found = progress.verification
+        deed.verdict, deed.sentence, deed.after = found.verdict.value, found.sentence, found.reading
+        deed.exit_code = _VERDICT_CODES[found.verdict]
 
 
 _OUTCOME_CODES = {

@@ -23,9 +23,11 @@ from alphapulse_tui.executor.confirm import required_confirmation
 from alphapulse_tui.executor.core import Executor
 from alphapulse_tui.executor.protocol import OpenRun, Progress, Resolution, Stage
 from alphapulse_tui.executor.server import Server
+from alphapulse_tui.exits import ExitCode
 from alphapulse_tui.incident.events import Kind
 from alphapulse_tui.incident.journal import Journal
 from alphapulse_tui.model.plan import Outcome, Plan, Verdict
+from alphapulse_tui.runbook.deed import Consent, do
 from tests.executor.conftest import COMMAND, Target
 from tests.waiting import until
 
@@ -207,6 +209,25 @@ async def test_kill_9_of_both_after_sending(
     left: list[OpenRun] = await second.unresolved()
     assert len(left) == (0 if verdict is Verdict.VERIFIED else 1)
     assert (await target.state())["sends"] == 1
+    await target.release()
+
+
+async def test_kill_9_of_the_executor_after_sending_is_unknown_without_a_screen(start: Start, target: Target) -> None:
+    client = await start()
+    await target.set(mode="slow")
+    agreed = Consent(yes=True)
+    asked = asyncio.create_task(do(client, "test.set", {"value": "7", "deadline": "30"}, agreed, "why", "INC-0001"))
+
+    async def sends() -> bool:
+        return bool((await target.state())["sends"])
+
+    await until(sends, 10, "the request at the target")
+    os.kill((await client.status()).pid, signal.SIGKILL)
+    deed = await asked
+    assert (deed.verdict, deed.exit_code) == ("unknown", ExitCode.UNKNOWN)
+    assert "the connection to the executor broke" in deed.sentence and "in the journal" in deed.sentence
+    assert ["by hand", "curl"] in deed.evidence and deed.digest
+    assert journal_kinds() == [Kind.INTENT, Kind.SENT] and (await target.state())["sends"] == 1
     await target.release()
 
 

@@ -21,6 +21,7 @@ from yaml.constructor import SafeConstructor
 from alphapulse_tui.actions.registry import ACTIONS
 from alphapulse_tui.config.settings import Links
 from alphapulse_tui.errors import BadDataError, UsageError
+from alphapulse_tui.foreign_yaml import FAST, WRONG_VALUE, Loader, refuse_traps
 from alphapulse_tui.model.thresholds import Thresholds
 from alphapulse_tui.runbook.checks import CHECKS
 from alphapulse_tui.runbook.names import shipped_folder
@@ -30,9 +31,6 @@ from alphapulse_tui.text import clean
 
 MAX_BYTES = 256 * 1024
 """Bytes of a procedure file; more is a mistake, not a procedure."""
-
-_FAST: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The parser in C, unless PyYAML was built without it: our files take 40 ms instead of 400, on the way to the first verdict."""
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9-]*)\}")
 
@@ -120,7 +118,7 @@ def _compose(file: Path, what: str) -> yaml.Node:
     if len(data) > MAX_BYTES:
         raise BadDataError(f"{file}: {len(data)} bytes are too many for a procedure (at most {MAX_BYTES}).")
     try:
-        root = _nodes(data)
+        root = _nodes(data, FAST)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{file}:{mark.line + 1}" if mark else str(file)
@@ -134,11 +132,14 @@ def _compose(file: Path, what: str) -> yaml.Node:
     return root
 
 
-def _nodes(data: bytes) -> yaml.Node | None:
+def _nodes(data: bytes, loader: Loader) -> yaml.Node | None:
     try:
-        return yaml.compose(data, Loader=_FAST)
+        refuse_traps(data, loader)
+        return yaml.compose(data, Loader=loader)
     except yaml.YAMLError:
-        return yaml.compose(data, Loader=yaml.SafeLoader)  # Its errors name the line where the broken thing began.
+        if loader is yaml.SafeLoader:
+            raise
+        return _nodes(data, yaml.SafeLoader)  # Its errors name the line where the broken thing began.
 
 
 def _plain(node: yaml.Node, file: Path) -> Any:
@@ -155,7 +156,14 @@ def _plain(node: yaml.Node, file: Path) -> Any:
         return result
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, file) for item in node.value]
-    return SafeConstructor().construct_object(node)
+    try:
+        return SafeConstructor().construct_object(node)
+    except WRONG_VALUE as error:
+        problem = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
+        raise BadDataError(
+            f"{file}:{node.start_mark.line + 1}: {clean(node.value, 80)!r} cannot be read as YAML has it ({clean(problem, 120)}); "
+            "put it into quotes, without a tag (!name)."
+        ) from None
 
 
 def _path(text: str) -> list[str | int]:

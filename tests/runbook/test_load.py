@@ -41,6 +41,9 @@ def test_a_teams_folder_adds_one_and_overrides_one(tmp_path: Path) -> None:
     assert procedures["vault-sealed"].title == "Our own"
 
 
+BOMB = "l0: &l0 [x]\n" + "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 20))
+"""Nine times as many values a line."""
+
 MISTAKES = {
     "empty": ("", 1, "is empty"),
     "no yaml": ("id: [unclosed", 1, "no valid YAML"),
@@ -71,6 +74,14 @@ MISTAKES = {
         13,
         "{slow} stands inside quotes",
     ),
+    "a value that is none": (GOOD.replace("title: Our own", "title: ="), 2, "'=' cannot be read as YAML has it"),
+    "a tag": (GOOD.replace("title: Our own", "title: !careful now"), 2, "without a tag (!name)"),
+    "a wrong number": (GOOD.replace("title: Our own", "title: !!int abc"), 2, "'abc' cannot be read"),
+    "a wrong time": (GOOD.replace("title: Our own", "title: !!timestamp abc"), 2, "'abc' cannot be read"),
+    "an impossible date": (GOOD.replace("title: Our own", "title: 2026-02-30"), 2, "put it into quotes"),
+    "itself": (GOOD.replace("title: Our own", "title: &a [*a]"), 2, "*a stands for what it is itself a part of"),
+    "too deep": ("id: x\ntitle: " + "[" * 100_000, 2, "is nested deeper than 50 levels"),
+    "unfolding": (BOMB, 6, "has more than 100000 values"),
     "hostile": (GOOD.replace("vault.seal", '"\\e]52;c;x\\a[/x]"'), 12, "no check"),
 }
 
@@ -86,6 +97,13 @@ def test_a_mistake_is_one_sentence_with_file_line_and_field(name: str, tmp_path:
     assert sentence.startswith(f"{file}:{row}: "), sentence
     assert says in sentence
     assert "\n" not in sentence and "\x1b" not in sentence
+
+
+def test_an_alias_may_stand_for_anything_that_stays_small(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(
+        GOOD.replace("title: Our own", "title: &ours Our own").replace("summary: What our team does.", "summary: *ours")
+    )
+    assert load_procedure(tmp_path / "own.yaml").summary == "Our own"
 
 
 def test_a_file_that_is_not_utf8_or_not_readable_is_said_to_be_so(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from alphapulse_tui.actions.kubernetes_workload import (
     owner_warnings,
     status_command,
 )
+from alphapulse_tui.foreign_yaml import WRONG_VALUE, refuse_traps
 from alphapulse_tui.model.plan import Plan, Risk
 from alphapulse_tui.text import clean
 
@@ -231,8 +232,9 @@ def read_manifest(path: str, namespace: str) -> tuple[Path, Object, str]:
     if len(data) > LARGEST:
         raise ActionProblem(f"{shown} has more than {LARGEST // 1024} KiB: that is no manifest of one workload")
     try:
+        refuse_traps(data, yaml.SafeLoader)
         documents = [one for one in yaml.safe_load_all(data) if one is not None]
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except WRONG_VALUE as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
         raise ActionProblem(f"{shown} is no valid YAML{where}") from None

@@ -267,6 +267,7 @@ async def test_replicas_of_a_manifest_are_the_autoscalers(server, action, manife
     [
         (None, "cannot be read: No such file"),
         ("a: [", "is no valid YAML in line 1"),
+        ("a:\n  b: 2026-02-30", "is no valid YAML"),
         ("a: 1\n---\nb: 2\n", "holds 2 objects"),
         ("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n", "is a v1 Secret: only a Deployment or StatefulSet"),
         ("apiVersion: apps/v1\nkind: Deployment\nmetadata: {}\nspec: {}\n", "has no metadata.name"),

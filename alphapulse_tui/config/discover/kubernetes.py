@@ -16,6 +16,9 @@ from alphapulse_tui.config.decode import suggestion
 from alphapulse_tui.errors import CredentialError
 from alphapulse_tui.text import clean
 
+LARGEST_FILE = 4 * 1024 * 1024
+"""Bytes; a larger file is not a kubeconfig."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -81,12 +84,19 @@ def chosen_context(files: str, wanted: str) -> Context:
 def _read(file: Path) -> Mapping[str, Any]:
     import yaml  # 20 ms that only a command about Kubernetes should pay
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    from alphapulse_tui.foreign_yaml import FAST, WRONG_VALUE, refuse_traps
+
     try:
-        document = yaml.load(file.read_bytes(), loader)
+        with file.open("rb") as stream:
+            data = stream.read(LARGEST_FILE + 1)
     except OSError as error:
         raise CredentialError(f"kubeconfig {clean(file)} cannot be read: {clean(error.strerror or error)}") from None
-    except yaml.YAMLError as error:
+    if len(data) > LARGEST_FILE:
+        raise CredentialError(f"kubeconfig {clean(file)} is larger than 4 MiB: it is not a kubeconfig")
+    try:
+        refuse_traps(data)
+        document = yaml.load(data, FAST)
+    except WRONG_VALUE as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         raise CredentialError(f"kubeconfig {clean(file)}{line} is not YAML") from None

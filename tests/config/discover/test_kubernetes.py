@@ -68,11 +68,14 @@ BAD = [
     ("a:\n  - b\n c: d", "", "line 3 is not YAML"),
     ("[1, 2]", "", "is not a kubeconfig: it holds no table"),
     ("!!python/object/apply:os.system [exit]", "", "line 1 is not YAML"),
+    ("a:\n  b: 2026-02-30", "", "is not YAML"),
+    ("a:\n" + "[" * 100_000, "", "line 2 is not YAML"),
+    ("a: " + "x" * kubernetes.LARGEST_FILE, "", "is larger than 4 MiB: it is not a kubeconfig"),
     ("contexts: {a: b}\ncurrent-context: a", "", 'has no context "a"'),
 ]
 
 
-@pytest.mark.parametrize(("text", "context", "sentence"), BAD)
+@pytest.mark.parametrize(("text", "context", "sentence"), BAD, ids=[sentence for *_, sentence in BAD])
 def test_a_kubeconfig_that_cannot_be_used(home: Path, text: str, context: str, sentence: str) -> None:
     file = secret_file(home / "config", text or "{}")
     with pytest.raises(CredentialError) as caught:

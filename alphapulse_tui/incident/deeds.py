@@ -54,7 +54,7 @@ class Deeds:
         if run is None:
             return None
         run.sent_at = read.written(event)
-        return "fix"
+        return "fix" if run.mends else None
 
     def _outcome(self, event: Event) -> None:
         run = self._run(event)

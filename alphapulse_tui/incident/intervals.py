@@ -114,5 +114,5 @@ def words(seconds: float | None) -> str:
 def _mitigated(state: IncidentState) -> str:
     if state.mitigated_at is None:
         return NOT_RECORDED
-    proven = [run for run in state.actions.values() if run.verified]
+    proven = [run for run in state.actions.values() if run.verified and run.mends]
     return f"verified: {proven[-1].title}; nothing wrong any more" if proven else "the phase was set to mitigated"

@@ -1,7 +1,7 @@
 """Takes the events of one incident, one after the other, into its :class:`IncidentState`. Called by :mod:`alphapulse_tui.incident.state` alone.
 
 Phases are derived as design 5 has them: *investigate* with the first procedure opened, *fix* with the first fix sent, *mitigated* once a fix
-was verified and nothing that had gone wrong is wrong any more. A person's word overrides each.
+was verified, something that was wrong has ended since the declaring, and nothing is wrong any more. A person's word overrides each.
 """
 
 from __future__ import annotations
@@ -11,11 +11,17 @@ from collections.abc import Callable
 from alphapulse_tui.incident import payload as read
 from alphapulse_tui.incident.deeds import Deeds
 from alphapulse_tui.incident.events import Event, Kind
-from alphapulse_tui.incident.records import PHASES, ActionItem, ClockMark, IncidentState, Note, Trouble
+from alphapulse_tui.incident.records import (
+    PHASES,
+    SIGN_SECONDS,
+    ActionItem,
+    ActionRun,
+    ClockMark,
+    IncidentState,
+    Note,
+    Trouble,
+)
 from alphapulse_tui.model.health import Health, Severity
-
-SIGN_SECONDS = 7200.0
-"""Seconds before declaring within which a sign can be the incident's start (design 5: the last 2 hours); an older alert is another matter."""
 
 
 class Projection:
@@ -24,8 +30,12 @@ class Projection:
     def __init__(self, state: IncidentState) -> None:
         self.state = state
         self._deeds = Deeds(state)
+        self._since = 0.0
+        """When it was declared, or when a person last said that it is not mitigated: what ended before that shows nothing."""
         self._too_little: set[str] = set()
-        """Fixes that had been verified before the incident was reopened."""
+        """Fixes that had been verified before a person said so."""
+        self._derived = False
+        """Whether nobody has said that it is mitigated: what was derived is taken back when the record shows otherwise."""
         self._takers: dict[Kind, Callable[[Event], None]] = {
             Kind.DECLARED: self._declared, Kind.ACKNOWLEDGED: self._acknowledged, Kind.SEVERITY: self._severity, Kind.PHASE: self._phase,
             Kind.ROLE: self._role, Kind.NOTE: self._note, Kind.PIN: self._pin, Kind.CORRECTION: self._correction, Kind.MESSAGE: self._message,
@@ -41,14 +51,15 @@ class Projection:
             taker(event)
         elif (begun := self._deeds.take(event)) is not None:
             self._advance(begun, read.written(event))
-        self._see_mitigation(event)
+        self._see_mitigation()
 
     def _declared(self, event: Event) -> None:
         state, payload = self.state, event.payload
         if state.declared_by:
             return  # The first declaring counts; a number is given out once.
         state.title = read.text(payload, "title") or "Incident"
-        state.declared_at, state.declared_by = read.written(event), event.actor
+        self._since = state.declared_at = read.written(event)
+        state.declared_by = event.actor
         state.severity = read.severity(payload, "severity") or Severity.P0
         state.severities.append((state.declared_at, state.severity))
         state.phases.append((state.declared_at, PHASES[0]))
@@ -61,7 +72,7 @@ class Projection:
                 self._sign(one.began)
         if state.procedures:
             self._advance("investigate", state.declared_at)
-        if any(run.sent_at is not None for run in state.actions.values()):
+        if any(run.sent_at is not None and run.mends for run in state.actions.values()):
             self._advance("fix", state.declared_at)
 
     def _sign(self, wall: float) -> None:
@@ -94,9 +105,10 @@ class Projection:
             state, wall = self.state, read.written(event)
             state.phases.append((wall, phase))
             if phase == "mitigated":
+                self._derived = False
                 self._mitigate(wall)
             else:
-                state.mitigated_at = state.watch_since = None
+                self._not_mitigated(wall)
 
     def _role(self, event: Event) -> None:
         role, name = read.text(event.payload, "role"), read.text(event.payload, "name")
@@ -152,9 +164,15 @@ class Projection:
     def _reopened(self, event: Event) -> None:
         state, wall = self.state, read.written(event)
         state.reopened_at.append((wall, read.text(event.payload, "reason")))
-        state.resolved_at = state.mitigated_at = state.watch_since = None
+        state.resolved_at = None
         state.phases.append((wall, "fix"))
-        self._too_little = {run.run for run in state.actions.values() if run.verified}
+        self._not_mitigated(wall)
+
+    def _not_mitigated(self, wall: float) -> None:
+        """A person says so: whatever was verified until now was too little."""
+        self.state.mitigated_at = self.state.watch_since = None
+        self._since = wall
+        self._too_little = {run.run for run in self.state.actions.values() if run.verified}
 
     def _exported(self, event: Event) -> None:
         self.state.exported[read.text(event.payload, "path")] = read.text(event.payload, "sha256")
@@ -200,9 +218,22 @@ class Projection:
         state = self.state
         state.troubles.append(trouble)
         self._sign(trouble.began)
-        if state.mitigated_at is not None and not read.flag(event.payload, "read_afterwards"):
+        if state.mitigated_at is None:
+            return
+        if not read.flag(event.payload, "read_afterwards"):
             state.breaches.append((read.written(event), trouble.sentence))
             state.watch_since = None
+        elif trouble in self._recent():
+            self._was_wrong_all_along(state.mitigated_at)
+
+    def _was_wrong_all_along(self, mitigated_at: float) -> None:
+        """The targets told afterwards of something that is wrong: what was derived without it is taken back, a person's word is not."""
+        state = self.state
+        state.watch_since = None
+        if self._derived:
+            state.mitigated_at = None
+            state.breaches = [breach for breach in state.breaches if breach[0] < mitigated_at]
+            state.phases = [phase for phase in state.phases if phase != (mitigated_at, "mitigated")]
 
     def _close(self, key: str, wall: float) -> None:
         trouble = self._standing(key)
@@ -217,20 +248,25 @@ class Projection:
         if state.declared_at and PHASES.index(phase) > PHASES.index(state.phase):
             state.phases.append((wall, phase))
 
-    def _see_mitigation(self, event: Event) -> None:
-        """Mitigated: a fix was proven and nothing that went wrong is wrong any more."""
+    def _see_mitigation(self) -> None:
+        """Mitigated: a fix was proven, something that was wrong has ended, and nothing is wrong any more."""
         state = self.state
-        if state.declared_at and state.mitigated_at is None and self._fixed() and not self._recent():
-            wall = max(read.when(event), state.detected_at)
+        if not state.declared_at or state.mitigated_at is not None or self._recent():
+            return
+        proofs = [run.verified_at or 0.0 for run in state.actions.values() if self._fixed(run)]
+        ends = [one.ended for one in state.troubles if one.ended is not None and state.concerns(one)]
+        if proofs and ends and max(ends) >= self._since:
+            wall = max(min(proofs), *ends)
+            self._derived = True
             self._advance("mitigated", wall)
             self._mitigate(wall)
 
-    def _fixed(self) -> bool:
-        return any(run.verified and run.run not in self._too_little for run in self.state.actions.values())
+    def _fixed(self, run: ActionRun) -> bool:
+        return run.verified and run.mends and run.run not in self._too_little
 
     def _recent(self) -> list[Trouble]:
-        """Troubles that stand and belong to this incident: a noisy alert of last week keeps nothing from being mitigated."""
-        return [one for one in self.state.standing if one.began >= self.state.declared_at - SIGN_SECONDS]
+        """Troubles that stand and belong to this incident."""
+        return [one for one in self.state.standing if self.state.concerns(one)]
 
     def _mitigate(self, wall: float) -> None:
         state = self.state

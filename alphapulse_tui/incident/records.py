@@ -12,6 +12,9 @@ from alphapulse_tui.incident.when_started import operators_start
 from alphapulse_tui.model.health import Severity
 from alphapulse_tui.model.plan import Outcome, Plan, Verdict
 
+SIGN_SECONDS = 7200.0
+"""Seconds before declaring within which a trouble can belong to the incident (design 5: the last 2 hours); an older one is another matter."""
+
 PHASES = ("assess", "investigate", "fix", "mitigated", "resolved")
 """The phases in their order (runbook 1.2 and 1.3); the last two end the escalation clocks."""
 
@@ -96,6 +99,11 @@ class ActionRun:
     def verified(self) -> bool:
         """Whether reading the target again proved it."""
         return self.verdict is Verdict.VERIFIED
+
+    @property
+    def mends(self) -> bool:
+        """Whether it acts on the platform: to silence an alert mends nothing."""
+        return self.plan is None or not self.plan.action.startswith("alerts.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +258,10 @@ class IncidentState:
     def standing(self) -> list[Trouble]:
         """What is still wrong."""
         return [trouble for trouble in self.troubles if trouble.ended is None]
+
+    def concerns(self, trouble: Trouble) -> bool:
+        """Whether ``trouble`` can belong to it: a noisy alert of last week neither began it nor keeps it from being mitigated."""
+        return trouble.began >= self.declared_at - SIGN_SECONDS
 
     def reached(self, phase: str) -> float | None:
         """When the incident first came to ``phase`` or beyond it; none if it never did."""

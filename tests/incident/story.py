@@ -60,10 +60,11 @@ class Story:
         verdict: str = "verified",
         incident: str = "INC-0001",
         outcome: str = "done",
+        action: str = "vault.unseal",
     ) -> None:
         """An action from its intent to its proof, a second each."""
         plan = Plan(
-            run, "vault.unseal", "Unseal vault-1", "vault", "lab", "vault/node/vault-1", Risk.DISRUPTIVE, "gives one share",
+            run, action, "Unseal vault-1", "vault", "lab", "vault/node/vault-1", Risk.DISRUPTIVE, "gives one share",
             "PUT /v1/sys/unseal | (share)", "bao operator unseal", {},
         )  # fmt: skip
         before, after = {"sealed": "true", "progress": "2/3"}, {"sealed": "false", "progress": "0/3"}

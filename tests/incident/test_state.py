@@ -120,7 +120,9 @@ def test_an_old_noisy_alert_is_neither_the_start_nor_in_the_way() -> None:
     story = Story()
     story.fire(-30, name="Noise", starts_at=START - 3 * 86400)
     story.declare()
+    story.flip(5, "critical", "vault-1 is sealed")
     story.fix(10)
+    story.flip(12, "ok", "vault-1 answers")
     state = project(story.events)["INC-0001"]
     assert state.started_at == START and state.mitigated_at == START + 13
 

@@ -16,6 +16,7 @@ from alphapulse_tui.actions.contract import ActionProblem
 from alphapulse_tui.config.discover import postgres as discover
 from alphapulse_tui.config.settings import PostgresServer, Profile
 from alphapulse_tui.errors import AlphaPulseError
+from alphapulse_tui.postgres_frames import connect
 from alphapulse_tui.text import clean
 
 T = TypeVar("T")
@@ -105,7 +106,7 @@ class Connection:
         """
         server = self.server()
         try:
-            return await asyncpg.connect(
+            return await connect(
                 **self._login(server),
                 server_settings={**SERVER_SETTINGS, **(settings or {})},
                 timeout=CONNECT_SECONDS,

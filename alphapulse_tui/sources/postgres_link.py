@@ -16,6 +16,7 @@ import asyncpg
 
 from alphapulse_tui.errors import AlphaPulseError
 from alphapulse_tui.model.health import Finding, Health, Severity
+from alphapulse_tui.postgres_frames import connect
 from alphapulse_tui.sources.contract import Denied, SourceProblem, Unreachable
 from alphapulse_tui.text import clean
 
@@ -66,6 +67,10 @@ class PostgresLink:
         except (asyncpg.InterfaceError, OSError, ssl.SSLError) as error:
             await self.drop()
             raise told(self.name, error) from None
+        except (asyncpg.InternalClientError, AttributeError, ValueError) as error:  # What the client makes of garbage.
+            await self.drop()
+            said = f"{type(error).__name__}: {clean(error, 200)}"
+            raise Unreachable(f"something answers in {self.name}'s place, but not as PostgreSQL does ({said})") from None
         except AlphaPulseError as error:
             raise Denied(error.sentence) from None
         except asyncio.CancelledError:
@@ -74,7 +79,7 @@ class PostgresLink:
 
     async def _connected(self) -> asyncpg.Connection:
         if self._open is None or self._open.is_closed():
-            self._open = await asyncpg.connect(
+            self._open = await connect(
                 **self._server.arguments(), server_settings=SERVER_SETTINGS, timeout=4.0, command_timeout=4.0
             )
             version = self._open.get_server_version()

@@ -46,6 +46,8 @@ class Pod:
     containers: tuple[Container, ...]
     restarted_at: tuple[float, ...] = ()
     """Unix seconds of the last restarts that are known, newest last, at most five: seen by us, or told by the container's last end."""
+    finished: bool = False
+    """It has ended for good (phase Succeeded or Failed: a job, an eviction, a node that was drained): it takes nobody's place any more."""
 
     @property
     def key(self) -> str:

@@ -184,7 +184,7 @@ class KubernetesSource(Source[KubernetesSnapshot]):
             except Gone:
                 version = ""
             except Denied as refusal:
-                self._refused[resource.plural] = clean(refusal)
+                self._hide(resource, clean(refusal))
                 self._changed.set()
                 version = ""
                 await self.pause(DENIED_RETRY)
@@ -203,10 +203,18 @@ class KubernetesSource(Source[KubernetesSnapshot]):
         except Denied as refusal:
             if str(refusal) != self._grant(resource, "list"):
                 raise
-            self._refused[resource.plural] = str(refusal)
+            self._hide(resource, str(refusal))
             return ""
         self._refused.pop(resource.plural, None)
         return version
+
+    def _hide(self, resource: Resource, refusal: str) -> None:
+        """Keep the missing grant, and nothing of what we were shown before: it is not known any more."""
+        self._refused[resource.plural] = refusal
+        if resource.kind == "Pod":
+            self._pods.replace(())
+        else:
+            self._workloads.replace(resource.kind, ())
 
     async def _list(self, resource: Resource) -> str:
         """List ``resource`` page by page into the store, and return the version to watch from."""

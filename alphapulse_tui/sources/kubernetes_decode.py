@@ -324,6 +324,7 @@ def pod_of(raw: RawPod, restarted_at: tuple[float, ...] = ()) -> Pod:
         owner=owner,
         containers=tuple(containers),
         restarted_at=restarted_at,
+        finished=raw.status.phase in ("Succeeded", "Failed"),
     )
 
 

@@ -278,11 +278,24 @@ async def test_names_the_missing_grant_and_goes_on(fake: tuple[FakeServer, int],
             "replicasets: list in namespace alphapulse",
             "statefulsets: list in namespace alphapulse",
         )
-        assert [finding.health for finding in reader.judge(published[-1])] == [Health.WARNING, Health.WARNING]
+        missing = [finding.health for finding in reader.judge(published[-1]) if "not everything" in finding.sentence]
+        assert missing == [Health.WARNING, Health.WARNING]
     server.refused = {"pods", "deployments", "replicasets", "statefulsets"}
     async with source(tmp_path, port) as reader:
         with pytest.raises(Denied, match="pods: list in namespace alphapulse"):
             await reader.read()
+
+
+async def test_what_we_may_list_no_longer_is_not_shown_any_longer(
+    fake: tuple[FakeServer, int], tmp_path: Path
+) -> None:
+    server, port = fake
+    server.pods = [pod("a")]
+    async with source(tmp_path, port) as reader:
+        assert [one.name for one in (await reader.read()).pods] == ["a"]
+        server.refused = {"pods"}
+        snapshot = await reader.read()
+    assert snapshot.pods == () and snapshot.missing_grants == ("pods: list in namespace alphapulse",)
 
 
 async def test_nobody_listens_and_no_kubeconfig(tmp_path: Path) -> None:

@@ -35,12 +35,26 @@ def judge(snapshot: KubernetesSnapshot, thresholds: Thresholds, now: float) -> t
     unwell = list(takewhile(lambda pod: not pod.healthy, snapshot.pods))
     return worst_first(
         [
+            *_absent(snapshot),
             *[found for workload in snapshot.workloads for found in _workload(workload, thresholds, now)],
             *_few(_pods(unwell)),
             *_few(_restarts(snapshot.pods, unwell, thresholds, now)),
             *missing(TARGET, snapshot.missing_grants, "facts 11.1"),
         ]
     )
+
+
+def _absent(snapshot: KubernetesSnapshot) -> list[Finding]:
+    """No Deployment of the API where it could be seen: it was deleted, or this is another namespace (facts 4.2: ``or vector(0)) < 1``)."""
+    hidden = any(grant.startswith("deployments:") for grant in snapshot.missing_grants)
+    if hidden or any((one.kind, one.name) == ("Deployment", API) for one in snapshot.workloads):
+        return []
+    subject = f"deployment/{API}"
+    if not snapshot.workloads and not snapshot.pods:
+        said = f"namespace {snapshot.namespace} holds nothing: is it the right one?"
+        return [Finding(TARGET, Health.UNKNOWN, said, subject, source="facts 4.2")]
+    said = f"no API pod: there is no Deployment {API} in namespace {snapshot.namespace}"
+    return [Finding(TARGET, Health.CRITICAL, said, subject, "", Severity.P1, "runbook 4.2")]
 
 
 def _workload(workload: Workload, thresholds: Thresholds, now: float) -> list[Finding]:
@@ -100,6 +114,10 @@ def _of(pod: Pod, health: Health, sentence: str, source: str) -> Finding:
 def _pods(pods: Iterable[Pod]) -> list[Finding]:
     found = []
     for pod in pods:
+        if pod.finished:
+            said = f"{pod.name} has failed for good ({pod.status}) and is kept until somebody deletes it"
+            found.append(Finding(TARGET, Health.WARNING, said, pod.name, source="facts 2.4.1"))
+            continue
         reason = pod.status.removeprefix("Init:")
         container = next((one for one in pod.containers if one.waiting or one.last_reason), None)
         why = (
@@ -123,7 +141,7 @@ def _restarts(pods: Iterable[Pod], unwell: list[Pod], thresholds: Thresholds, no
     crashing = {pod.uid for pod in unwell if pod.status.removeprefix("Init:") in CRASHING}
     found = []
     for pod in pods:
-        if not pod.restarted_at or pod.uid in crashing:
+        if not pod.restarted_at or pod.finished or pod.uid in crashing:
             continue
         recent = sum(1 for moment in pod.restarted_at if now - moment < thresholds.pod_restart_window)
         if recent < thresholds.pod_restarts_warning:

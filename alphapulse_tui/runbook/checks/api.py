@@ -13,7 +13,7 @@ def pods(scene: Scene) -> CheckResult:
     snapshot: KubernetesSnapshot | None = scene.snapshot("kubernetes")
     if snapshot is None:
         return scene.silence("kubernetes")
-    found = [pod for pod in snapshot.pods if pod.owner == API]
+    found = [pod for pod in snapshot.pods if pod.owner == API and not pod.finished]
     wanted = next((one.desired for one in snapshot.workloads if (one.kind, one.name) == ("Deployment", API)), None)
     rows = tuple((pod.name, f"{pod.status} {pod.ready}/{pod.total}, {pod.restarts} restarts") for pod in found)
     ready = sum(1 for pod in found if pod.healthy)

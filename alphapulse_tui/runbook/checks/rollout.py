@@ -22,8 +22,9 @@ def deployment_of(scene: Scene) -> tuple[KubernetesSnapshot | None, Workload | N
 
 
 def pods_of(snapshot: KubernetesSnapshot, workload: Workload) -> list[Pod]:
-    """The Deployment's pods."""
-    return [pod for pod in snapshot.pods if (pod.owner_kind, pod.owner) == (workload.kind, workload.name)]
+    """The Deployment's pods, those that ended for good apart."""
+    mine = (workload.kind, workload.name)
+    return [pod for pod in snapshot.pods if (pod.owner_kind, pod.owner) == mine and not pod.finished]
 
 
 def absent(scene: Scene, snapshot: KubernetesSnapshot | None) -> CheckResult:

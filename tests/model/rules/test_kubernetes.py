@@ -25,11 +25,13 @@ def workload(ready: int = 3, name: str = "api", kind: str = "Deployment", desire
     return Workload(kind, name, "u", 1, 1, desired, desired, ready, ready, "i", **more)
 
 
-def namespace(*objects: Pod | Workload, grants: tuple[str, ...] = ()) -> KubernetesSnapshot:
+def namespace(*objects: Pod | Workload, grants: tuple[str, ...] = (), api: bool = True) -> KubernetesSnapshot:
+    """What is there; a Deployment ``api`` that is well besides, unless there is one or ``api`` says no."""
     pods = sorted((one for one in objects if isinstance(one, Pod)), key=lambda one: (one.healthy, one.name))
-    return KubernetesSnapshot(
-        "n", "c", "v", tuple(pods), tuple(one for one in objects if isinstance(one, Workload)), grants
-    )
+    workloads = [one for one in objects if isinstance(one, Workload)]
+    if api and not any((one.kind, one.name) == ("Deployment", "api") for one in workloads):
+        workloads.append(workload())
+    return KubernetesSnapshot("n", "c", "v", tuple(pods), tuple(workloads), grants)
 
 
 CASES: list[tuple[str, KubernetesSnapshot, Health, Severity | None, str]] = [
@@ -64,6 +66,23 @@ CASES: list[tuple[str, KubernetesSnapshot, Health, Severity | None, str]] = [
         CRITICAL,
         None,
         "api-crashloop",
+    ),
+    ("no API at all", namespace(workload(3, "canary"), api=False), CRITICAL, Severity.P1, ""),
+    ("an empty namespace", namespace(api=False), Health.UNKNOWN, None, ""),
+    ("a job that failed", namespace(pod(status="Error", ready=0, finished=True)), WARNING, None, ""),
+    (
+        "a drained node's pod that restarted often",
+        namespace(pod(status="Error", ready=0, finished=True, restarted_at=(NOW - 2,) * 3)),
+        WARNING,
+        None,
+        "",
+    ),
+    (
+        "Deployments that we may not see",
+        namespace(pod(), grants=("deployments: list in namespace n",), api=False),
+        WARNING,
+        None,
+        "",
     ),
     ("a missing grant", namespace(grants=("pods: list in namespace n",)), WARNING, None, ""),
 ]

@@ -64,11 +64,11 @@ class Cockpit(TerminalApp[None]):
     @cached_property
     def procedures(self) -> dict[str, Procedure]:
         """Every procedure by id; read when first asked for. A mistake in a file of the user's own is told, and ours remain."""
-        from alphapulse_tui.config.paths import config_file
+        from alphapulse_tui.config.paths import procedures_folder
         from alphapulse_tui.runbook.load import load_procedures
 
         try:
-            return load_procedures(config_file().parent / "procedures")
+            return load_procedures(procedures_folder())
         except BadDataError as problem:
             self.notify(
                 problem.sentence, title="Only the built-in procedures", severity="error", markup=False, timeout=30

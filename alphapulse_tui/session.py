@@ -133,12 +133,12 @@ class Session:
         Raises:
             CannotCreateError: it cannot be written there, or the journal cannot be read.
         """
-        from alphapulse_tui.config.paths import config_file
+        from alphapulse_tui.config.paths import procedures_folder
         from alphapulse_tui.incident.export import export, preventions
 
         assert self.desk is not None
         folder = Path(self.profile.incident.postmortem_folder)
-        prevention = await asyncio.to_thread(preventions, config_file().parent / "procedures")
+        prevention = await asyncio.to_thread(preventions, procedures_folder())
         environment = self.profile.environment or self.profile.name
         await self.desk.catch_up()
         state = self.desk.incidents[incident]

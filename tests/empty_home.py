@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -31,3 +32,13 @@ def secret_file(file: Path, text: str, mode: int = 0o600) -> Path:
     file.write_text(text)
     file.chmod(mode)
     return file
+
+
+def without_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this process one of a user id without a name and without ``HOME``, as in a container."""
+
+    def nameless(uid: int) -> NoReturn:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", nameless)

@@ -16,7 +16,7 @@ import click
 
 from alphapulse_tui.cli.invocation import Invocation, pass_invocation, say, takes_profile
 from alphapulse_tui.cli.journal import environment_of, open_journal
-from alphapulse_tui.config.paths import config_file, journal_file
+from alphapulse_tui.config.paths import journal_file, procedures_folder
 from alphapulse_tui.errors import BadDataError, UsageError
 from alphapulse_tui.exits import ExitCode
 from alphapulse_tui.incident.clocks import clocks
@@ -110,7 +110,7 @@ def show_command(invocation: Invocation, incident_id: str, as_json: bool) -> Non
 def export_command(invocation: Invocation, incident_id: str, out: str, as_json: bool) -> None:
     """Write the postmortem (runbook, appendix B). A file that was edited by hand is never overwritten."""
     environment = environment_of(invocation)
-    prevention = preventions(config_file().parent / "procedures")
+    prevention = preventions(procedures_folder())
     with open_journal(invocation) as journal:
         state = _find(journal, incident_id, environment)
         assert journal is not None  # an incident was found in it

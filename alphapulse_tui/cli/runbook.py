@@ -12,7 +12,7 @@ import msgspec
 
 from alphapulse_tui.cli.invocation import Invocation, pass_invocation, takes_profile
 from alphapulse_tui.cli.journal import open_journal
-from alphapulse_tui.config.paths import config_file
+from alphapulse_tui.config.paths import procedures_folder
 from alphapulse_tui.errors import UsageError
 from alphapulse_tui.exits import ExitCode
 from alphapulse_tui.model.words import age
@@ -30,7 +30,7 @@ def runbook() -> None:
 
 
 def _procedures() -> dict[str, Procedure]:
-    return load_procedures(config_file().parent / "procedures")
+    return load_procedures(procedures_folder())
 
 
 @runbook.command("list")

@@ -146,7 +146,7 @@ def read_profile_file(file: Path) -> ProfileFile:
 
 def _unknown_procedures(settings: Settings) -> list[Problem]:
     """Alerts that would open a procedure that there is not, neither among ours nor among the user's own."""
-    known = procedure_names(paths.config_file().parent / "procedures")
+    known = procedure_names(paths.procedures_folder())
     found = []
     for name, profile in settings.profiles.items():
         for alert, procedure in profile.alerts.items():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import platformdirs
 
-from alphapulse_tui.errors import CannotCreateError
+from alphapulse_tui.errors import CannotCreateError, ConfigError
 from alphapulse_tui.text import clean
 
 APPLICATION = "alphapulse"
@@ -36,9 +36,37 @@ LONGEST_SOCKET_NAME = 24
 """Bytes kept free for a socket's own name within its folder."""
 
 
+def home_folder() -> Path:
+    """The home folder; where this user has none (a container's user id without a name) the root folder, as container engines have it."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")
+
+
 def config_file() -> Path:
-    """The profile file of this user, whether it exists or not: ``~/.config/alphapulse/alphapulse.toml`` on Linux."""
-    return platformdirs.user_config_path(APPLICATION) / "alphapulse.toml"
+    """The profile file of this user, whether it exists or not: ``~/.config/alphapulse/alphapulse.toml`` on Linux.
+
+    Raises ``ConfigError`` when this user has no home folder.
+    """
+    try:
+        return platformdirs.user_config_path(APPLICATION) / "alphapulse.toml"
+    except RuntimeError:
+        raise _homeless() from None
+
+
+def procedures_folder() -> Path:
+    """The folder of the user's own procedures, whether it exists or not: in the config folder, wherever ``--config`` points.
+
+    Without a home folder it is beside the file that ``ALPHAPULSE_CONFIG`` names; raises ``ConfigError`` when none is named either.
+    """
+    try:
+        return config_file().parent / "procedures"
+    except ConfigError:
+        named = os.environ.get(CONFIG_VARIABLE, "")
+        if not named:
+            raise
+        return Path(named).absolute().parent / "procedures"
 
 
 def lab_config_file() -> Path:
@@ -49,9 +77,16 @@ def lab_config_file() -> Path:
 
 
 def state_folder() -> Path:
-    """The folder of everything that must survive a restart; not created here."""
+    """The folder of everything that must survive a restart; not created here. Raises ``ConfigError`` when this user has no home folder."""
     named = os.environ.get(STATE_VARIABLE, "")
-    return Path(named).absolute() if named else platformdirs.user_state_path(APPLICATION)
+    try:
+        return Path(named).absolute() if named else platformdirs.user_state_path(APPLICATION)
+    except RuntimeError:
+        raise _homeless() from None
+
+
+def _homeless() -> ConfigError:
+    return ConfigError(f"no home folder: set HOME, or {CONFIG_VARIABLE} and {STATE_VARIABLE}")
 
 
 def journal_file(environment: str) -> Path:

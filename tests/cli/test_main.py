@@ -19,6 +19,7 @@ from alphapulse_tui.config.secret import Secret
 from alphapulse_tui.errors import AlphaPulseError, RefusedError
 from alphapulse_tui.exits import ExitCode
 from tests.cli.program import alphapulse
+from tests.empty_home import without_home
 
 
 def test_the_version_goes_to_stdout() -> None:
@@ -112,6 +113,31 @@ def test_a_mistake_of_ours_when_the_log_cannot_be_written(
     err = capsys.readouterr().err
     assert err.startswith("alphapulse: crashed: KeyError: 'x'; the log cannot be written: cannot make the folder ")
     assert err.count("\n") == 1
+
+
+HOMELESS = "no home folder: set HOME, or ALPHAPULSE_CONFIG and ALPHAPULSE_STATE"
+
+
+def test_a_mistake_of_ours_without_a_home_folder(
+    command: click.Group, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_home(monkeypatch)
+    assert run_raising(command, KeyError("x")) == ExitCode.CRASHED
+    assert capsys.readouterr().err == f"alphapulse: crashed: KeyError: 'x'; the log cannot be written: {HOMELESS}\n"
+
+
+def test_without_a_home_folder_two_variables_are_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_home(monkeypatch)
+    assert main.run(["status"]) == ExitCode.BAD_CONFIG
+    assert capsys.readouterr().err == f"alphapulse: {HOMELESS}\n"
+    (tmp_path / "a.toml").write_text("[profiles.a.postgres]\nprimary = { host = 'h' }\n[profiles.a.vault]\n"
+                                     "nodes = [{ name = 'v', address = 'http://h' }]\n")  # fmt: skip
+    monkeypatch.setenv(paths.CONFIG_VARIABLE, str(tmp_path / "a.toml"))
+    monkeypatch.setenv(paths.STATE_VARIABLE, str(tmp_path / "state"))
+    for arguments in (["config", "show"], ["runbook", "list"], ["incident", "list"]):
+        assert main.run(arguments) == ExitCode.OK
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort()])

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from alphapulse_tui.config import paths
-from alphapulse_tui.errors import CannotCreateError
+from alphapulse_tui.errors import CannotCreateError, ConfigError
+from tests.empty_home import without_home
 
 
 def mode(folder: Path) -> int:
@@ -65,3 +66,15 @@ def test_a_folder_that_is_not_ours_is_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("os.getuid", lambda: 4_000_000)
     with pytest.raises(CannotCreateError, match="is not a folder of ours"):
         paths.private_folder(tmp_path / "real")
+
+
+def test_without_a_home_folder_one_sentence_says_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_home(monkeypatch)
+    for place in (paths.config_file, paths.procedures_folder, paths.state_folder, paths.log_file):
+        with pytest.raises(ConfigError, match=r"^no home folder: set HOME, or ALPHAPULSE_CONFIG and ALPHAPULSE_STATE$"):
+            place()
+    monkeypatch.setenv(paths.CONFIG_VARIABLE, str(tmp_path / "a.toml"))
+    monkeypatch.setenv(paths.STATE_VARIABLE, str(tmp_path))
+    assert paths.procedures_folder() == tmp_path / "procedures"
+    assert paths.log_file() == tmp_path / "alphapulse.log"
+    assert paths.home_folder() == Path("/")

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from alphapulse_tui.config.paths import home_folder
 from alphapulse_tui.config.secret import Credential, Secret, read_secret_file
 from alphapulse_tui.errors import CredentialError
 from alphapulse_tui.text import clean
@@ -42,7 +43,7 @@ def credentials() -> Credential | None:
     Without any sign of AWS it is none even on an EC2 instance: its metadata service is asked when a request is made, not
     when we look around. ``load()`` walks the whole chain and gives the secret access key.
     """
-    folder = Path.home() / ".aws"
+    folder = home_folder() / ".aws"
     if not any(map(os.environ.get, _SIGNS)) and not any((folder / name).exists() for name in ("config", "credentials")):
         return None
     if os.environ.get("AWS_ACCESS_KEY_ID") and os.environ.get("AWS_SECRET_ACCESS_KEY"):
@@ -110,7 +111,7 @@ def _described(name: str, profile: Mapping[str, Any], sso: Mapping[str, Any]) ->
 def _sso_expiry(key: str) -> datetime | None:
     """When the cached SSO login ends: its file is named after the session's name or start address."""
     mark = hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest()  # the AWS tools' own naming
-    file = Path.home() / ".aws" / "sso" / "cache" / f"{mark}.json"
+    file = home_folder() / ".aws" / "sso" / "cache" / f"{mark}.json"
     try:
         cached = msgspec.json.decode(file.read_bytes())
     except FileNotFoundError:

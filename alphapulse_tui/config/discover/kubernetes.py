@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from alphapulse_tui.config.decode import suggestion
+from alphapulse_tui.config.paths import home_folder
 from alphapulse_tui.errors import CredentialError
 from alphapulse_tui.text import clean
 
@@ -41,7 +42,7 @@ def kubeconfig() -> tuple[str, str]:
     named = os.environ.get("KUBECONFIG", "")
     if named:
         return named, "environment variable KUBECONFIG"
-    usual = Path.home() / ".kube" / "config"
+    usual = home_folder() / ".kube" / "config"
     return (str(usual), "kubectl's default") if usual.is_file() else ("", "")
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from msgspec import structs
 
 from alphapulse_tui.config.decode import suggestion
+from alphapulse_tui.config.paths import home_folder
 from alphapulse_tui.config.secret import Credential, read_secret_file
 from alphapulse_tui.config.settings import PostgresServer
 from alphapulse_tui.errors import ConfigError, CredentialError
@@ -100,7 +101,7 @@ def password(server: PostgresServer) -> Credential | None:
     if os.environ.get("PGPASSWORD"):
         return Credential(what, "environment variable PGPASSWORD", lambda: os.environ.get("PGPASSWORD", ""))
     named = os.environ.get("PGPASSFILE", "")
-    file = Path(named) if named else Path.home() / ".pgpass"
+    file = Path(named) if named else home_folder() / ".pgpass"
     return _from_passfile(server, file, what) if file.exists() else None
 
 
@@ -108,7 +109,10 @@ def read_service(service: str) -> tuple[dict[str, str], str]:
     """The entry of ``service`` and its place, ``file line N``; raises ``ConfigError`` when no file defines it."""
     named = os.environ.get("PGSERVICEFILE", "")
     folders = [os.environ["PGSYSCONFDIR"]] if os.environ.get("PGSYSCONFDIR") else _SYSTEM_SERVICE_FOLDERS
-    files = [Path(named) if named else Path.home() / ".pg_service.conf", *(Path(f, "pg_service.conf") for f in folders)]
+    files = [
+        Path(named) if named else home_folder() / ".pg_service.conf",
+        *(Path(f, "pg_service.conf") for f in folders),
+    ]
     known: set[str] = set()
     for file in files:
         try:

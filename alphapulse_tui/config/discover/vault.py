@@ -12,6 +12,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+from alphapulse_tui.config.paths import home_folder
 from alphapulse_tui.config.secret import Credential, read_secret_file
 from alphapulse_tui.config.settings import VaultTarget
 from alphapulse_tui.errors import CredentialError
@@ -49,7 +50,7 @@ def token(target: VaultTarget) -> Credential | None:
         address = target.nodes[0].address
         return Credential(what, f"token helper {clean(helper)} ({place})", lambda: _ask_helper(helper, address))
     named = os.environ.get("BAO_TOKEN_PATH", "")
-    file = Path(named) if named else Path.home() / ".vault-token"
+    file = Path(named) if named else home_folder() / ".vault-token"
     return _from_file(file, what) if file.exists() else None
 
 
@@ -61,7 +62,7 @@ def _from_file(file: Path, what: str) -> Credential:
 def _helper() -> tuple[str, str]:
     """The token helper's path and the file that names it; both empty when none is configured."""
     for name, usual in _HELPER_CONFIGS:
-        file = Path(os.environ.get(name) or Path.home() / usual)
+        file = Path(os.environ.get(name) or home_folder() / usual)
         try:
             match = _HELPER_LINE.search(file.read_text("utf-8", "replace"))
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):

@@ -42,18 +42,17 @@ class Interval:
 
 def moments(state: IncidentState) -> dict[str, Moment]:
     """The milestones: started, detected, acknowledged, mitigated, resolved."""
-    alerts = sorted((one for one in state.troubles if one.alert), key=lambda one: one.began)
-    first = alerts[0].alert if alerts else ""
+    first = next((one.alert for one in state.troubles if one.alert and one.began == state.alerted_at), "")
     detected = (
         f"alert {first} fired"
         if first and state.alerted_at == state.detected_at
         else f"{state.declared_by} declared it"
     )
-    signs = sorted(state.troubles, key=lambda one: one.began)
+    sign = next((one.sentence for one in state.troubles if one.began == state.started_at), "")
     if "started" in state.fields and state.started_at != (state.sign_at or state.declared_at):
         began = f"entered: {state.fields['started']}"
-    elif signs and signs[0].began == state.started_at:
-        began = f"first sign: {signs[0].sentence}"
+    elif sign:
+        began = f"first sign: {sign}"
     else:
         began = "first sign" if state.sign_at is not None else "nothing earlier than the declaring"
     return {

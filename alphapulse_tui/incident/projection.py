@@ -64,10 +64,10 @@ class Projection:
         state.severities.append((state.declared_at, state.severity))
         state.phases.append((state.declared_at, PHASES[0]))
         # What fires now is what was declared; an alert that came and went before is another matter, unless there is no other.
-        standing = [one.began for one in state.troubles if one.alert and one.ended is None]
-        if standing:
-            state.alerted_at = min(standing)
-        for one in list(state.troubles):
+        alerts = [one for one in state.troubles if one.alert and state.concerns(one)]
+        standing = [one for one in alerts if one.ended is None]
+        state.alerted_at = min((one.began for one in standing or alerts), default=None)
+        for one in state.troubles:
             if not (standing and one.alert and one.ended is not None):
                 self._sign(one.began)
         if state.procedures:
@@ -78,9 +78,7 @@ class Projection:
     def _sign(self, wall: float) -> None:
         """An early sign; what is older than two hours before declaring is another matter."""
         state = self.state
-        if state.declared_at and wall < state.declared_at - SIGN_SECONDS:
-            return
-        if state.declared_at:
+        if state.declared_at and wall >= state.declared_at - SIGN_SECONDS:
             state.sign_at = wall if state.sign_at is None else min(state.sign_at, wall)
 
     def _acknowledged(self, event: Event) -> None:
@@ -186,11 +184,11 @@ class Projection:
         began = read.moment(payload, "starts_at") or read.when(event)
         name = read.text(payload, "name")
         sentence = read.text(payload, "summary") or name
-        self._open(
-            Trouble(key, "alerts", sentence, began, name, read.severity(payload, "severity"), event=event.id), event
-        )
+        severity = read.severity(payload, "severity")
+        trouble = Trouble(key, "alerts", sentence, began, name, severity, event=event.id)
+        self._open(trouble, event)
         state = self.state
-        if not state.declared_at or began >= state.declared_at - SIGN_SECONDS:
+        if state.declared_at and state.concerns(trouble):
             state.alerted_at = began if state.alerted_at is None else min(state.alerted_at, began)
 
     def _alert_cleared(self, event: Event) -> None:

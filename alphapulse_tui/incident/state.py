@@ -75,7 +75,7 @@ class Incidents:
         self._windows: dict[str, _Window] = {}
         self._states: dict[str, IncidentState] = {}
         self._alerts: dict[str, frozenset[str]] = {}
-        """Alerts that fired in each incident."""
+        """Alerts that began to fire with each incident."""
 
     def take(self, events: Iterable[Event]) -> dict[str, IncidentState]:
         """Take in what follows in the journal; every incident by id, in the order of declaring."""
@@ -114,7 +114,7 @@ class Incidents:
         for event in state.events:
             projection.take(event)
         self._states[name] = state
-        self._alerts[name] = frozenset(one.alert for one in state.troubles if one.alert)
+        self._alerts[name] = frozenset(one.alert for one in state.troubles if one.alert and state.concerns(one))
 
     def _same_cause(self, state: IncidentState, earlier: IncidentState) -> bool:
         """Whether an alert of ``state`` had fired in an incident of the 30 days before."""

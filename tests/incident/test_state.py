@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from alphapulse_tui.incident.clocks import clocks
 from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.incident.gaps import gaps
+from alphapulse_tui.incident.intervals import moments
 from alphapulse_tui.incident.postmortem import render
 from alphapulse_tui.incident.state import open_incident, open_incidents, project
 from alphapulse_tui.incident.timeline import entries, timeline
@@ -125,6 +126,37 @@ def test_an_old_noisy_alert_is_neither_the_start_nor_in_the_way() -> None:
     story.flip(12, "ok", "vault-1 answers")
     state = project(story.events)["INC-0001"]
     assert state.started_at == START and state.mitigated_at == START + 13
+
+
+def test_an_alert_that_fired_a_week_before_declaring_is_neither_the_detection_nor_the_cause() -> None:
+    story = Story()
+    story.fire(-60, name="Watchdog", starts_at=START - 7 * 86400)
+    story.fire(-50)
+    story.declare(severity="P1")
+    story.write(9000, Kind.RESOLVED, reason="x")
+    story.write(9001, Kind.DECLARED, "INC-0002", title="another", severity="P1")
+    late = {"fingerprint": "f-Watchdog", "name": "Watchdog", "starts_at": START - 7 * 86400, "read_afterwards": True}
+    story.write(9002, Kind.ALERT_FIRED, "INC-0002", **late)
+    first, second = project(story.events).values()
+    assert first.alerted_at == first.detected_at == START - 55
+    assert moments(first)["detected"].what == "alert VaultSealed fired"
+    assert moments(first)["started"].what == "first sign: VaultSealed fires"
+    assert [one.alert for one in second.troubles] == ["Watchdog"] and not second.recurring
+    alone = Story()
+    alone.fire(-60, name="Watchdog", starts_at=START - 7 * 86400)
+    alone.declare()
+    state = project(alone.events)["INC-0001"]
+    assert state.alerted_at is None and moments(state)["detected"].what == "ana declared it"
+
+
+def test_an_alert_of_last_week_hides_no_sign_that_came_and_went() -> None:
+    story = Story()
+    story.fire(-100, name="Watchdog", starts_at=START - 7 * 86400)
+    story.fire(-90)
+    story.clear(-30)
+    story.declare()
+    state = project(story.events)["INC-0001"]
+    assert state.started_at == state.detected_at == START - 95
 
 
 def test_a_correction_changes_the_timeline_and_the_original_stays() -> None:

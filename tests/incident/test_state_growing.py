@@ -33,7 +33,9 @@ def plain(events: Sequence[Event]) -> dict[str, IncidentState]:
 
 
 def same_cause(state: IncidentState, earlier: IncidentState) -> bool:
-    alerts, before = ({one.alert for one in each.troubles if one.alert} for each in (state, earlier))
+    alerts, before = (
+        {one.alert for one in each.troubles if one.alert and each.concerns(one)} for each in (state, earlier)
+    )
     return 0 <= state.declared_at - earlier.declared_at <= RECURRING_SECONDS and bool(alerts & before)
 
 

@@ -11,11 +11,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
@@ -71,8 +72,20 @@ def takes_profile(command: Function) -> Function:
 
 
 def say(sentence: str) -> None:
-    """Tell the person something that is no data: one line on stderr."""
-    click.echo(f"alphapulse: {sentence}", file=sys.stderr)
+    """Tell the person something that is no data: one line on stderr. Where it takes nothing, the data and the exit code still say their part."""
+    if sys.stderr is None:  # closed by the shell (2>&-): click would print to stdout, which is for data
+        return
+    try:
+        click.echo(f"alphapulse: {sentence}", file=sys.stderr)
+    except OSError:
+        abandon(sys.stderr)
+
+
+def abandon(stream: TextIO) -> None:
+    """Point a stream that takes no more at nothing, so that the interpreter's last flush does not complain (Python docs, SIGPIPE)."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, stream.fileno())
+    os.close(nothing)
 
 
 def _setter(field: str) -> Callable[[click.Context, click.Parameter, str | None], None]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import io
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from typing import Any
 import click
 
 from alphapulse_tui import __version__
-from alphapulse_tui.cli.invocation import Invocation, say
+from alphapulse_tui.cli.invocation import Invocation, abandon, say
 from alphapulse_tui.cli.lazy import LazyCommand, LazyGroup, load_attribute
 from alphapulse_tui.errors import AlphaPulseError, CannotCreateError
 from alphapulse_tui.exits import ExitCode
@@ -82,12 +81,12 @@ def _output_watched() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        _abandon_stdout()
+        abandon(sys.stdout)
         raise ReaderGoneError from None
     except OSError as error:
         if error.errno not in OUTPUT_ERRORS or error.filename is not None:
             raise
-        _abandon_stdout()
+        abandon(sys.stdout)
         raise CannotCreateError(f"the output cannot be written: {clean(error.strerror or error)}") from None
 
 
@@ -150,10 +149,3 @@ def run(arguments: Sequence[str]) -> int:
 def _sentence(text: str) -> str:
     """A message for stderr: one line, clean, without secrets, without the full stop that click puts."""
     return clean(redact(text.strip())).removesuffix(".")
-
-
-def _abandon_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush does not complain (Python docs, SIGPIPE)."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, sys.stdout.fileno())
-    os.close(nothing)

@@ -221,6 +221,15 @@ def test_an_output_that_cannot_be_written(arguments: list[str]) -> None:
     assert err.splitlines()[-1] == "alphapulse: the output cannot be written: No space left on device"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["config", "show"], ExitCode.OK), (["nosuch"], ExitCode.USAGE), (["--help"], ExitCode.OK)]
+)
+@pytest.mark.parametrize("tail", ["2>/dev/full", "2>&-"])
+def test_where_stderr_takes_nothing_data_and_code_still_come(arguments: list[str], code: ExitCode, tail: str) -> None:
+    left, out, _ = alphapulse(*arguments, shell_tail=tail)
+    assert (left, bool(out)) == (code, code is ExitCode.OK)
+
+
 BARE = [
     ("<&-", {}),
     ("<&- >&-", {}),

@@ -77,6 +77,9 @@ class RedisNode:
     config_file: str = ""
     """What ``CONFIG REWRITE`` would write to; empty: nothing that is set by ``CONFIG SET`` outlives the process."""
     view: tuple[ClusterMember, ...] = ()
+    """The cluster as this node sees it; empty: it does not show it."""
+    view_problem: str = ""
+    """Why the node answers and does not show its view, unless a missing grant says so."""
 
     @property
     def me(self) -> ClusterMember | None:

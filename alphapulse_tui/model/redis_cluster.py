@@ -248,15 +248,21 @@ def gone_for_most(nodes: Sequence[RedisNode], node_id: str) -> bool:
 
 
 def unheard(nodes: Sequence[RedisNode]) -> list[ClusterMember]:
-    """Members that the others count as living and that do not answer us. By id: an announced address may not be the one that we use."""
+    """Members that the others count as living and that do not answer us. By id: an announced address may not be the one that we use.
+
+    One that answers without its view has told no id: it is known by its address alone.
+    """
     known = answering(nodes)
     ids = {node.node_id for node in known}
+    blind = {node.address for node in nodes if not node.problem and not node.view}
     return list(
         {
             member.node_id: member
             for node in counting(known)
             for member in node.view
-            if member.node_id not in ids and not {"fail", "noaddr", "handshake"} & set(member.flags)
+            if member.node_id not in ids
+            and member.address not in blind
+            and not {"fail", "noaddr", "handshake"} & set(member.flags)
         }.values()
     )
 

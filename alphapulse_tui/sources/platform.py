@@ -7,6 +7,7 @@ vector and NaN are *no value*, never zero. The health address is asked by httpx 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
@@ -27,6 +28,14 @@ HISTORY = 3600.0
 
 STEP = 60.0
 """Seconds between two points of it."""
+
+HISTORY_AGAIN = 300.0
+"""Seconds until a history that could not be had is asked for again: ten range queries are no small question."""
+
+SPARE = 0.5
+"""Seconds of a reading's deadline that the history leaves."""
+
+log = logging.getLogger(__name__)
 
 
 class PlatformSource(Source[PlatformSnapshot]):
@@ -51,6 +60,7 @@ class PlatformSource(Source[PlatformSnapshot]):
         self._clock = clock
         self._client: httpx.AsyncClient | None = None
         self._history: dict[str, tuple[float, ...]] | None = None
+        self._history_due = 0.0
         self._last_point = 0.0
         self._reads = 0
 
@@ -106,12 +116,12 @@ class PlatformSource(Source[PlatformSnapshot]):
         prometheus = self._prometheus
         if prometheus is None:
             return ()
+        started = time.monotonic()
         values = await prometheus.run(lambda: self._ask_values(prometheus), 6.0)
         now = self._clock()
         # The first reading comes without history: the figures of now are what somebody waits for.
-        if self._history is None and self._reads:
-            self._history = await prometheus.run(lambda: self._ask_history(prometheus, now), 7.0)
-            self._last_point = now
+        if self._history is None and self._reads and now >= self._history_due:
+            await self._begin_history(prometheus, now, self.deadline - (time.monotonic() - started) - SPARE)
         elif self._history is not None and now - self._last_point >= STEP:
             self._last_point = now
             self._history = {
@@ -119,6 +129,16 @@ class PlatformSource(Source[PlatformSnapshot]):
                 for query, value in zip(PLATFORM_QUERIES, values, strict=True)
             }
         return tuple(self._metric(place, value) for place, value in enumerate(values))
+
+    async def _begin_history(self, prometheus: Prometheus, now: float, seconds: float) -> None:
+        """An hour of history within ``seconds``; a server that is too slow for it still tells the figures of now."""
+        self._history_due = now + HISTORY_AGAIN
+        try:
+            self._history = await prometheus.run(lambda: self._ask_history(prometheus, now), seconds)
+        except SourceProblem as problem:
+            log.info("no history from Prometheus, asked again in %.0f s: %s", HISTORY_AGAIN, clean(problem))
+        else:
+            self._last_point = now
 
     def _metric(self, place: int, value: float | None) -> Metric:
         query = PLATFORM_QUERIES[place]

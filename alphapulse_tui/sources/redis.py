@@ -141,10 +141,12 @@ class _NodeLink:
         await self._link.drop()
 
     def _decoded(self, answers: list[object]) -> _Answer:
-        texts, denied = [], []
+        texts, denied, refused = [], [], []
         for answer, grant in zip(answers, ("+info", "+cluster|info", "+cluster|nodes"), strict=True):
             if isinstance(answer, NoPermissionError):
                 denied.append(grant)
+            elif isinstance(answer, Exception):
+                refused.append(clean(answer, 200))
             texts.append(answer if isinstance(answer, str) else "")
         try:
             view = members(texts[2])
@@ -152,7 +154,8 @@ class _NodeLink:
             raise Unreachable(f"{self.name} answers, but {clean(garbled, 200)}") from None
         if not fields(texts[0]) and "+info" not in denied:
             raise Unreachable(f"{self.name} answers, but not as Redis or Valkey does")
-        return self._answer(fields(texts[0]), fields(texts[1]), view, tuple(denied))
+        answer = self._answer(fields(texts[0]), fields(texts[1]), view, tuple(denied))
+        return replace(answer, node=replace(answer.node, view_problem=refused[0] if refused else ""))
 
     def _answer(self, info: dict[str, str], cluster: dict[str, str], view: tuple, refused: tuple[str, ...]) -> _Answer:  # type: ignore[type-arg]
         found = node(self.name, self.address, info, cluster, view)

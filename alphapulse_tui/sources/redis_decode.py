@@ -25,7 +25,7 @@ def fields(text: str) -> dict[str, str]:
 def number(found: dict[str, str], key: str) -> int:
     """``key`` as a whole number, 0 when it is absent or no number."""
     value = found.get(key, "")
-    return int(value) if value.lstrip("-").isdecimal() else 0
+    return int(value) if _NUMBER.fullmatch(value) else 0
 
 
 def ratio(found: dict[str, str], key: str) -> float | None:
@@ -56,6 +56,8 @@ def myself(view: tuple[ClusterMember, ...]) -> ClusterMember | None:
     """The member that a view was asked of."""
     return next((member for member in view if "myself" in member.flags), None)
 
+
+_NUMBER = re.compile(r"-?[0-9]{1,19}")
 
 _KEYSPACE = re.compile(r"keys=(\d+),expires=(\d+)")
 

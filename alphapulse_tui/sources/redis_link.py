@@ -82,7 +82,7 @@ class ReadLink:
             ) from None
         except BusyLoadingError:
             raise Unreachable(f"{self.name} is loading its data set into memory") from None
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, ValueError) as error:  # ValueError: what its parser makes of garbage.
             await self.drop()
             why = clean(error, 200) or type(error).__name__
             said = "refuses connections: is it running?" if refused(error) else f"cannot be reached: {why}"

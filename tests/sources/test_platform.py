@@ -18,8 +18,11 @@ from tests.sources.doors import Behaviour, door, http, says, silent
 from tests.sources.servers import free_port
 
 
-def prometheus(value: str, only: str = "") -> Behaviour:
-    """Answers each query with ``value``, or only those that contain ``only``; ranges with three points, one of them a gap."""
+def prometheus(value: str, only: str = "", slow: list[str] | None = None) -> Behaviour:
+    """Answers each query with ``value``, or only those that contain ``only``; ranges with three points, one of them a gap.
+
+    Paths with a word of ``slow`` in them are answered by nobody.
+    """
 
     async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -28,6 +31,9 @@ def prometheus(value: str, only: str = "") -> Behaviour:
             except asyncio.IncompleteReadError:
                 return
             path = urllib.parse.unquote_plus(request.split(" ")[1])
+            if any(word in path for word in slow or ()):
+                await reader.read()
+                return
             result: list[object] = []
             if only in path:
                 result = [{"metric": {}, "value": [1.0, value]}]
@@ -65,6 +71,23 @@ async def test_history_grows_by_a_point_a_minute() -> None:
         assert (await source.read()).metrics[0].history == (1.0, 2.5)
         now[0] += 60
         assert (await source.read()).metrics[0].history == (1.0, 2.5, 7.0)
+        await source.close()
+
+
+async def test_a_server_too_slow_for_the_history_still_tells_the_figures_and_is_asked_again_later() -> None:
+    now, slow = [10_000.0], ["query_range"]
+    async with door(prometheus("7", slow=slow)) as port:
+        source = PlatformSource(f"http://127.0.0.1:{port}", "", clock=lambda: now[0])
+        source.deadline = 1.0
+        for _ in range(3):
+            metrics = (await source.read()).metrics
+            assert {metric.value for metric in metrics} == {7.0} and metrics[0].history == ()
+        slow.clear()
+        now[0] += 299
+        assert (await source.read()).metrics[0].history == (), "not yet"
+        now[0] += 2
+        source.deadline = 8.0
+        assert (await source.read()).metrics[0].history == (1.0, 2.5)
         await source.close()
 
 

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 
 from alphapulse_tui.lab.linux import signal_tree
 from alphapulse_tui.model.health import Health
@@ -106,6 +108,28 @@ async def test_names_the_missing_grants(cluster: RedisCluster) -> None:
     async with source([port], username="tui", password=lambda: "wrong") as reader:
         with pytest.raises(Denied, match="does not let us in"):
             await reader.read()
+
+
+async def test_a_server_that_is_no_cluster_is_no_calm_one(cluster: RedisCluster) -> None:
+    port = cluster.ports[0]
+    cluster.cli(port, "acl", "setuser", "tui", "reset", "on", ">pw", "+@all")
+    async with source([port], username="tui", password=lambda: "pw") as reader:
+        link = reader._links[0]._link
+        ask = link.ask
+
+        async def disabled(*questions: Any) -> list[Any]:
+            return [(await ask(*questions))[0], *[ResponseError("ERR unknown command 'CLUSTER'")] * 2]
+
+        link.ask = disabled  # type: ignore[method-assign]
+        found = reader.judge(await reader.read())
+    assert [(one.health, "unknown command" in one.sentence) for one in found] == [(Health.UNKNOWN, True)]
+
+
+@pytest.mark.parametrize("answer", [b"$abc\r\n", b"*xx\r\n", b":zz\r\n", b"\0\0\0\0\r\n"])
+async def test_one_garbled_node_marks_only_itself(cluster: RedisCluster, answer: bytes) -> None:
+    async with door(says(answer)) as port, source([*cluster.ports[:2], port]) as reader:
+        snapshot = await reader.read()
+    assert [bool(node.problem) for node in snapshot.nodes] == [False, False, True]
 
 
 async def test_nobody_answers() -> None:

@@ -24,6 +24,7 @@ def judge(snapshot: RedisSnapshot, thresholds: Thresholds) -> tuple[Finding, ...
     return worst_first(
         [
             *_silent(snapshot),
+            *_blind(snapshot),
             *_state(snapshot),
             *_ownership(views),
             *_coverage(views),
@@ -42,6 +43,14 @@ def _split(health: Health, sentence: str, subject: str = "", severity: Severity 
 
 def _silent(snapshot: RedisSnapshot) -> list[Finding]:
     return [_split(Health.UNKNOWN, node.problem, node.name) for node in snapshot.nodes if node.problem]
+
+
+def _blind(snapshot: RedisSnapshot) -> list[Finding]:
+    return [
+        _split(Health.UNKNOWN, f"{node.name} does not show the cluster as it sees it: {node.view_problem}", node.name)
+        for node in snapshot.answering
+        if node.view_problem
+    ]
 
 
 def _state(snapshot: RedisSnapshot) -> list[Finding]:
@@ -151,7 +160,7 @@ def _members(snapshot: RedisSnapshot, views: list[RedisNode]) -> list[Finding]:
 
 def _agreement(views: list[RedisNode]) -> list[Finding]:
     found = []
-    epochs = {node.current_epoch for node in views}
+    epochs = {node.current_epoch for node in views if node.cluster_state}
     if len(epochs) > 1:
         found.append(
             _split(Health.WARNING, f"the nodes are at different epochs, {min(epochs)} to {max(epochs)}", "epoch")

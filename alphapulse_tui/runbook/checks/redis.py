@@ -39,14 +39,18 @@ def nodes(scene: Scene) -> CheckResult:
         return scene.silence("redis")
     rows = tuple((node.name, node.problem or _stand(node)) for node in known)
     silent = [node.name for node in known if node.problem]
-    failing = [node.name for node in answering(known) if node.cluster_state != "ok"]
+    spoke = [node for node in known if not node.problem]
+    failing = [node.name for node in spoke if node.cluster_state not in ("ok", "")]
+    mute = [node.name for node in spoke if not node.cluster_state]
     if failing:
         said = f"cluster_state is not ok on {', '.join(failing)}"
         return CheckResult(Passed.NO, f"{said}; silent: {', '.join(silent)}" if silent else said, rows, "fail")
     if silent:
         # That it is silent is what was found; only when nobody answers, nothing was.
-        passed = Passed.NO if answering(known) else Passed.UNKNOWN
+        passed = Passed.NO if spoke else Passed.UNKNOWN
         return CheckResult(passed, f"{', '.join(silent)} does not answer", rows, "silent")
+    if mute:
+        return CheckResult(Passed.UNKNOWN, f"{', '.join(mute)} does not say its cluster_state", rows, "unknown")
     return CheckResult(Passed.YES, f"all {len(known)} nodes answer and say cluster_state ok", rows, "ok")
 
 
@@ -66,10 +70,13 @@ def views(scene: Scene) -> CheckResult:
     asked = len(answering(known))
     if rows:
         return CheckResult(Passed.NO, f"{rows[0][0]}: {rows[0][1]}", tuple(rows), "differ")
-    if any(node.problem for node in known):
-        return CheckResult(
-            Passed.UNKNOWN, f"the {asked} nodes that answer agree; the others' views are not known", (), "unknown"
+    if asked < len(known):
+        said = (
+            f"the {asked} nodes that show it agree; the others' views are not known"
+            if asked
+            else "no node shows its view"
         )
+        return CheckResult(Passed.UNKNOWN, said, (), "unknown")
     return CheckResult(
         Passed.YES, f"all {asked} views agree: {CLUSTER_SLOTS} slots, one epoch, the same members", (), "agree"
     )
@@ -77,6 +84,7 @@ def views(scene: Scene) -> CheckResult:
 
 def _differences(known: Sequence[RedisNode]) -> list[tuple[str, str]]:
     views_ = answering(known)
+    told = [node for node in views_ if node.cluster_state]
     rows: list[tuple[str, str]] = []
     both = contested(known)
     if both:
@@ -99,8 +107,8 @@ def _differences(known: Sequence[RedisNode]) -> list[tuple[str, str]]:
         ("open slot", f"{one.slot}: {name_of(known, one.owner_id)} -> {name_of(known, one.importer_id)}")
         for one in open_slots(known)
     ]
-    if len({node.current_epoch for node in views_}) > 1:
-        rows.append(("epochs", ", ".join(f"{node.name} {node.current_epoch}" for node in views_)))
+    if len({node.current_epoch for node in told}) > 1:
+        rows.append(("epochs", ", ".join(f"{node.name} {node.current_epoch}" for node in told)))
     if len({frozenset(member.node_id for member in node.view) for node in views_}) > 1:
         rows.append(("members", "the nodes do not know the same ones"))
     lost_ids = {lost.node_id for lost in lost_masters(known)}

@@ -99,6 +99,13 @@ CASES: list[tuple[str, RedisSnapshot, Health, str, str]] = [
         "1.6",
     ),
     ("a master without a limit", changed(0, max_memory=0), WARNING, "redis-memory", "n0 has no memory limit"),
+    (
+        "a node without a cluster",
+        changed(0, view=(), view_problem="ERR This instance has cluster support disabled"),
+        UNKNOWN,
+        "redis-split-brain",
+        "n0 does not show the cluster as it sees it: ERR",
+    ),
     ("every node fails", failing(*EVERYBODY), CRITICAL, "redis-split-brain", "serves nobody"),
     ("one node fails", failing(0), CRITICAL, "redis-split-brain", "n0"),
     (

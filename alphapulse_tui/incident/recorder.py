@@ -2,7 +2,8 @@
 
 It keeps, for each subject, what the board shows and what the journal last said; when the two have differed for a second, it writes. So
 nothing is told twice: not by a cockpit that starts again, not by two of them (asking the journal and writing is one step under a lock), and
-nothing is lost while the journal cannot be written. More than four changes in a minute are *flapping*: that is written once, and how it came
+nothing is lost while the journal cannot be written. What another cockpit tells otherwise than ours shows may be news to us: it is contradicted
+only by a reading that came after. More than four changes in a minute are *flapping*: that is written once, and how it came
 to rest when it has been calm for a minute.
 """
 
@@ -58,6 +59,8 @@ class Recorder:
         self._journal = journal
         self._subjects: dict[Key, _Subject] = {}
         self._told: dict[Key, str] = {}
+        self._doubted: dict[Key, Reading[Any] | None] = {}
+        """What another cockpit has told otherwise than we show it, with our reading at that moment."""
         self._names: dict[str, str] = {}
         self._sequence = 0
         self.problem = ""
@@ -142,6 +145,8 @@ class Recorder:
 
     def _settled(self, key: Key, subject: _Subject, now: float) -> Fact | None:
         """What is to be written of a subject now, or none."""
+        if self._doubtful(key):
+            return None
         fact = subject.fact
         told = self._told.get(key, fact.after if fact.after in CALM else None)
         recent = sum(1 for moment in subject.changes if now - moment < CALM_SECONDS)
@@ -153,12 +158,25 @@ class Recorder:
             return fact if now - subject.since >= CALM_SECONDS else None
         return fact if fact.after != told and now - subject.since >= SETTLE_SECONDS else None
 
+    def _doubtful(self, key: Key) -> bool:
+        """Whether another cockpit has told it otherwise, and no reading since tells of it: one equal to ours is not told, but is on the board."""
+        if key not in self._doubted:
+            return False
+        reading = self._reading_of(key)
+        if reading is None or reading is self._doubted[key] or not (key in facts(reading) or speaks_of(reading, key)):
+            return True
+        del self._doubted[key]
+        return False
+
+    def _reading_of(self, key: Key) -> Reading[Any] | None:
+        return self._board.get("alerts" if key[0] == "alert" else key[0])
+
     def _write(self, key: Key, fact: Fact) -> None:
         """Ask the journal and write, as one step for all cockpits of this host."""
         try:
             with numbering(Path(self._journal.path)):
                 self._take(self._journal.events(self._sequence, kinds=KINDS))
-                if self._told.get(key) == fact.after:
+                if self._told.get(key) == fact.after or self._doubtful(key):
                     return
                 if key[0] == "alert" and fact.after != FLAPPING:
                     event = self._journal.append(kind_of(key, fact), fact.details)
@@ -183,12 +201,16 @@ class Recorder:
         for event in events:
             payload = event.payload
             self._sequence = max(self._sequence, event.sequence)
-            if event.kind is Kind.FLIP:
-                if not read.flag(payload, "read_afterwards"):
-                    self._told[read.text(payload, "target"), read.text(payload, "subject")] = read.text(
-                        payload, "after"
-                    )
-                continue
-            fingerprint = read.text(payload, "fingerprint")
-            self._names[fingerprint] = read.text(payload, "name") or self._names.get(fingerprint, "")
-            self._told["alert", fingerprint] = FIRING if event.kind is Kind.ALERT_FIRED else CLEARED
+            if event.kind is not Kind.FLIP:
+                fingerprint = read.text(payload, "fingerprint")
+                self._names[fingerprint] = read.text(payload, "name") or self._names.get(fingerprint, "")
+                self._hear(("alert", fingerprint), FIRING if event.kind is Kind.ALERT_FIRED else CLEARED, event)
+            elif not read.flag(payload, "read_afterwards"):
+                key = read.text(payload, "target"), read.text(payload, "subject")
+                self._hear(key, read.text(payload, "after"), event)
+
+    def _hear(self, key: Key, after: str, event: Event) -> None:
+        self._told[key] = after
+        subject = self._subjects.get(key)
+        if subject is not None and subject.fact.after != after and event.writer != self._journal.writer:
+            self._doubted[key] = self._reading_of(key)

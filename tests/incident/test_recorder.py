@@ -157,6 +157,54 @@ async def test_two_cockpits_tell_a_fact_once(path: Path, cockpit: Cockpit) -> No
     assert sorted(kind.value for kind, _ in cockpit.told()) == ["alert_cleared", "alert_fired", "flip", "flip"]
 
 
+async def test_what_another_cockpit_has_seen_end_is_not_told_anew_from_an_older_reading(
+    path: Path, cockpit: Cockpit
+) -> None:
+    late = Cockpit(path)
+    for each in (cockpit, late):
+        each.show("vault", SEALED)
+        each.alerts(ALERT)
+        await each.later()
+    cockpit.show("vault")
+    cockpit.alerts()
+    await cockpit.later()
+    late.show("redis", link=Link.DOWN, problem="redis refuses connections")
+    await late.later()  # It writes, and so hears that seal and alert are over, which its own board does not show yet.
+    await late.later()
+    over = [event.kind for event in late.journal.events()]
+    assert over.count(Kind.ALERT_FIRED) == over.count(Kind.ALERT_CLEARED) == 1 and over.count(Kind.FLIP) == 3
+    late.show("vault", SEALED, link=Link.DOWN, problem="vault refuses connections")
+    late.alerts(unreachable=("prometheus: refuses connections",))
+    await late.later()
+    assert [event.kind for event in late.journal.events()] == [*over, Kind.FLIP], (
+        "silence tells of no seal and no alert"
+    )
+    late.alerts(ALERT)  # A younger reading tells of it: it does fire again.
+    await late.later()
+    assert late.told()[-1] == (Kind.ALERT_FIRED, "VaultSealed") and len(late.told()) == len(over) + 2
+    late.recorder.close()
+    late.journal.close()
+
+
+async def test_a_target_that_stays_silent_here_is_told_again_after_the_next_attempt(
+    path: Path, cockpit: Cockpit
+) -> None:
+    late = Cockpit(path)
+    for each in (cockpit, late):
+        each.show("vault", link=Link.DOWN, problem="vault refuses connections")
+        await each.later()
+    cockpit.show("vault")
+    await cockpit.later()
+    late.show("redis", link=Link.DOWN, problem="redis refuses connections")
+    await late.later()
+    assert [after for _, after in late.told()] == ["down", "live", "down"]
+    late.show("vault", link=Link.DOWN, problem="vault refuses connections")
+    await late.later()
+    assert [after for _, after in late.told()] == ["down", "live", "down", "down"]
+    late.recorder.close()
+    late.journal.close()
+
+
 async def test_a_cockpit_that_starts_again_tells_only_what_has_changed(path: Path, cockpit: Cockpit) -> None:
     cockpit.show("vault", SEALED)
     cockpit.alerts(ALERT)

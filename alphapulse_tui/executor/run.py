@@ -89,6 +89,7 @@ class Run:
             await self._refuse_if_second(intent)
             dropped = await self._plan_again()
             await self._write_or_refuse(Kind.SENT, {"dropped": dropped})
+            await self._refuse_if_settled()
         except ExecutorProblem as problem:
             await self.settle(Result(Outcome.REFUSED, problem.sentence))
             raise
@@ -167,7 +168,7 @@ class Run:
         if holder is not None and not self.order.override:
             raise ExecutorProblem(
                 f"{clean(self.plan.object)} is locked: {holder.who()} began {holder.raw_plan.get('title', 'an action')!s} on it and its "
-                "outcome is not known; settle that first, or override with a reason"
+                "outcome is not known; settle that first"
             )
 
     async def _refuse_if_second(self, intent: Event) -> None:
@@ -176,6 +177,12 @@ class Run:
         holder = self.ledger.holder(self.plan.object, before=intent.sequence, but=self.id)
         if holder is not None and not self.order.override:
             raise ExecutorProblem(f"{clean(self.plan.object)}: {holder.who()} was first; nothing was sent from here")
+
+    async def _refuse_if_settled(self) -> None:
+        """We may have been stopped for so long that somebody has settled the run as one that was never sent, and acted on that."""
+        await catch_up(self.ledger, self.journal)
+        if self.ledger.runs[self.id].settled_at is not None:
+            raise ExecutorProblem("it was settled meanwhile as one that never began; nothing was sent: plan again")
 
     async def _plan_again(self) -> list[str]:
         """Hold the confirmed plan against the target as it is now; returns the keys of the victims that have gone."""

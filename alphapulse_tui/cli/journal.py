@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from alphapulse_tui.cli.invocation import Invocation
-from alphapulse_tui.config.paths import journal_file
+from alphapulse_tui.config.paths import STATE_VARIABLE, journal_file, there
+from alphapulse_tui.errors import ConfigError
 from alphapulse_tui.incident.journal import Journal
+from alphapulse_tui.incident.journal_file import JournalUnavailable
 
 
 def environment_of(invocation: Invocation) -> str:
@@ -23,7 +25,11 @@ def open_journal(invocation: Invocation) -> Iterator[Journal | None]:
         JournalUnavailable: it is there and cannot be read.
     """
     path = journal_file(environment_of(invocation))
-    if not path.exists():
+    try:
+        begun = there(path)
+    except ConfigError as error:
+        raise JournalUnavailable(f"{error.sentence}; {STATE_VARIABLE} can name another folder") from None
+    if not begun:
         yield None
         return
     journal = Journal.open(path)

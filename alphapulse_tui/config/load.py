@@ -98,10 +98,10 @@ def load_profile(name: str = "", config: str = "") -> LoadedProfile:
 def chosen_file(config: str) -> Path | None:
     """The profile file to read: ``--config``, ``ALPHAPULSE_CONFIG``, the user's own; none when there is none.
 
-    Raises ``ConfigError`` when a file that was named is not there.
+    Raises ``ConfigError`` when a file that was named is not there, or nobody can know.
     """
     file, by = named_file(config)
-    if file.exists():
+    if paths.there(file):
         return file
     if not by:
         return None
@@ -109,13 +109,20 @@ def chosen_file(config: str) -> Path | None:
 
 
 def named_file(config: str) -> tuple[Path, str]:
-    """Where the profile file should be, and what names it there: empty when it is the user's own place."""
-    if config:
-        return Path(config).expanduser().absolute(), "--config"
-    named = os.environ.get(paths.CONFIG_VARIABLE, "")
-    if named:
-        return Path(named).expanduser().absolute(), f"environment variable {paths.CONFIG_VARIABLE}"
-    return paths.config_file(), ""
+    """Where the profile file should be, and what names it there: empty when it is the user's own place.
+
+    Raises ``ConfigError`` when it starts at the home folder (``~``, ``~ana``) of nobody.
+    """
+    named = config or os.environ.get(paths.CONFIG_VARIABLE, "")
+    if not named:
+        return paths.config_file(), ""
+    by = "--config" if config else f"environment variable {paths.CONFIG_VARIABLE}"
+    try:
+        return Path(named).expanduser().absolute(), by
+    except RuntimeError:
+        raise ConfigError(
+            f"{by} names {clean(named, 300)}, but there is no such home folder; write the path out"
+        ) from None
 
 
 def read_profile_file(file: Path) -> ProfileFile:

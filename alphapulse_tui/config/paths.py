@@ -69,6 +69,14 @@ def procedures_folder() -> Path:
         return Path(named).absolute().parent / "procedures"
 
 
+def there(path: Path) -> bool:
+    """Whether ``path`` exists; raises ``ConfigError`` where nobody can know: below a closed folder, under a name that is too long."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise ConfigError(f"{clean(path)} cannot be looked at: {clean(error.strerror or error)}") from None
+
+
 def lab_config_file() -> Path:
     """The profile file that a running lab writes."""
     named = os.environ.get(LAB_VARIABLE, "")

@@ -121,7 +121,7 @@ class LabDirectory:
             strangers = any(self.root.iterdir()) and not (self.root / _MARK).exists()
             free = shutil.disk_usage(self.root).free
         except OSError as error:
-            raise LabError(f"{self.root} cannot be used as the lab's directory: {error.strerror}.") from error
+            raise self._unusable(error) from error
         if owner != os.getuid():
             raise LabError(f"{self.root} belongs to user {owner}, not to you: name another one with --directory.")
         if strangers:
@@ -135,6 +135,9 @@ class LabDirectory:
             (self.root / _MARK).touch()
         except OSError as error:
             raise cannot_write(self.root / _MARK, error) from error
+
+    def _unusable(self, error: OSError) -> LabError:
+        return LabError(f"{self.root} cannot be used as the lab's directory: {error.strerror}.")
 
     def prepare(self) -> None:
         """Take the directory over from an earlier or interrupted lab: its data is removed, its ports and secrets are kept.
@@ -200,7 +203,7 @@ class LabDirectory:
         try:
             descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise LabError(f"{self.root} cannot be used as the lab's directory: {error.strerror}.") from error
+            raise self._unusable(error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -227,11 +230,17 @@ class LabDirectory:
             return "unknown process"
 
     def is_locked(self) -> bool:
-        """Whether a lab lives here now."""
+        """Whether a lab lives here now.
+
+        Raises:
+            LabError: Nobody can know: the directory is a file's, another's, or its name is too long.
+        """
         try:
             descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
+        except OSError as error:
+            raise self._unusable(error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -44,12 +44,22 @@ def load_procedures(*folders: Path) -> dict[str, Procedure]:
     found: dict[str, Procedure] = {}
     files: dict[str, Path] = {}
     for folder in (shipped_folder(), *folders):
-        for file in sorted(folder.glob("*.yaml")):
+        for file in _files(folder):
             procedure = load_procedure(file)
             found[procedure.id], files[procedure.id] = procedure, file
     for procedure in found.values():
         _check_opens(files[procedure.id], procedure, found)
     return found
+
+
+def _files(folder: Path) -> list[Path]:
+    """The procedure files in ``folder``, none when it does not exist; raises ``BadDataError`` when nobody can know."""
+    try:
+        return sorted(folder.glob("*.yaml"))
+    except OSError as error:
+        raise BadDataError(
+            f"{clean(folder)}: cannot be read: {error.strerror}. Procedures of your own belong there."
+        ) from None
 
 
 def _check_opens(file: Path, procedure: Procedure, known: dict[str, Procedure]) -> None:

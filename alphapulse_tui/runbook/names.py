@@ -17,10 +17,14 @@ def shipped_folder() -> Path:
 
 
 def procedure_names(*folders: Path) -> frozenset[str]:
-    """The ids of our procedures and of those in ``folders``. A file with mistakes counts: what is wrong with it, ``load`` says."""
+    """The ids of our procedures and of those in ``folders``. A file with mistakes counts: what is wrong with it, or with a folder, ``load`` says."""
     names = set()
     for folder in (shipped_folder(), *folders):
-        for file in folder.glob("*.yaml"):
+        try:
+            files = list(folder.glob("*.yaml"))
+        except OSError:
+            continue
+        for file in files:
             try:
                 with file.open("rb") as stream:
                     found = _ID.search(stream.read(HEAD_BYTES))

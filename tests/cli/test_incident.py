@@ -58,6 +58,14 @@ def test_looking_begins_no_journal(profile: Path, option: list[str], capsys: Out
     assert not journal_file("drill").exists()
 
 
+def test_a_journal_that_nobody_can_look_for(profile: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    monkeypatch.setenv("ALPHAPULSE_STATE", f"/{'x' * 300}")
+    assert run(["incident", "list"]) == ExitCode.CANNOT_CREATE
+    assert (
+        "cannot be looked at: File name too long; ALPHAPULSE_STATE can name another folder" in capsys.readouterr().err
+    )
+
+
 def test_show_tells_intervals_clocks_and_the_story(journal: Path, capsys: Output) -> None:
     assert run(["incident", "show", "inc-0001"]) == ExitCode.OK
     out = capsys.readouterr().out

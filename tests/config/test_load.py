@@ -157,6 +157,26 @@ def test_a_file_that_was_named_but_is_not_there(monkeypatch: pytest.MonkeyPatch)
         load_profile()
 
 
+def test_a_file_that_nobody_can_look_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = f"/{'x' * 300}"
+    for named, sentence in (
+        (long, rf"^{long} cannot be looked at: File name too long$"),
+        ("~nobody99/x", r"^--config names ~nobody99/x, but there is no such home folder; write the path out$"),
+    ):
+        with pytest.raises(ConfigError, match=sentence):
+            load_profile(config=named)
+    monkeypatch.setenv("XDG_CONFIG_HOME", long)
+    with pytest.raises(ConfigError, match="cannot be looked at: File name too long"):
+        load_profile()
+
+
+def test_a_home_folder_below_a_name_that_is_too_long_hides_no_profile(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", f"/{'x' * 300}")
+    assert load_profile(config=str(file)).profile.name == "lab"
+
+
 def test_without_a_file_a_profile_is_made_of_what_is_discovered(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret_file(home / ".kube" / "config", "current-context: x\n")
     monkeypatch.setenv("VAULT_ADDR", "https://vault:8200")

@@ -102,6 +102,8 @@ def test_a_file_in_the_way_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(LabError, match=r"file/lab cannot be used as the lab's directory: Not a directory"):
         LabDirectory(tmp_path / "file" / "lab").lock()
+    with pytest.raises(LabError, match=r"file/lab cannot be used as the lab's directory: Not a directory"):
+        LabDirectory(tmp_path / "file" / "lab").is_locked()
 
 
 def test_a_full_disk_is_one_sentence_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from alphapulse_tui.errors import BadDataError, UsageError
 from alphapulse_tui.runbook.load import find_procedure, load_procedure, load_procedures
+from alphapulse_tui.runbook.names import procedure_names
 
 GOOD = """\
 id: own-check
@@ -113,6 +114,13 @@ def test_a_file_that_is_not_utf8_or_not_readable_is_said_to_be_so(tmp_path: Path
         load_procedure(file)
     with pytest.raises(BadDataError, match="cannot be read"):
         load_procedure(tmp_path / "missing.yaml")
+
+
+def test_a_folder_that_nobody_can_look_into() -> None:
+    folder = Path("/", "x" * 300, "procedures")
+    with pytest.raises(BadDataError, match=r"procedures: cannot be read: File name too long\."):
+        load_procedures(folder)
+    assert procedure_names(folder) == procedure_names()
 
 
 def test_an_unknown_procedure_names_the_nearest() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from alphapulse_tui.config.paths import home_folder
+from alphapulse_tui.config.paths import home_folder, there
 from alphapulse_tui.config.secret import Credential, Secret, read_secret_file
 from alphapulse_tui.errors import CredentialError
 from alphapulse_tui.text import clean
@@ -44,7 +44,7 @@ def credentials() -> Credential | None:
     when we look around. ``load()`` walks the whole chain and gives the secret access key.
     """
     folder = home_folder() / ".aws"
-    if not any(map(os.environ.get, _SIGNS)) and not any((folder / name).exists() for name in ("config", "credentials")):
+    if not any(map(os.environ.get, _SIGNS)) and not any(there(folder / name) for name in ("config", "credentials")):
         return None
     if os.environ.get("AWS_ACCESS_KEY_ID") and os.environ.get("AWS_SECRET_ACCESS_KEY"):
         ends = _moment(os.environ.get("AWS_CREDENTIAL_EXPIRATION", ""))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from alphapulse_tui.config.decode import suggestion
-from alphapulse_tui.config.paths import home_folder
+from alphapulse_tui.config.paths import home_folder, there
 from alphapulse_tui.errors import CredentialError
 from alphapulse_tui.text import clean
 
@@ -38,12 +38,15 @@ class Context:
 
 
 def kubeconfig() -> tuple[str, str]:
-    """The kubeconfig, several files joined by the path separator, and where that comes from; both empty when there is none."""
+    """The kubeconfig, several files joined by the path separator, and where that comes from; both empty when there is none.
+
+    Raises ``ConfigError`` when nobody can know whether there is one.
+    """
     named = os.environ.get("KUBECONFIG", "")
     if named:
         return named, "environment variable KUBECONFIG"
     usual = home_folder() / ".kube" / "config"
-    return (str(usual), "kubectl's default") if usual.is_file() else ("", "")
+    return (str(usual), "kubectl's default") if there(usual) and usual.is_file() else ("", "")
 
 
 def contexts(files: str) -> tuple[str, dict[str, Context]]:
@@ -51,7 +54,8 @@ def contexts(files: str) -> tuple[str, dict[str, Context]]:
 
     Raises ``CredentialError`` when no file can be read, or one is not a kubeconfig.
     """
-    documents = [(file, _read(file)) for file in map(Path, filter(None, files.split(os.pathsep))) if file.exists()]
+    named = map(Path, filter(None, files.split(os.pathsep)))
+    documents = [(file, document) for file in named if (document := _read(file)) is not None]
     if not files:
         raise CredentialError("no kubeconfig: KUBECONFIG is not set and ~/.kube/config does not exist")
     if not documents:
@@ -82,7 +86,8 @@ def chosen_context(files: str, wanted: str) -> Context:
     raise CredentialError(f'{place} has no context "{clean(name)}"{suggestion(clean(name), map(clean, known))}')
 
 
-def _read(file: Path) -> Mapping[str, Any]:
+def _read(file: Path) -> Mapping[str, Any] | None:
+    """What ``file`` says, or none when there is no such file; raises ``CredentialError`` when it says nothing."""
     import yaml  # 20 ms that only a command about Kubernetes should pay
 
     from alphapulse_tui.foreign_yaml import FAST, WRONG_VALUE, refuse_traps
@@ -90,6 +95,8 @@ def _read(file: Path) -> Mapping[str, Any]:
     try:
         with file.open("rb") as stream:
             data = stream.read(LARGEST_FILE + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError as error:
         raise CredentialError(f"kubeconfig {clean(file)} cannot be read: {clean(error.strerror or error)}") from None
     if len(data) > LARGEST_FILE:

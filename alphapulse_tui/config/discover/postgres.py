@@ -16,7 +16,7 @@ from pathlib import Path
 from msgspec import structs
 
 from alphapulse_tui.config.decode import suggestion
-from alphapulse_tui.config.paths import home_folder
+from alphapulse_tui.config.paths import home_folder, there
 from alphapulse_tui.config.secret import Credential, read_secret_file
 from alphapulse_tui.config.settings import PostgresServer
 from alphapulse_tui.errors import ConfigError, CredentialError
@@ -102,7 +102,7 @@ def password(server: PostgresServer) -> Credential | None:
         return Credential(what, "environment variable PGPASSWORD", lambda: os.environ.get("PGPASSWORD", ""))
     named = os.environ.get("PGPASSFILE", "")
     file = Path(named) if named else home_folder() / ".pgpass"
-    return _from_passfile(server, file, what) if file.exists() else None
+    return _from_passfile(server, file, what) if there(file) else None
 
 
 def read_service(service: str) -> tuple[dict[str, str], str]:
@@ -181,7 +181,9 @@ def _checked(values: dict[str, str], origins: Origins, name: str, allowed: range
 
 def _default_host(port: int) -> str:
     """libpq's own default: the socket folder in which a server listens, else localhost."""
-    return next((folder for folder in _SOCKET_FOLDERS if Path(folder, f".s.PGSQL.{port}").exists()), "localhost")
+    return next(
+        (folder for folder in _SOCKET_FOLDERS if os.access(f"{folder}/.s.PGSQL.{port}", os.F_OK)), "localhost"
+    )  # no socket where we may not even look
 
 
 def _login_name() -> str:

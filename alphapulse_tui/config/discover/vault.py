@@ -12,7 +12,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from alphapulse_tui.config.paths import home_folder
+from alphapulse_tui.config.paths import home_folder, there
 from alphapulse_tui.config.secret import Credential, read_secret_file
 from alphapulse_tui.config.settings import VaultTarget
 from alphapulse_tui.errors import CredentialError
@@ -51,7 +51,7 @@ def token(target: VaultTarget) -> Credential | None:
         return Credential(what, f"token helper {clean(helper)} ({place})", lambda: _ask_helper(helper, address))
     named = os.environ.get("BAO_TOKEN_PATH", "")
     file = Path(named) if named else home_folder() / ".vault-token"
-    return _from_file(file, what) if file.exists() else None
+    return _from_file(file, what) if there(file) else None
 
 
 def _from_file(file: Path, what: str) -> Credential:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import Any
 from alphapulse_tui.errors import RefusedError, UsageError
 from alphapulse_tui.incident.clocks import WATCH
 from alphapulse_tui.incident.events import Event, Kind
-from alphapulse_tui.incident.journal import Journal
+from alphapulse_tui.incident.journal import Journal, JournalUnavailable
+from alphapulse_tui.incident.journal_file import BUSY_SECONDS
 from alphapulse_tui.incident.records import FIELDS, PHASES, IncidentState
 from alphapulse_tui.incident.when_started import FORM, operators_start
 from alphapulse_tui.model.health import Severity
@@ -26,6 +28,9 @@ from alphapulse_tui.text import clean
 
 Record = Callable[[Kind, Mapping[str, Any], str], Awaitable[Event]]
 """Writes an event of an incident: kind, payload, incident."""
+
+LOCK_LOOK_SECONDS = 0.02
+"""Pause before the lock is tried again."""
 
 ROLES = ("commander", "deputy", "scribe", "communications", "operations")
 """The usual roles; any other word is taken too."""
@@ -64,13 +69,41 @@ def next_number(known: Iterable[str]) -> str:
 
 @contextmanager
 def numbering(path: Path) -> Iterator[None]:
-    """Hold the lock under which numbers are given out; the journal is on a local disk, so the lock is everybody's."""
-    handle = os.open(path.with_name(path.name + ".numbering"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold the lock under which numbers are given out; the journal is on a local disk, so the lock is everybody's. Blocks, at most 10 s.
+
+    Raises:
+        JournalUnavailable: another process holds it for longer (it may have been stopped), or it cannot be had at all.
+    """
+    lock = path.with_name(path.name + ".numbering")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _no_lock(lock, error) from None
+    try:
+        _hold(handle, lock)
         yield
     finally:
         os.close(handle)
+
+
+def _hold(handle: int, lock: Path) -> None:
+    ends = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= ends:
+                said = f"another process has held the journal's lock {clean(lock)} for {BUSY_SECONDS:g} s"
+                raise JournalUnavailable(f"{said}: find it with `fuser {clean(lock)}`; it may be stopped") from None
+            time.sleep(LOCK_LOOK_SECONDS)
+        except OSError as error:
+            raise _no_lock(lock, error) from None
+        else:
+            return
+
+
+def _no_lock(lock: Path, error: OSError) -> JournalUnavailable:
+    return JournalUnavailable(f"the journal's lock {clean(lock)} cannot be had: {clean(error.strerror or error)}")
 
 
 async def acknowledge(record: Record, state: IncidentState, alert: str = "") -> bool:

@@ -24,7 +24,6 @@ from alphapulse_tui.incident.facts import CALM, CLEARED, FIRING, Fact, Key, fact
 from alphapulse_tui.incident.journal import Journal, JournalUnavailable
 from alphapulse_tui.model.health import Health
 from alphapulse_tui.model.reading import Reading
-from alphapulse_tui.text import clean
 
 SETTLE_SECONDS = 1.0
 """Seconds that a change must last to be written: what is over before anybody could read it is noise."""
@@ -173,18 +172,15 @@ class Recorder:
 
     def _write(self, key: Key, fact: Fact) -> None:
         """Ask the journal and write, as one step for all cockpits of this host."""
-        try:
-            with numbering(Path(self._journal.path)):
-                self._take(self._journal.events(self._sequence, kinds=KINDS))
-                if self._told.get(key) == fact.after or self._doubtful(key):
-                    return
-                if key[0] == "alert" and fact.after != FLAPPING:
-                    event = self._journal.append(kind_of(key, fact), fact.details)
-                else:
-                    event = self._journal.append(Kind.FLIP, self._flip(key, fact))
-                self._take([event])
-        except OSError as error:
-            raise JournalUnavailable(f"the journal's lock cannot be had: {clean(error.strerror or error)}") from None
+        with numbering(Path(self._journal.path)):
+            self._take(self._journal.events(self._sequence, kinds=KINDS))
+            if self._told.get(key) == fact.after or self._doubtful(key):
+                return
+            if key[0] == "alert" and fact.after != FLAPPING:
+                event = self._journal.append(kind_of(key, fact), fact.details)
+            else:
+                event = self._journal.append(Kind.FLIP, self._flip(key, fact))
+            self._take([event])
 
     def _flip(self, key: Key, fact: Fact) -> dict[str, Any]:
         payload = {

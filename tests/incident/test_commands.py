@@ -12,7 +12,7 @@ import pytest
 from alphapulse_tui.errors import AlphaPulseError, RefusedError, UsageError
 from alphapulse_tui.incident import commands
 from alphapulse_tui.incident.events import Event, Kind
-from alphapulse_tui.incident.journal import Journal
+from alphapulse_tui.incident.journal import Journal, JournalUnavailable
 from alphapulse_tui.incident.records import IncidentState
 from alphapulse_tui.incident.state import project
 from alphapulse_tui.model.health import Severity
@@ -44,6 +44,25 @@ async def test_cockpits_that_declare_at_once_get_a_number_each(journals: list[Jo
     )
     assert sorted(event.incident for event in events) == [f"INC-{number:04}" for number in range(1, 13)]
     assert len(project(journals[0].events())) == 12
+
+
+async def test_a_lock_that_a_stopped_cockpit_holds_is_told_and_waited_for_no_longer_than_a_writer(
+    journals: list[Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "BUSY_SECONDS", 0.1)
+    with (
+        commands.numbering(journals[0].path),
+        pytest.raises(JournalUnavailable, match=r"held the journal's lock .*numbering for 0.1 s: find it with `fuser"),
+    ):
+        await commands.declare(journals[1], "fire", Severity.P1)
+    assert (await commands.declare(journals[1], "fire", Severity.P1)).incident == "INC-0001"
+
+
+async def test_a_lock_that_cannot_be_had_at_all_is_one_sentence(journals: list[Journal]) -> None:
+    lock = journals[0].path.with_name("journal.sqlite.numbering")
+    lock.mkdir()
+    with pytest.raises(JournalUnavailable, match=r"the journal's lock .*numbering cannot be had: Is a directory"):
+        await commands.declare(journals[0], "fire", Severity.P1)
 
 
 async def test_a_title_is_needed_and_is_one_line(journals: list[Journal]) -> None:

@@ -128,7 +128,7 @@ def run_command(
             _print_commands(chosen)
             return ExitCode.OK
         _print_all(procedure, chosen, as_json)
-        return ExitCode.UNKNOWN if any(step["verdict"] == "not verified" for step in steps) else ExitCode.OK
+        return ExitCode.UNKNOWN if any(step["verdict"] == "not verified" for step in chosen) else ExitCode.OK
     return _run(invocation, procedure, values, only, (yes, confirm), as_json)
 
 

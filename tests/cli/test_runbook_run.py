@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from alphapulse_tui.cli import main
 from alphapulse_tui.exits import ExitCode
 from tests.cli.program import Result, alphapulse
 from tests.lab_handle import LabHandle
@@ -105,6 +106,14 @@ def test_a_mistake_gets_one_sentence(tmp_path: Path, arguments: tuple[str, ...],
     result = alphapulse("--config", str(config), "runbook", "run", *arguments)
     assert (result.code, result.out) == (code, "")
     assert sentence in result.err and len(result.err.strip().splitlines()) == 1
+
+
+def test_a_try_of_one_step_is_judged_by_that_step(profile: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["runbook", "run", "vault-sealed", "--dry-run"]
+    assert main.run([*arguments, "--step", "kms"]) == ExitCode.OK
+    assert main.run([*arguments, "--step", "1"]) == ExitCode.UNKNOWN
+    assert main.run(arguments) == ExitCode.UNKNOWN
+    assert "by hand" in capsys.readouterr().out
 
 
 @pytest.mark.long

@@ -29,16 +29,23 @@ def plain_number(number: float) -> str:
 
 
 def write_starter(file: Path) -> None:
-    """Write the starter to ``file``, mode 0600; raises ``CannotCreateError``, also when it exists: it is never overwritten."""
+    """Write the starter to ``file``, mode 0600, whole or not at all; raises ``CannotCreateError``, also when it exists: it is never overwritten."""
     try:
-        if not file.parent.is_dir():
-            file.parent.mkdir(parents=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
-        if file.exists():
-            shown = f"{clean(file)} exists and is not overwritten; move it away, or name another with --config"
-        else:
-            shown = f"{clean(file)} cannot be written: {clean(error.strerror or error)}"
-        raise CannotCreateError(shown) from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(starter_text())
+        if isinstance(error, FileExistsError) and Path(error.filename) == file:
+            raise CannotCreateError(
+                f"{clean(file)} exists and is not overwritten; move it away, or name another with --config"
+            ) from None
+        raise _cannot_write(file, error) from None
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(starter_text())
+    except OSError as error:
+        file.unlink(missing_ok=True)  # half a file would keep the next `config init` from writing a whole one
+        raise _cannot_write(file, error) from None
+
+
+def _cannot_write(file: Path, error: OSError) -> CannotCreateError:
+    return CannotCreateError(f"{clean(file)} cannot be written: {clean(error.strerror or error)}")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -174,6 +176,16 @@ def test_init_where_nothing_can_be_written(home: Path, capsys: pytest.CaptureFix
     (home / "f").write_text("")
     assert run(["config", "init", "--config", str(home / "f" / "alphapulse.toml")]) == ExitCode.CANNOT_CREATE
     assert capsys.readouterr().err == f"alphapulse: {home}/f/alphapulse.toml cannot be written: File exists\n"
+
+
+def test_init_on_a_full_disk_leaves_nothing_behind(home: Path) -> None:
+    file = home / "alphapulse.toml"
+    command = [sys.executable, "-m", "alphapulse_tui", "config", "init", "--config", str(file)]
+    full = ["bash", "-c", 'ulimit -f 1; exec "$@"', "bash", *command]
+    done = subprocess.run(full, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == ExitCode.CANNOT_CREATE
+    assert done.stderr == f"alphapulse: {file} cannot be written: File too large\n"
+    assert not file.exists()
 
 
 def test_every_line_of_the_starter_is_valid_when_it_is_uncommented(tmp_path: Path) -> None:

@@ -287,17 +287,18 @@ class Journal:
         with self._write_lock:
             if self._head is not None:
                 known[self.writer] = Head(self._head.writer_sequence, self._head.hash)
-        torn: list[sqlite3.Error] = []
-        rows = list(self._rows("1", [], torn))
-        last = rows[-1] if rows else None
-        wrong = [f"it cannot be read {f'after {last.name()}' if last else 'at all'}: {clean(error)}" for error in torn]
+        wrong: list[str] = []
         issued = 0
         with self._read_lock:
             try:
-                issued = _issued(self._reading())
+                issued = _issued(self._reading())  # Before the rows: another process may append meanwhile.
                 wrong += self._file.check(self._reading())
             except sqlite3.Error as error:
                 wrong.append(clean(error))
+        torn: list[sqlite3.Error] = []
+        rows = list(self._rows("1", [], torn))
+        last = rows[-1] if rows else None
+        wrong += [f"it cannot be read {f'after {last.name()}' if last else 'at all'}: {clean(error)}" for error in torn]
         report = check_chain(rows, issued, known)
         torn_at = last.sequence if last and torn else 0
         findings = tuple(ChainFinding(Damage.UNREADABLE, f"the file is damaged: {said}", torn_at) for said in wrong)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,6 +125,23 @@ def test_a_journal_that_is_open_knows_its_own_head(path: Path) -> None:
     journal.append(Kind.NOTE, {"text": "again"})
     journal.close()
     assert [damage for damage, _, _ in findings(path)] == [Damage.MISSING]
+
+
+def test_what_another_process_appends_meanwhile_is_not_missing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal, other = (Journal.open(path, anchor=lambda _: None) for _ in range(2))
+    read = journal._rows
+
+    def while_another_writes(*what: Any) -> Iterator[Row]:
+        other.append(Kind.NOTE, {"text": "before it is read"})
+        yield from read(*what)
+        other.append(Kind.NOTE, {"text": "after it was read"})
+
+    monkeypatch.setattr(journal, "_rows", while_another_writes)
+    assert journal.verify().findings == ()
+    monkeypatch.undo()
+    assert journal.verify().intact and len(journal.events()) == EVENTS + 2
+    journal.close()
+    other.close()
 
 
 @pytest.mark.parametrize(("first", "second"), [(2, 3), (3, 5), (1, 7)])

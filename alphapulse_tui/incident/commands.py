@@ -258,15 +258,14 @@ async def set_field(record: Record, state: IncidentState, name: str, text: str) 
 async def add_action_item(
     record: Record, state: IncidentState, item: str, owner: str, due: str, status: str = "Pending"
 ) -> None:
-    """Add a row to the action items.
+    """Add a row to the action items. Its number is its place in the journal: two engineers at once would choose the same one.
 
     Raises:
         UsageError: it says nothing.
     """
     if not item.strip():
         raise UsageError("an action item needs words: what is to be done?")
-    place = max(state.action_items, default=0) + 1
-    row = {"field": "action_item", "number": place, "item": item.strip(), "owner": owner.strip(), "due": due.strip()}
+    row = {"field": "action_item", "item": item.strip(), "owner": owner.strip(), "due": due.strip()}
     await record(Kind.POSTMORTEM_FIELD, {**row, "status": status.strip() or "Pending"}, state.id)
 
 

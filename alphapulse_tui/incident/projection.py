@@ -147,7 +147,7 @@ class Projection:
         payload, name = event.payload, read.text(event.payload, "field")
         if name == "action_item":
             number = payload.get("number")
-            number = number if isinstance(number, int) and number > 0 else len(self.state.action_items) + 1
+            number = number if isinstance(number, int) and number > 0 else max(self.state.action_items, default=0) + 1
             item, owner, due = (read.text(payload, part) for part in ("item", "owner", "due"))
             status = read.text(payload, "status") or "Pending"
             self.state.action_items[number] = ActionItem(number, item, owner, due, status)

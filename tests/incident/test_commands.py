@@ -127,6 +127,17 @@ async def test_fields_of_a_resolved_incident_are_written_for_it() -> None:
     assert not await commands.set_field(pen, state_of(story), "summary", "It broke.")
 
 
+async def test_two_engineers_who_add_an_item_at_once_lose_none() -> None:
+    pen, story = Pen(), fresh()
+    story.write(5, Kind.POSTMORTEM_FIELD, field="action_item", number=3, item="of an older version")
+    state = state_of(story)
+    await asyncio.gather(*(commands.add_action_item(pen, state, item, "", "") for item in ("mend it", "test it")))
+    for kind, payload, incident in pen.written:
+        story.write(10, kind, incident, **payload)
+    items = {number: one.item for number, one in state_of(story).action_items.items()}
+    assert items == {3: "of an older version", 4: "mend it", 5: "test it"}
+
+
 Call = Callable[[Pen, IncidentState], Any]
 
 

@@ -62,7 +62,7 @@ class Kind(Enum):
     CLOCK = "clock"
     """clock, state (``satisfied``, ``missed``, ``snoozed``), reason; until (unix seconds) for a snoozed one."""
     POSTMORTEM_FIELD = "postmortem_field"
-    """field (``summary``, ``root_cause`` ...), text; or field ``action_item`` with item, owner, due, status; number where an older version gave one."""
+    """field (``summary``, ``root_cause`` ...), text; or field ``action_item`` with item, owner, due, status (older: number)."""
     ARMED = "armed"
     """until (unix seconds), environment."""
     DISARMED = "disarmed"

@@ -216,12 +216,12 @@ class Projection:
         state = self.state
         state.troubles.append(trouble)
         self._sign(trouble.began)
-        if state.mitigated_at is None:
+        if state.mitigated_at is None or not state.concerns(trouble):
             return
         if not read.flag(event.payload, "read_afterwards"):
             state.breaches.append((read.written(event), trouble.sentence))
             state.watch_since = None
-        elif trouble in self._recent():
+        else:
             self._was_wrong_all_along(state.mitigated_at)
 
     def _was_wrong_all_along(self, mitigated_at: float) -> None:
@@ -234,11 +234,12 @@ class Projection:
             state.phases = [phase for phase in state.phases if phase != (mitigated_at, "mitigated")]
 
     def _close(self, key: str, wall: float) -> None:
-        trouble = self._standing(key)
-        if trouble is not None:
-            trouble.ended = wall
-            if self.state.mitigated_at is not None and not self.state.standing:
-                self.state.watch_since = wall
+        state, trouble = self.state, self._standing(key)
+        if trouble is None:
+            return
+        trouble.ended = wall
+        if state.mitigated_at is not None and state.concerns(trouble) and not self._recent():
+            state.watch_since = max(state.mitigated_at, *self._ends())
 
     def _advance(self, phase: str, wall: float) -> None:
         """Derived phases only go forward; going back is a person's word, or reopening."""
@@ -252,7 +253,7 @@ class Projection:
         if not state.declared_at or state.mitigated_at is not None or self._recent():
             return
         proofs = [run.verified_at or 0.0 for run in state.actions.values() if self._fixed(run)]
-        ends = [one.ended for one in state.troubles if one.ended is not None and state.concerns(one)]
+        ends = self._ends()
         if proofs and ends and max(ends) >= self._since:
             wall = max(min(proofs), *ends)
             self._derived = True
@@ -265,6 +266,10 @@ class Projection:
     def _recent(self) -> list[Trouble]:
         """Troubles that stand and belong to this incident."""
         return [one for one in self.state.standing if self.state.concerns(one)]
+
+    def _ends(self) -> list[float]:
+        """When troubles of this incident ended."""
+        return [one.ended for one in self.state.troubles if one.ended is not None and self.state.concerns(one)]
 
     def _mitigate(self, wall: float) -> None:
         state = self.state

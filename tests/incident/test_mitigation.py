@@ -120,3 +120,39 @@ def test_a_person_who_sets_the_phase_back_is_not_overruled_by_what_was_verified_
     story.fix(50, run="run-2")
     story.clear(60)
     assert (state_of(story).mitigated_at, state_of(story).phase) == (START + 60, "mitigated")
+
+
+def test_the_watch_begins_anew_beside_an_alert_of_last_week() -> None:
+    story = Story()
+    story.fire(-60, name="Noise", starts_at=START - 7 * 86400)
+    story.fire(-50)
+    story.declare()
+    story.fix(10)
+    story.clear(20)
+    story.fire(100)
+    assert state_of(story).watch_since is None and len(state_of(story).breaches) == 1
+    story.clear(130)
+    assert state_of(story).watch_since == START + 130
+    story.clear(200, name="Noise")
+    story.fire(210, name="Noise", starts_at=START - 7 * 86400)
+    state = state_of(story)
+    assert state.watch_since == START + 130 and len(state.breaches) == 1, "it neither breaks the watch nor begins it"
+
+
+def test_an_end_that_is_told_afterwards_does_not_date_the_watch_back() -> None:
+    story = Story()
+    story.declare()
+    story.write(20, Kind.PHASE, phase="mitigated", how="set")
+    fire_afterwards(story, 25, began=-1800)
+    payload = {"fingerprint": "f-API down", "name": "API down", "starts_at": START - 1200}
+    story.write(25, Kind.ALERT_CLEARED, read_afterwards=True, **payload)
+    assert state_of(story).watch_since == START + 20
+
+
+def test_the_end_of_an_alert_of_last_week_is_no_beginning_of_the_watch() -> None:
+    story = Story()
+    story.fire(-60, name="Noise", starts_at=START - 7 * 86400)
+    story.declare()
+    story.write(20, Kind.PHASE, phase="mitigated", how="set")
+    story.clear(200, name="Noise")
+    assert state_of(story).watch_since == START + 20

@@ -7,6 +7,7 @@ arguments; an answer is either the result or one sentence that says why not.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,8 +15,10 @@ from typing import Any
 import msgspec
 
 from alphapulse_tui.lab.directory import LabDirectory
-from alphapulse_tui.lab.errors import LabError, UnknownFaultError
+from alphapulse_tui.lab.errors import LabError, NotListeningError, UnknownFaultError
+from alphapulse_tui.text import clean
 
+_LOG = logging.getLogger(__name__)
 _LINE_BYTES = 1 << 20
 WITH_HEALTH = "health"
 """Parameter of ``status``: ask the servers of every ready target, which takes up to a few seconds."""
@@ -134,9 +137,26 @@ class ControlServer:
         except msgspec.DecodeError as error:
             return Answer(error=f"The lab did not understand the request: {error}.")
         try:
-            return Answer(result=await self._handler(request))
+            return Answer(result=await self._handled(request))
         except LabError as error:
             return Answer(error=str(error), unknown_name=isinstance(error, UnknownFaultError))
+
+    async def _handled(self, request: Request) -> Any:
+        """What the handler returns; a mistake of ours becomes a sentence for the asker, its traceback goes to the daemon's log.
+
+        Raises:
+            LabError: The handler refused, or made a mistake.
+        """
+        try:
+            return await self._handler(request)
+        except LabError:
+            raise
+        except Exception as error:
+            _LOG.exception("%s %s", request.operation, request.name)
+            said = f"{type(error).__name__}: {clean(error, 200)}"
+            raise LabError(
+                f"The lab failed to {request.operation}: {said}; see {self._directory.daemon_log}."
+            ) from error
 
 
 def ask(directory: LabDirectory, request: Request, timeout: float = 60.0) -> Any:
@@ -144,6 +164,7 @@ def ask(directory: LabDirectory, request: Request, timeout: float = 60.0) -> Any
 
     Raises:
         LabError: No lab lives there, it does not answer, or it refused (with its sentence).
+        NotListeningError: One lives there, but listens not yet or no more.
         UnknownFaultError: It knows no fault of that name.
     """
     path = directory.control_socket
@@ -155,6 +176,10 @@ def ask(directory: LabDirectory, request: Request, timeout: float = 60.0) -> Any
             with connection.makefile("rb") as file:
                 line = file.readline()
     except (FileNotFoundError, ConnectionRefusedError):
+        if directory.is_locked():
+            raise NotListeningError(
+                f"The lab in {directory.root} ({directory.lock_holder()}) is starting or ending: try again in a moment."
+            ) from None
         raise LabError(f"No lab lives in {directory.root}: start one with `alphapulse lab up`.") from None
     except OSError as error:
         raise LabError(f"The lab in {directory.root} does not answer ({error}); see {directory.daemon_log}.") from error

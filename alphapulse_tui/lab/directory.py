@@ -39,6 +39,9 @@ SOCKET_PATH_BYTES = 100
 """A unix socket's path must be shorter (108 bytes in the kernel, with room for ``/.s.PGSQL.65535``)."""
 ROOM_BYTES = 750_000_000
 """What must be free where the directory lies: twice what a lab fills (docs/lab.md), since a saved state is a second copy."""
+_LOCK_TRIES = 5
+_LOCK_PAUSE = 0.02
+"""Seconds between two of them."""
 _MARK = ".alphapulse-lab"
 """A file that says "this directory is ours to clean"; nothing is ever removed from a directory without it."""
 _KEPT = frozenset({_MARK, "lock", "ports.json", "secrets", "daemon.log"})
@@ -204,13 +207,9 @@ class LabDirectory:
             descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise self._unusable(error) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not _locked_soon(descriptor):
             os.close(descriptor)
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise
-            raise DirectoryBusyError(self.busy_sentence()) from None
+            raise DirectoryBusyError(self.busy_sentence())
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} since {time.strftime('%H:%M:%S')}".encode())
         return descriptor
@@ -272,6 +271,18 @@ class Credentials:
         path = self.path(name)
         write_private(path, text if text.endswith("\n") else text + "\n")
         return path
+
+
+def _locked_soon(descriptor: int) -> bool:
+    """Lock a file, with some patience: whoever asks whether it is locked (:meth:`LabDirectory.is_locked`) holds it for a moment."""
+    for _ in range(_LOCK_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_PAUSE)
+        else:
+            return True
+    return False
 
 
 def write_private(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@
 
     LabError                    UnavailableError of alphapulse_tui.errors: the command line prints it and leaves with 69
      ├─ DirectoryBusyError       another lab runs in this directory
+     ├─ NotListeningError        a lab lives there, but listens not yet or no more
      ├─ ServerMissingError       a server's binaries are not installed
      ├─ CommandFailedError       a helper command (initdb, pg_basebackup, ...) ended badly
      ├─ NotReadyError            a server did not answer within its deadline
@@ -25,6 +26,10 @@ class LabError(UnavailableError):
 
 class DirectoryBusyError(LabError):
     """Another lab runs in this directory."""
+
+
+class NotListeningError(LabError):
+    """A lab lives in the directory, but it listens not yet or no more: it starts or ends."""
 
 
 class ServerMissingError(LabError):

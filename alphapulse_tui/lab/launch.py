@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from alphapulse_tui.lab.control import LabStatus, Request, ask, ask_status
 from alphapulse_tui.lab.directory import LabDirectory
-from alphapulse_tui.lab.errors import DirectoryBusyError, LabError
+from alphapulse_tui.lab.errors import DirectoryBusyError, LabError, NotListeningError
 
 _ANSWER_SECONDS = 60.0
 _DOWN_SECONDS = 15.0
@@ -94,11 +94,21 @@ def end(directory: LabDirectory) -> None:
     Raises:
         LabError: No lab lives there, or it would not end.
     """
-    ask(directory, Request("down"))
+    told = _told_to_end(directory)
     limit = time.monotonic() + _DOWN_SECONDS
     while directory.is_locked():
         if time.monotonic() > limit:
             raise LabError(
                 f"The lab in {directory.root} did not end within {_DOWN_SECONDS:.0f} s ({directory.lock_holder()})."
             )
+        told = told or _told_to_end(directory)
         time.sleep(_POLL_SECONDS / 5)
+
+
+def _told_to_end(directory: LabDirectory) -> bool:
+    """Whether the lab heard that it is to end: one that starts does not listen yet, one that ends no longer."""
+    try:
+        ask(directory, Request("down"))
+    except NotListeningError:
+        return False
+    return True

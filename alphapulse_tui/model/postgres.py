@@ -76,6 +76,10 @@ class Standby:
     total_lag_bytes: int | None
 
 
+HIDDEN = "hidden"
+"""The state of a WAL receiver that runs and shows it only to members of pg_read_all_stats."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReplicaView:
     """A replica as it sees itself; ``problem`` is set when it could not be asked."""
@@ -84,7 +88,7 @@ class ReplicaView:
     replaying: bool
     pause_state: str
     receiver: str
-    """``streaming``, or empty when no WAL receiver runs."""
+    """``streaming``, empty when no WAL receiver runs, or :data:`HIDDEN`."""
     lag_seconds: float | None
     """Seconds since the primary wrote what this replica has not replayed; 0 when nothing is missing, however idle the primary; else none."""
     problem: str = ""
@@ -92,6 +96,11 @@ class ReplicaView:
     """WAL that the primary has written and this replica has not replayed; none when either could not be asked."""
     startup_wait: str = ""
     """What the replaying process waits for: ``RecoveryConflictSnapshot`` is a query that stands in its way."""
+
+    @property
+    def deaf(self) -> bool:
+        """Whether it is seen to receive nothing."""
+        return self.receiver not in ("streaming", HIDDEN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from alphapulse_tui.model.postgres import HIDDEN
+
 PREPARED = 0
 """How ``pg_blocking_pids`` names a prepared transaction."""
 
@@ -281,7 +283,7 @@ class ReplicaFigures:
     in_recovery: bool = True
     pause_state: str = ""
     receiver: str = ""
-    """``streaming``, or empty when no WAL receiver runs."""
+    """``streaming``, empty when no WAL receiver runs, or ``postgres.HIDDEN``."""
     sender: str = ""
     """``host:port`` where it looks for its primary."""
     slot: str = ""
@@ -308,6 +310,11 @@ class ReplicaFigures:
     compared: bool = False
     """Whether those settings could be compared with the primary's."""
     in_the_way: tuple[InTheWay, ...] = ()
+
+    @property
+    def deaf(self) -> bool:
+        """Whether it is seen to receive nothing."""
+        return self.receiver not in ("streaming", HIDDEN)
 
     @property
     def paused(self) -> bool:

@@ -70,7 +70,9 @@ class PostgresLink:
         except (asyncpg.InternalClientError, AttributeError, ValueError) as error:  # What the client makes of garbage.
             await self.drop()
             said = f"{type(error).__name__}: {clean(error, 200)}"
-            raise Unreachable(f"something answers in {self.name}'s place, but not as PostgreSQL does ({said})") from None
+            raise Unreachable(
+                f"something answers in {self.name}'s place, but not as PostgreSQL does ({said})"
+            ) from None
         except AlphaPulseError as error:
             raise Denied(error.sentence) from None
         except asyncio.CancelledError:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 
+SEGMENT_BYTES = 16 * 1024 * 1024
+"""A WAL segment; less is no lag that the last commit's age could tell (facts 2.1.3)."""
+
 KEPT = 3600.0
 """Seconds of history; a replica that is further behind is told as at least that."""
 
@@ -31,13 +34,14 @@ class WalHistory:
     def behind(self, now: float, replayed: int, last_transaction_age: float | None) -> float | None:
         """Seconds that a replica standing at ``replayed`` is behind; none when no position of the primary is known.
 
-        ``last_transaction_age`` (seconds, the replica's own formula) is asked only for what is older than our history.
+        ``last_transaction_age`` (seconds, the replica's own formula) is asked only for what is older than our history, and only where more
+        than a segment is missing: a replica that lacks a page of a primary where nobody commits would be called as late as its last commit.
         """
         if not self._seen:
             return None
         for place, (seen, written) in enumerate(self._seen):
             if written > replayed:
-                if place == 0:
+                if place == 0 and written - replayed > SEGMENT_BYTES:
                     return max(now - seen, last_transaction_age or 0.0)
                 return now - seen
         return 0.0

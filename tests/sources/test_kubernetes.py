@@ -286,9 +286,7 @@ async def test_names_the_missing_grant_and_goes_on(fake: tuple[FakeServer, int],
             await reader.read()
 
 
-async def test_what_we_may_list_no_longer_is_not_shown_any_longer(
-    fake: tuple[FakeServer, int], tmp_path: Path
-) -> None:
+async def test_what_we_may_list_no_longer_is_not_shown_any_longer(fake: tuple[FakeServer, int], tmp_path: Path) -> None:
     server, port = fake
     server.pods = [pod("a")]
     async with source(tmp_path, port) as reader:

@@ -6,7 +6,7 @@ Used by ``sources.postgres`` after every reading.
 from __future__ import annotations
 
 from alphapulse_tui.model.health import Finding, Health, Severity
-from alphapulse_tui.model.postgres import PostgresSnapshot, ReplicaView, Session
+from alphapulse_tui.model.postgres import HIDDEN, PostgresSnapshot, ReplicaView, Session
 from alphapulse_tui.model.rules import missing, span, worst_first
 from alphapulse_tui.model.thresholds import Thresholds
 
@@ -163,7 +163,9 @@ def _replica(replica: ReplicaView, thresholds: Thresholds) -> list[Finding]:
     if replica.problem:
         return [finding(Health.UNKNOWN, replica.problem, "design 7")]
     found = []
-    if replica.receiver != "streaming":
+    if replica.receiver == HIDDEN:
+        found.append(finding(Health.UNKNOWN, f"whether {replica.name} receives WAL is hidden from us"))
+    if replica.deaf:
         found.append(finding(Health.CRITICAL, f"{replica.name} receives no WAL from its primary"))
     if not replica.replaying:
         found.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from alphapulse_tui.model.postgres import HIDDEN
 from alphapulse_tui.model.postgres_slots import left_behind, owner_of
 from alphapulse_tui.model.postgres_surveys import ReplicaFigures, ReplicationSurvey, SlotFigures
 from alphapulse_tui.model.words import age, size
@@ -49,7 +50,7 @@ def lag(scene: Scene) -> CheckResult:
         named = ", ".join((*silent, *unknown))
         why = survey.primary_problem or next((one.problem for one in survey.replicas if one.problem), "")
         return CheckResult(Passed.UNKNOWN, f"how far {named} is behind is not known: {why}", rows, "unknown")
-    deaf = next((one for one in survey.replicas if one.receiver != "streaming"), None)
+    deaf = next((one for one in survey.replicas if one.deaf), None)
     if deaf is not None:
         missing = f"so far {_distance(deaf)} is missing" if deaf.behind_bytes else "nothing is missing yet"
         return CheckResult(Passed.NO, f"{deaf.name} receives nothing; {missing}", rows, "deaf")
@@ -194,8 +195,13 @@ def cause(scene: Scene) -> CheckResult:
     if what == "none":
         return CheckResult(Passed.YES, "nothing holds replication up", (), "none")
     if what == "unknown":
-        return CheckResult(Passed.UNKNOWN, one.problem or f"{one.name} cannot be judged", (), "unknown")
+        return CheckResult(Passed.UNKNOWN, one.problem or _unjudged(one), (), "unknown")
     return CheckResult(Passed.NO, _said(one, what), tuple(_own_view(one)), what)
+
+
+def _unjudged(one: ReplicaFigures) -> str:
+    why = ": whether it receives anything is hidden from us" if one.receiver == HIDDEN else ""
+    return f"{one.name} cannot be judged{why}"
 
 
 def cause_of(one: ReplicaFigures, survey: ReplicationSurvey, scene: Scene) -> str:
@@ -208,14 +214,16 @@ def cause_of(one: ReplicaFigures, survey: ReplicationSurvey, scene: Scene) -> st
         return "settings" if one.too_small else "paused"
     if one.conflict:
         return "conflict"
-    if one.receiver != "streaming":
+    if one.deaf:
         lost = not one.slot and any(slot.lost for slot in survey.slots)
         return "lost" if lost else "receiver"
     if one.behind_bytes is None:
         return "unknown"
     if not behind(one, scene) and one.behind_bytes <= TOLERATED:
         return "none"
-    return "replaying" if (one.received_not_replayed or 0) * 2 >= one.behind_bytes else "sending"
+    if (one.received_not_replayed or 0) * 2 >= one.behind_bytes:
+        return "replaying"
+    return "unknown" if one.receiver == HIDDEN else "sending"
 
 
 def replicas(scene: Scene) -> CheckResult:

@@ -44,7 +44,7 @@ def rows(survey: ReplicationSurvey) -> Sequence[Row]:
 
 
 def _replica(one: ReplicaFigures) -> Row:
-    bad = one.paused or one.conflict or one.receiver != "streaming" or bool(one.too_small)
+    bad = one.paused or one.conflict or one.deaf or bool(one.too_small)
     style = "unknown" if one.problem else "critical" if bad else "plain"
     seconds = "" if one.behind_seconds is None else age(one.behind_seconds)
     note = one.problem or _note(one)
@@ -56,7 +56,7 @@ def _state(one: ReplicaFigures) -> str:
         return "no answer"
     if one.paused:
         return one.pause_state
-    return "receives" if one.receiver == "streaming" else "deaf"
+    return "deaf" if one.deaf else "receives" if one.receiver == "streaming" else one.receiver
 
 
 def _note(one: ReplicaFigures) -> str:
@@ -65,7 +65,7 @@ def _note(one: ReplicaFigures) -> str:
     if one.conflict:
         return f"replay waits: {one.replay_wait}"
     return (
-        f"from {one.sender}" if one.receiver == "streaming" else f"no receiver; looks for its primary at {one.sender}"
+        f"no receiver; looks for its primary at {one.sender}" if one.deaf else f"from {one.sender}"
     )
 
 

@@ -1,7 +1,7 @@
 -- A replica as it sees itself, PostgreSQL 14 and later.
 SELECT pg_is_in_recovery() AS in_recovery,
        CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() ELSE '' END AS pause_state,
-       coalesce((SELECT status FROM pg_stat_wal_receiver), '') AS receiver,
+       coalesce((SELECT coalesce(status, 'hidden') FROM pg_stat_wal_receiver), '') AS receiver,
        pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::int8 AS received,
        pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::int8 AS replayed,
        extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8 AS last_transaction_age,

@@ -2,7 +2,7 @@
 -- pg_blocking_pids knows no startup process, so whom it waits for is read from the locks.
 SELECT pg_is_in_recovery() AS in_recovery,
        CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() ELSE '' END AS pause_state,
-       coalesce(w.status, '') AS receiver, coalesce(w.slot_name, current_setting('primary_slot_name', true), '')::text AS slot,
+       CASE WHEN w.pid IS NULL THEN '' ELSE coalesce(w.status, 'hidden') END AS receiver, coalesce(w.slot_name, current_setting('primary_slot_name', true), '')::text AS slot,
        extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time)::float8 AS last_message_age,
        coalesce(substring(current_setting('primary_conninfo', true) FROM 'host=''?([^'' ]+)'), '') || ':'
          || coalesce(substring(current_setting('primary_conninfo', true) FROM 'port=''?([0-9]+)'), '5432') AS sender,

@@ -98,6 +98,7 @@ CASES: list[tuple[str, dict[str, Any], Health, str]] = [
     ("1 GB behind", replica(lag_bytes=2**30), CRITICAL, "pg-replication-lag"),
     ("paused", replica(replaying=False, pause_state="paused"), CRITICAL, "pg-replication-lag"),
     ("no receiver and no lag", replica(receiver=""), CRITICAL, "pg-replication-lag"),
+    ("a receiver that we may not see", replica(receiver="hidden"), UNKNOWN, "pg-replication-lag"),
     ("a conflicting query", replica(startup_wait="RecoveryConflictSnapshot"), WARNING, "pg-replication-lag"),
     ("lag not known", replica(lag_seconds=None, lag_bytes=None), UNKNOWN, "pg-replication-lag"),
     ("a silent replica", replica(problem="r gave no answer"), UNKNOWN, "pg-replication-lag"),

@@ -107,6 +107,8 @@ class AlertsSnapshot:
     """``alertmanager: sentence`` when only one side answered."""
     silences: tuple[Silence, ...] = ()
     """Those in force, the first to end first."""
+    without_rules: bool = False
+    """Prometheus was asked and has no alerting rule at all."""
 
     @property
     def firing(self) -> tuple[Alert, ...]:

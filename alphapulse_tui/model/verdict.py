@@ -11,7 +11,7 @@ from typing import Any
 
 from alphapulse_tui.model.alerts import Alert, AlertsSnapshot
 from alphapulse_tui.model.health import Finding, Health, worst
-from alphapulse_tui.model.reading import Link, Reading
+from alphapulse_tui.model.reading import UNKNOWN_AFTER_INTERVALS, Link, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ def findings(readings: Iterable[Reading[Any]], now: float) -> list[Finding]:
     """Everything that is wrong or not verified at ``now``, most urgent first; what the runbook calls P0 comes first of all."""
     found: list[Finding] = []
     for reading in readings:
-        if reading.health(now) is not Health.UNKNOWN or reading.trusted(now):
+        age = reading.age(now)
+        if age is not None and age <= UNKNOWN_AFTER_INTERVALS * reading.interval:
             found.extend(reading.findings)
         found.extend(reading.proven)
         if reading.link is not Link.UNCONFIGURED and reading.link_at(now) is not Link.LIVE:

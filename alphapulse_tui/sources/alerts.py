@@ -109,6 +109,7 @@ class AlertsSource(Source[AlertsSnapshot]):
             broken_rules=tuple(
                 sorted(f"{clean(rule.name)}: {clean(rule.last_error, 300)}" for rule in every if rule.health == "err")
             ),
+            without_rules=isinstance(told, list) and not told and bool(self._prometheus),
             unreachable=tuple(f"{side}: {clean(problem)}" for side, problem in problems),
             silences=silences if isinstance(silences, tuple) else (),
         )

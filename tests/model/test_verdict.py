@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from alphapulse_tui.model.alerts import Alert, AlertsSnapshot
 from alphapulse_tui.model.health import Finding, Health, Severity
 from alphapulse_tui.model.reading import Link, Reading
-from alphapulse_tui.model.verdict import judge
+from alphapulse_tui.model.verdict import findings, judge
 
 P0 = Finding("vault", Health.CRITICAL, "no active node", procedure="vault-sealed", severity=Severity.P0)
 WARNING = Finding("redis", Health.WARNING, "memory 82 %", procedure="redis-memory", severity=Severity.P2)
@@ -33,6 +35,16 @@ def test_a_silent_target_is_unknown_and_its_old_findings_fade() -> None:
     soon, late = judge([silent], 104), judge([silent], 130)
     assert soon.finding is P0
     assert late.health is Health.UNKNOWN and late.sentence == "vault: connection refused"
+
+
+def test_what_a_failure_proves_keeps_no_old_finding_alive() -> None:
+    proven = replace(
+        reading("postgres", Link.DOWN, 100, WARNING, problem="no connection slot left"),
+        proven=(Finding("postgres", Health.CRITICAL, "no connection slot left for us"),),
+    )
+    assert WARNING in findings([proven], 104)
+    assert WARNING not in findings([proven], 7300)
+    assert judge([proven], 7300).sentence == "no connection slot left for us"
 
 
 def test_nothing_configured_is_not_healthy() -> None:

@@ -165,6 +165,12 @@ def test_whether_there_may_be_more_pods(hpa: Autoscaler, value: str, words: str)
     assert result.value == value and words in result.sentence
 
 
+NO_HPAS = replace(
+    capacity(HPA),
+    autoscalers=(),
+    missing=("missing grant: autoscaling horizontalpodautoscalers: list in namespace alphapulse",),
+)
+
 ERRORS = ErrorsSnapshot(
     "30s",
     (EndpointErrors("/summary", "500", 2.0, 100.0), EndpointErrors("/trades", "200", 5.0, 100.0)),
@@ -259,6 +265,9 @@ def test_the_runbooks_lines_and_absent_metrics(check: str, metric: str, value: f
         ("api.error-verdict", {"api_errors": replace(ERRORS, endpoints=(), percent=None)}, "no endpoint has traffic"),
         ("api.error-verdict", {"api_errors": replace(ERRORS, percent=None)}, "how many of all requests fail is not measured"),
         ("api.latency-verdict", {"api_latency": slow()}, "no endpoint has traffic"),
+        ("api.endpoints", {"api_latency": slow(replace(TRADES, p99=None))}, "nobody measures"),
+        ("api.error-lines", {"api_logs": LogsSnapshot((), 20, 1, ("api-2: container is waiting",))}, "not read: api-2"),
+        ("api.room", {"kubernetes_capacity": NO_HPAS}, "missing grant: autoscaling horizontalpodautoscalers"),
         ("api.latency-verdict", {"api_latency": slow(replace(TRADES, p99=None))}, "the p99 of /trades is not measured"),
     ],
 )  # fmt: skip

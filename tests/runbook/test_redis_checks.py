@@ -99,6 +99,7 @@ def test_what_was_not_read_never_passes(name):
         ),
         ("redis.memory", silent(WELL.nodes, 4), Passed.NO, "silent"),
         ("redis.evictions", WELL.nodes, Passed.YES, "ok"),
+        ("redis.evictions", each(policy=""), Passed.UNKNOWN, "unknown"),
         ("redis.evictions", each(evicted_per_second=3.0), Passed.NO, "evicting"),
         ("redis.evictions", each(refused_per_second=3.0, evicted_per_second=1.0), Passed.NO, "refusing"),
         ("redis.evictions", each(hit_percent=40.0), Passed.NO, "missing"),

@@ -160,6 +160,10 @@ def test_raft_whole_lost_late_and_leaderless() -> None:
     late = replace(WHOLE, nodes=(replace(node(0, 200), telemetry=replace(TOLD, contact_p99=306.0)), node(1), node(2)))
     assert look("vault.raft", late).value == "contact" and look("vault.whole", late).passed is Passed.YES
     assert look("vault.raft", replace(WHOLE, failure_tolerance=0)).value == "no-spare"
+    unwell = look("vault.raft", replace(WHOLE, healthy=False, peers=()))
+    assert (unwell.passed, "unhealthy" in unwell.sentence) == (Passed.NO, True)
+    unseen = look("vault.raft", replace(WHOLE, peers=()))
+    assert (unseen.passed, "who votes is not known" in unseen.sentence) == (Passed.UNKNOWN, True)
     alone = look("vault.raft", ALONE)
     assert (alone.passed, alone.sentence) == (Passed.NO, "no quorum: 1 of 3 nodes are open and raft needs 2")
     assert look("vault.whole", ONE_LOST).passed is Passed.NO

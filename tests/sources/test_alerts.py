@@ -146,6 +146,14 @@ async def test_hostile_labels_are_made_visible() -> None:
     assert Health.UNKNOWN in [finding.health for finding in AlertsSource("", "").judge(snapshot)]
 
 
+async def test_a_prometheus_without_alerting_rules_is_no_calm_one() -> None:
+    snapshot = await read(b'{"status":"success","data":{"groups":[]}}', b"[]")
+    found = AlertsSource("", "").judge(snapshot)
+    assert [(one.health, one.sentence) for one in found] == [
+        (Health.UNKNOWN, "Prometheus has no alerting rule: nothing can fire")
+    ]
+
+
 @pytest.mark.parametrize("dead", ["prometheus", "alertmanager"])
 async def test_either_side_may_be_down(dead: str) -> None:
     async with door(http(rules(told(DOWN)) if dead == "alertmanager" else b"[]")) as port:

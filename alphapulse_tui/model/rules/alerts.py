@@ -24,6 +24,9 @@ def judge(snapshot: AlertsSnapshot) -> tuple[Finding, ...]:
         many = len(snapshot.broken_rules)
         sentence = f"{many} alert {'rule' if many == 1 else 'rules'} cannot be evaluated and can never fire: {snapshot.broken_rules[0]}"
         found.append(Finding(TARGET, Health.UNKNOWN, sentence, "rules", "", None, "facts 4.2"))
+    if snapshot.without_rules:
+        said = "Prometheus has no alerting rule: nothing can fire"
+        found.append(Finding(TARGET, Health.UNKNOWN, said, "rules", "", None, "facts 4.2"))
     for side in snapshot.unreachable:
         name, _, why = side.partition(": ")
         lost = "alerts are not evaluated" if name == "prometheus" else "alerts reach nobody"

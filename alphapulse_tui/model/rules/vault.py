@@ -22,6 +22,7 @@ def judge(snapshot: VaultSnapshot, thresholds: Thresholds, now: float) -> tuple[
         [
             *_sealed(snapshot),
             *_no_active(snapshot, thresholds, now),
+            *_two_active(snapshot),
             *[found for node in snapshot.nodes for found in _node(node)],
             *_raft(snapshot),
             *_token(snapshot, thresholds, now),
@@ -52,6 +53,15 @@ def _about(node: VaultNode) -> str:
     if node.auto_unseal:
         return f"{node.name} is sealed and opens by {node.seal_type}, not by shares: look at its KMS"
     return f"{node.name} is sealed, {node.progress} of {node.threshold} shares given"
+
+
+def _two_active(snapshot: VaultSnapshot) -> list[Finding]:
+    """Exactly one node answers 200 (facts 2.3.1)."""
+    active = [node.name for node in snapshot.nodes if node.health_code == 200]
+    if len(active) < 2:
+        return []
+    said = f"{' and '.join(active)} both say that they are active: one of them is not of this cluster, or raft is split"
+    return [_finding(Health.CRITICAL, said, active[0], LATENCY, Severity.P1, "facts 2.3.1")]
 
 
 def _no_active(snapshot: VaultSnapshot, thresholds: Thresholds, now: float) -> list[Finding]:

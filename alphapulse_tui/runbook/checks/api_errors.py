@@ -97,6 +97,9 @@ def complaints(scene: Scene) -> CheckResult:
         return scene.silence("api-logs")
     rows = tuple((f"{group.count} x in {len(group.pods)} pods", group.text) for group in snapshot.groups)
     rows += tuple(("not read", sentence) for sentence in snapshot.missing)
+    if not snapshot.groups and snapshot.missing:
+        said = f"no complaint in what could be read; not read: {'; '.join(snapshot.missing)}"
+        return CheckResult(Passed.UNKNOWN, said, rows, "unknown")
     if not snapshot.groups:
         return CheckResult(
             Passed.YES, f"no complaint in the last {snapshot.lines} lines of {snapshot.pods} pods", rows, "none"

@@ -65,6 +65,8 @@ def endpoints(scene: Scene) -> CheckResult:
     line = scene.thresholds.api_p99_critical
     slow = [one for one in snapshot.endpoints if one.p99 is not None and one.p99 >= line]
     since = f", since {age(scene.wall - snapshot.onset)}" if snapshot.onset is not None else ""
+    if not slow and all(one.p99 is None for one in snapshot.endpoints):
+        return CheckResult(Passed.UNKNOWN, "nobody measures the endpoints' p99", rows, "unknown")
     if not slow:
         return CheckResult(Passed.YES, f"no endpoint's p99 is over {line:.0f} ms", rows, "none")
     if len(slow) == len(snapshot.endpoints) > 1:
@@ -207,6 +209,11 @@ def room(scene: Scene) -> CheckResult:
     rows += [("not read", sentence) for sentence in snapshot.missing]
     name = scene.params.get("deployment") or "api"
     mine = snapshot.of("Deployment", name)
+    hidden = next((sentence for sentence in snapshot.missing if "horizontalpodautoscalers" in sentence), "")
+    if mine is None and hidden:
+        return CheckResult(
+            Passed.UNKNOWN, f"whether {name} is scaled by an autoscaler is not known: {hidden}", tuple(rows), "unknown"
+        )
     if mine is None:
         return CheckResult(Passed.YES, f"no autoscaler scales {name}: it is scaled by hand", tuple(rows), "by-hand")
     choices = ((str(mine.most + max(1, mine.most // 2)), "half as many again"), (str(mine.most * 2), "twice as many"))

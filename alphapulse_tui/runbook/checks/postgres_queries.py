@@ -214,11 +214,15 @@ def cause(scene: Scene) -> CheckResult:
     long = scene.number("cancel-seconds", scene.thresholds.postgres_slow_query_warning)
     if snapshot is not None and _running(snapshot, scene, long):
         return CheckResult(Passed.NO, running.sentence, running.rows, "slow")
-    for found in (indexes(scene), statistics(scene)):
+    looked = (indexes(scene), statistics(scene))
+    for found in looked:
         if found.passed is Passed.NO:
             return CheckResult(
                 Passed.NO, found.sentence, found.rows, "index" if found.value in ("missing", "invalid") else found.value
             )
+    unread = next((found for found in looked if found.passed is Passed.UNKNOWN), None)
+    if unread is not None:
+        return unread
     return CheckResult(Passed.YES, "nobody waits, nothing runs long, no index is missing", (), "none")
 
 

@@ -69,6 +69,9 @@ def evictions(scene: Scene) -> CheckResult:
     low = min(hits, default=100.0)
     if not known:
         return CheckResult(Passed.UNKNOWN, "no master answers", rows, "unknown")
+    mute = [node.name for node in known if not node.policy]  # Every server that shows its INFO tells it.
+    if mute:
+        return CheckResult(Passed.UNKNOWN, f"{', '.join(mute)} does not show its figures", rows, "unknown")
     if refused:
         return CheckResult(Passed.NO, f"{refused:.0f} writes a second are refused for lack of memory", rows, "refusing")
     if evicted:

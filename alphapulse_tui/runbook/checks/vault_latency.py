@@ -71,6 +71,10 @@ def raft(scene: Scene) -> CheckResult:
     spare = f"raft may lose {survey.failure_tolerance} more"
     if lost:
         return CheckResult(Passed.NO, f"{', '.join(lost)} is not healthy; {spare}", rows, "lost")
+    if not survey.healthy:
+        return CheckResult(Passed.NO, f"the autopilot calls raft unhealthy; {spare}", rows, "lost")
+    if not survey.peers:
+        return _untold(survey, "who votes", rows)
     contact = _contact(survey)
     most = scene.number("contact-ms", scene.thresholds.vault_last_contact_warning)
     if contact is not None and contact >= most:

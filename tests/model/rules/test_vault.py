@@ -63,6 +63,13 @@ CASES: list[tuple[str, VaultSnapshot, Health, Severity | None, str]] = [
         P0,
         "vault-latency",
     ),
+    (
+        "two that say they lead",
+        cluster({"health_code": 200}, {"health_code": 200}, {}),
+        CRITICAL,
+        Severity.P1,
+        "vault-latency",
+    ),
     ("no further loss", cluster({}, {}, {}, raft=replace(RAFT, failure_tolerance=0)), WARNING, None, "vault-latency"),
     (
         "an unhealthy voter",

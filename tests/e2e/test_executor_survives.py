@@ -11,6 +11,7 @@ import pytest
 
 from alphapulse_tui.incident.events import Kind
 from tests.e2e.cockpit import CockpitTerminal, journal_of, processes_of
+from tests.lab.test_life import lives
 from tests.lab_handle import LabHandle
 from tests.waiting import wait_until
 
@@ -116,4 +117,4 @@ def kill_both(cockpit: CockpitTerminal) -> None:
     executor.kill()
     kill_screen(cockpit)
     psutil.wait_procs([executor], timeout=10)
-    assert not executor.is_running() or executor.status() == psutil.STATUS_ZOMBIE
+    assert not lives(executor)

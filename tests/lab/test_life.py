@@ -61,7 +61,7 @@ def everything(handle: LabHandle) -> tuple[list[psutil.Process], list[int]]:
 
 def nothing_left(processes: list[psutil.Process], ports: list[int]) -> None:
     """Fail unless all are gone soon. A zombie that only its parent (this test) can reap is gone."""
-    wait_until(lambda: not [one for one in processes if _lives(one)], 5, "every process of the lab to be gone")
+    wait_until(lambda: not [one for one in processes if lives(one)], 5, "every process of the lab to be gone")
     assert not set(listening(psutil.net_connections("tcp"))) & set(ports)
 
 
@@ -82,7 +82,8 @@ def listening(connections: Iterable[Any]) -> list[int]:
     return [one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN]
 
 
-def _lives(process: psutil.Process) -> bool:
+def lives(process: psutil.Process) -> bool:
+    """Whether it runs; it may end between two questions."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from alphapulse_tui.lab.launch import end, launch
-from tests.lab.test_life import listening, postgres_segment, shared_memory
+from tests.lab.test_life import listening, lives, postgres_segment, shared_memory
 from tests.lab_handle import LabHandle, new_directory, processes_below
 from tests.waiting import wait_until
 
@@ -41,7 +41,7 @@ def test_twenty_lives(only: tuple[str, ...]) -> None:
         warden.wait(15)
 
         def left() -> list[psutil.Process]:
-            return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]  # noqa: B023 - used at once
+            return [one for one in processes if lives(one)]  # noqa: B023 - used at once
 
         wait_until(lambda: not left(), 10, f"every process of life {life} to be gone")
         assert not ports & set(listening(psutil.net_connections("tcp"))), f"life {life}"

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from alphapulse_tui.lab.launch import launch
+from tests.lab.test_life import lives
 from tests.lab_handle import LabHandle, new_directory, processes_below
 from tests.waiting import wait_until
 
@@ -34,7 +35,7 @@ def test_no_pod_outlives_a_killed_lab(victim: str) -> None:
     warden.wait(15)
 
     def living() -> list[psutil.Process]:
-        return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+        return [one for one in processes if lives(one)]
 
     wait_until(lambda: not living(), 10, "every process to be gone")
     assert not listening(psutil.net_connections("tcp")) & ports

@@ -94,8 +94,8 @@ def _step(payload: dict[str, Any], who: str) -> str:  # noqa: ARG001 - one signa
 
 
 def _values(payload: dict[str, Any], who: str) -> str:
-    said = ", ".join(f"{name} to {value}" for name, value in payload.get("params", {}).items())
-    return f"{who} set {said} in procedure {_text(payload, 'procedure')}"
+    said = ", ".join(f"{name} to {value}" for name, value in read.texts(payload, "params").items())
+    return f"{who} set {said or 'values'} in procedure {_text(payload, 'procedure')}"
 
 
 def _finished(payload: dict[str, Any], who: str) -> str:  # noqa: ARG001 - one signature for all

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.errors import RefusedError, UnavailableError
@@ -30,6 +31,7 @@ from alphapulse_tui.runbook.schema import (
     WaitStep,
 )
 from alphapulse_tui.session import Session
+from alphapulse_tui.text import clean
 
 MOST_STEPS = 100
 """Steps of one walk: a procedure may go back, but not for ever."""
@@ -191,6 +193,11 @@ def _code(result: CheckResult) -> ExitCode:
     return ExitCode.UNKNOWN if result.passed is Passed.UNKNOWN else ExitCode.CRITICAL
 
 
+def _died_of(task: asyncio.Task[Any]) -> str:
+    error = task.exception()
+    return f"{type(error).__name__}: {clean(error)}"
+
+
 @asynccontextmanager
 async def _sitting(profile: Profile, config: str, read_only: bool, *, sources: bool = True) -> AsyncIterator[Session]:
     """A session with journal, executor and (unless an action alone is asked for) sources, closed at the end."""
@@ -201,7 +208,7 @@ async def _sitting(profile: Profile, config: str, read_only: bool, *, sources: b
         desk = session.spawn(session.open_desk(), "journal")
         while session.desk is None:
             if desk.done():
-                raise UnavailableError(session.journal_problem)
+                raise UnavailableError(session.journal_problem or f"the journal cannot be read: {_died_of(desk)}")
             await asyncio.sleep(LOOK_INTERVAL)
         await session.start_executor()
         yield session

@@ -108,6 +108,8 @@ class Desk:
         unwritten = (self.recorder.problem if self.recorder is not None else "") or self.journal.problem
         if self.problem:
             return "NOT LIVE", self.problem
+        if self.journal.damage:
+            return "NOT LIVE", self.journal.damage
         if unwritten:
             return "NOT WRITTEN", unwritten
         return ("DISK", self.journal.warning) if self.journal.warning else ("", "")

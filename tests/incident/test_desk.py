@@ -115,3 +115,17 @@ async def test_what_was_written_and_cannot_be_read_back_is_not_called_unwritten(
         assert desk.trouble == ("NOT LIVE", "the disk gives an I/O error") and desk.events == []
     await desk.catch_up()
     assert [one.id for one in desk.events] == [event.id] and desk.trouble == ("", "")
+
+
+async def test_a_damaged_journal_is_told_before_all_that_follows_from_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    whole = Journal.open(path, anchor=lambda line: None)
+    for number in range(60):
+        whole.append(Kind.NOTE, {"text": f"{number} " + "x" * 2000})
+    whole.close()
+    path.write_bytes(path.read_bytes()[:40960])
+    desk = Desk(Journal.open(path, anchor=lambda line: None))
+    await desk.catch_up()
+    word, sentence = desk.trouble
+    assert word == "NOT LIVE" and "is damaged" in sentence and "incident verify" in sentence
+    desk.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -164,6 +165,8 @@ def _refusal(raw: Any, kind: inspect.Type, says: str) -> str:
         fits = whole and (kind.ge is None or raw >= kind.ge) and (kind.le is None or raw <= kind.le)
         return "" if fits else f"a whole number from {kind.ge} to {kind.le}"
     if isinstance(kind, inspect.FloatType):
+        if isinstance(raw, int) and abs(raw) > sys.float_info.max:
+            return "a number of fewer digits"
         return "" if isinstance(raw, int | float) and not isinstance(raw, bool) else "a number"
     raise AssertionError(f"the settings use a type that the decoder does not know: {kind!r}")
 

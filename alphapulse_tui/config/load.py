@@ -8,6 +8,7 @@ nobody said that it is not.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ DISCOVERED = "default"
 
 LAB = "lab"
 """The profile that a running lab brings with it."""
+
+_LONG_NUMBER = re.compile(r"\d[\d_]{4000,}")
 
 LARGEST_FILE = 1024 * 1024
 """Bytes; a larger file is not the profile file."""
@@ -128,7 +131,7 @@ def named_file(config: str) -> tuple[Path, str]:
 def read_profile_file(file: Path) -> ProfileFile:
     """Read and check ``file``; raises ``ConfigError`` when it cannot be read or is no TOML, else collects problems."""
     try:
-        with file.open("rb") as stream:
+        with open(file, "rb", opener=_at_once) as stream:
             content = stream.read(LARGEST_FILE + 1)
     except OSError as error:
         raise ConfigError(f"{clean(file)} cannot be read: {clean(error.strerror or error)}") from None
@@ -145,10 +148,21 @@ def read_profile_file(file: Path) -> ProfileFile:
         lines = key_lines(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(_syntax_error(file, text, str(error))) from None
+    except ValueError:  # int() takes no number of more digits
+        number = _LONG_NUMBER.search(text)
+        line = text.count("\n", 0, number.start() if number else 0) + 1
+        raise ConfigError(f"{clean(file)} line {line}: a number of thousands of digits is none that is meant") from None
     except RecursionError:
         raise ConfigError(f"{clean(file)} is nested too deeply to be a profile file") from None
     settings, problems = decode_settings(raw)
     return ProfileFile(file, settings, lines, (*problems, *_unknown_procedures(settings)))
+
+
+def _at_once(file: str, flags: int) -> int:
+    """Open ``file``, also where it is a FIFO that nobody writes to: it is empty then. One with a writer (``<(...)``) is read to its end."""
+    descriptor = os.open(file, flags | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def _unknown_procedures(settings: Settings) -> list[Problem]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +55,8 @@ WRONG = [
     ("[profiles.a.thresholds]\npostgres_slots_page = 101", 4, "profiles.a.thresholds.postgres_slots_page is 101, but is a percentage: 0 to 100"),
     ("[profiles.a.thresholds]\npostgres_idle = nan", 4, "profiles.a.thresholds.postgres_idle is nan, but must be a number from 0 up"),
     ("[profiles.a.thresholds]\npostgres_idle = '10 min'", 4, "profiles.a.thresholds.postgres_idle must be a number, not a text"),
+    (f"[profiles.a.thresholds]\npostgres_idle = {'9' * 400}", 4,
+     "profiles.a.thresholds.postgres_idle must be a number of fewer digits"),
     ("[profiles.a.thresholds]\npostgres_idel = 10", 4, 'profiles.a.thresholds.postgres_idel is unknown; did you mean "postgres_idle"?'),
     ("[profiles.a.contacts]\nL1 = 'ana'", 4, "profiles.a.contacts.L1 must be a table, not a text"),
     ("[profiles.a.incident]\npostmortem_folder = 1979-05-27", 4,
@@ -91,6 +96,7 @@ BROKEN = [
     ("x = 1\ny =\n", 2, "not TOML: invalid value"),
     ("x = 1\nx = 2\n", 2, "not TOML: cannot overwrite a value"),
     ('x = "a\x00b"\n', 1, "not TOML: illegal character '\\x00'"),
+    (f"x = 1\ny = {'9' * 5000}", 2, "a number of thousands of digits is none that is meant"),
     ("x = " + "[\n" * 5000, None, "is nested too deeply to be a profile file"),
 ]
 
@@ -114,6 +120,18 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
         read_profile_file(file)
     with pytest.raises(ConfigError, match=r"cannot be read: Is a directory$"):
         read_profile_file(tmp_path)
+
+
+def test_a_fifo_is_read_to_its_end_and_waited_for_by_nobody(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with pytest.raises(ConfigError, match=r"fifo has no \[profiles\.NAME\]"):
+        load_profile(config=str(fifo))
+    command = 'exec "$0" -m alphapulse_tui --config <(sleep 0.5; echo "[profiles.slow]") config show'
+    done = subprocess.run(
+        ["bash", "-c", command, sys.executable], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.startswith("profile slow (/dev/fd/")
 
 
 def test_all_problems_come_at_once_in_the_order_of_lines(tmp_path: Path) -> None:

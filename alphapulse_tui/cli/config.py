@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import click
-import msgspec
 
-from alphapulse_tui.cli.invocation import Invocation, pass_invocation, say, takes_profile
+from alphapulse_tui.cli.invocation import Invocation, json_text, pass_invocation, say, takes_profile
 from alphapulse_tui.config.discover import logins
 from alphapulse_tui.config.load import ProfileFile, chosen_file, named_file, read_profile_file
 from alphapulse_tui.config.report import Row, all_problems, login_problem, report, rows
@@ -31,7 +30,7 @@ def show(invocation: Invocation, as_json: bool) -> None:
     loaded = invocation.loaded
     now = datetime.now(UTC)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(report(loaded, now)), indent=2).decode())
+        click.echo(json_text(report(loaded, now)))
         return
     place = clean(loaded.file) if loaded.file else "no file: made of what the environment offers"
     click.echo(f"profile {loaded.profile.name} ({place})\n")

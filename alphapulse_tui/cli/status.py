@@ -16,7 +16,7 @@ import click
 import msgspec
 
 from alphapulse_tui.board import Board
-from alphapulse_tui.cli.invocation import Invocation, pass_invocation, takes_profile
+from alphapulse_tui.cli.invocation import Invocation, json_text, pass_invocation, takes_profile
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.exits import ExitCode
 from alphapulse_tui.model.figures import figures
@@ -100,8 +100,7 @@ def report_once(profile: Profile, as_json: bool = False) -> ExitCode:
     board = asyncio.run(read_once(profile, DEADLINE))
     health, report = make_report(profile, board, time.monotonic() - started)
     if as_json:
-        told = redact_each(msgspec.to_builtins(report))
-        click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
+        click.echo(json_text(redact_each(msgspec.to_builtins(report))))
     else:
         for line in table(report):
             click.echo(redact(line))

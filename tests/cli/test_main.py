@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import os
 import subprocess
 import sys
@@ -255,3 +256,14 @@ def test_a_folder_name_that_the_locale_cannot_write(tmp_path: Path) -> None:
     code, out, err = alphapulse("--config", os.fspath(folder / "a.toml"), "config", "show", env=env)
     assert (code, err) == (0, "")
     assert out.startswith("profile a (")
+
+
+@pytest.mark.parametrize("arguments", [["config", "show", "--json"], ["status", "--json"]])
+def test_json_stays_json_in_every_encoding(arguments: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "日本 café"
+    folder.mkdir()
+    (folder / "a.toml").write_text("[profiles.a]\nkubernetes = { kubeconfig = 'nowhere \U0001f631' }\n", "utf-8")
+    env = {"PYTHONIOENCODING": "latin-1", "ALPHAPULSE_CONFIG": str(folder / "a.toml")}
+    _, out, _ = alphapulse(*arguments, env=env)
+    assert json.loads(out)["profile"] == "a"
+    assert "nowhere \U0001f631" in json.dumps(json.loads(out), ensure_ascii=False)

@@ -64,9 +64,10 @@ def _promises(state: IncidentState, now: float) -> Iterator[str]:
                 else "never satisfied"
             ) + (f" ({clock.note})" if clock.note else "")
             yield f"Missed: {clock.name}, due at {utc(clock.due)} ({clock.source}), {late}."
+    end = state.resolved_at if state.resolved_at is not None else now
     for place, (wall, severity) in enumerate(state.severities[1:]):
-        raised = severity.urgency > state.severities[place][1].urgency
-        if raised and not any(wall <= sent <= wall + 1800.0 for sent, _, _ in state.messages):
+        owed = severity.urgency > state.severities[place][1].urgency and end >= wall + 1800.0
+        if owed and not any(wall <= sent <= wall + 1800.0 for sent, _, _ in state.messages):
             yield f"The severity was raised to {severity.value} at {utc(wall)}, and no update went out in the 30 minutes after it."
 
 
@@ -90,7 +91,7 @@ def _fixes(state: IncidentState) -> Iterator[str]:
     for run in state.actions.values():
         if not run.changed_something:
             continue
-        if run.outcome in (None, Outcome.UNKNOWN) and not run.reconciled:
+        if not run.settled:
             yield f'"{run.title}" was sent at {utc(run.sent_at or run.intent_at)}, and its outcome is not known.'
         found = _unproven(run)
         if found:

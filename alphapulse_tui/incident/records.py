@@ -87,7 +87,7 @@ class ActionRun:
     before: dict[str, str] = field(default_factory=dict)
     after: dict[str, str] = field(default_factory=dict)
     reconciled: str = ""
-    """``probed``, ``marked done`` or ``abandoned``, when it was settled later."""
+    """``probed``, ``marked done`` or ``abandoned``, when it was settled later; empty while a probe said neither yes nor no."""
     evidence: str = ""
 
     @property
@@ -99,6 +99,11 @@ class ActionRun:
     def verified(self) -> bool:
         """Whether reading the target again proved it."""
         return self.verdict is Verdict.VERIFIED
+
+    @property
+    def settled(self) -> bool:
+        """Whether its end is known: by its outcome, by the target, or by a person. The first to say so is right."""
+        return self.outcome not in (None, Outcome.UNKNOWN) or self.verified or bool(self.reconciled)
 
     @property
     def mends(self) -> bool:

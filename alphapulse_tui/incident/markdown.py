@@ -57,13 +57,13 @@ def items(text: str) -> list[str]:
 
 
 def code(text: str) -> str:
-    """``text`` as code within a line: shown to the letter, safe in a table's cell."""
+    """``text`` as code within a line, shown to the letter; not for a table, whose cells end at a pipe within code too."""
     one = " ".join(text.split())
     if not one:
         return ""
     fence = "`" * (1 + max((len(run) for run in re.findall(r"`+", one)), default=0))
     pad = " " if one.startswith("`") or one.endswith("`") else ""
-    return f"{fence}{pad}{one}{pad}{fence}".replace("|", "\\|")
+    return f"{fence}{pad}{one}{pad}{fence}"
 
 
 def _entities(text: str) -> str:

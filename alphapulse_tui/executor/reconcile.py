@@ -55,21 +55,25 @@ class Reconciler:
         A target that says neither yes nor no leaves the run open: look at the verdict.
 
         Raises:
-            ExecutorProblem: no such run, evidence missing, still under way, or the journal cannot be written.
+            ExecutorProblem: no such run, evidence missing, still under way, settled or sent meanwhile, or the journal cannot be written.
         """
         record = await self._record(run_id)
-        if record.settled_at is not None:
-            raise ExecutorProblem("this action has been settled meanwhile")
+        _refuse_settled(record)
         if self._under_way(record):
             raise ExecutorProblem(f"{record.who()} still holds it: wait until it has ended")
         if how is not Resolution.VERIFY and not evidence.strip():
             raise ExecutorProblem(f"to {how.value} needs evidence: say what you saw")
+        was_sent = record.sent
         try:
             found = await self._probe(record)
         except ExecutorProblem as problem:
             if how is Resolution.VERIFY:
                 raise
             found = Verification(Verdict.UNKNOWN, problem.sentence)
+        await catch_up(self._ledger, self._journal)  # The target may have taken its time.
+        _refuse_settled(record)
+        if record.sent and not was_sent:
+            raise ExecutorProblem(f"{record.who()} has sent it meanwhile: look again")
         words = {Resolution.VERIFY: PROBED, Resolution.DONE: MARKED_DONE, Resolution.ABANDON: ABANDONED}
         payload = {
             "action_run": run_id, "how": words[how], "verdict": found.verdict, "sentence": found.sentence, "evidence": evidence,
@@ -122,6 +126,11 @@ class Reconciler:
             record.run, str(raw.get("action", "")), str(raw.get("title", "")), record.object, record.intent.actor, record.intent.writer,
             record.intent.incident, record.intent.sequence, record.intent.wall, record.sent, record.outcome, sentence, under_way, record.plan(),
         )  # fmt: skip
+
+
+def _refuse_settled(record: RunRecord) -> None:
+    if record.settled_at is not None:
+        raise ExecutorProblem("this action has been settled meanwhile")
 
 
 def _lives(pid: int) -> bool:

@@ -26,6 +26,10 @@ class ActionBroke(Exception):
     """The action's own code failed, in a way that nobody foresaw; the message names the exception."""
 
 
+class StillBusy(TimeoutError):
+    """Another call of the same action did not let go in time: ours was never begun."""
+
+
 class Instrument:
     """An action with a lock; ``spoiled`` once a call had to be left behind."""
 
@@ -40,10 +44,14 @@ class Instrument:
         Raises:
             ActionProblem: as ``work`` raised it.
             ActionBroke: ``work`` raised anything else.
+            StillBusy: the call before did not end within ``seconds``; ``work`` was never begun.
             TimeoutError: no answer within ``seconds``, the wait for the call before included.
         """
-        async with asyncio.timeout(seconds) as limit:
-            await self._lock.acquire()
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                await self._lock.acquire()
+        except TimeoutError:
+            raise StillBusy from None
         due = limit.when()
         assert due is not None
         task = asyncio.ensure_future(work(self.action))

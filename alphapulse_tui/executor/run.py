@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from alphapulse_tui.actions.contract import Action, ActionProblem, SentWithoutAnswer
-from alphapulse_tui.executor.instrument import ActionBroke, Instrument
+from alphapulse_tui.executor.instrument import ActionBroke, Instrument, StillBusy
 from alphapulse_tui.executor.ledger import KINDS, Ledger
 from alphapulse_tui.executor.protocol import PLAN_SECONDS, ExecutorProblem, Progress, Stage
 from alphapulse_tui.incident.events import Event, Kind
@@ -109,6 +109,9 @@ class Run:
             return await self.instrument.call(lambda action: _executed(action, plan), plan.deadline)
         except ActionProblem as problem:
             return Result(Outcome.FAILED, clean(problem))
+        except StillBusy:
+            busy = f"another {plan.action} has not ended for {plan.deadline:g} s"
+            return Result(Outcome.REFUSED, f"nothing was sent: {busy}; settle that first")
         except TimeoutError:
             return Result(Outcome.UNKNOWN, f"sent, and no answer within {plan.deadline:g} s")
         except ActionBroke as bug:

@@ -1,10 +1,11 @@
-"""A run that somebody settles while its executor, stopped or slow, still has it in hand."""
+"""A run that somebody settles while its executor, stopped or slow, still has it in hand; and what waits behind an action that hangs."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.executor.core import Executor
 from alphapulse_tui.executor.ledger import RunRecord
 from alphapulse_tui.executor.protocol import ExecutorProblem, Resolution
-from alphapulse_tui.incident.events import Kind
+from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.incident.journal import Journal
 from alphapulse_tui.model.plan import Outcome, Plan, Verdict, Verification
 from tests.executor import trial
@@ -108,3 +109,25 @@ async def test_a_run_that_is_sent_while_somebody_looks_is_not_told_as_never_sent
         await executor.reconciler.resolve(plan.id, Resolution.VERIFY)
     assert journal.events(kinds=[Kind.RECONCILED]) == []
     other.close()
+
+
+async def test_what_waits_behind_an_action_that_hangs_was_not_sent(
+    executor: Executor, journal: Journal, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = await executor.plan("test.set", {"value": "7", "deadline": "0.3"})
+    instrument = await executor._instrument("test.set")
+    record, never, hanging = journal.record, asyncio.Event(), []
+
+    async def as_another_begins(kind: Kind, payload: Mapping[str, Any], incident: str = "") -> Event:
+        event = await record(kind, payload, incident)
+        if kind is Kind.SENT:
+            hanging.append(asyncio.create_task(instrument.call(lambda _: never.wait(), 60)))
+        return event
+
+    monkeypatch.setattr(journal, "record", as_another_begins)
+    result = (await run(executor, plan))[-1].result
+    assert result is not None and result.outcome is Outcome.REFUSED
+    assert result.sentence.startswith("nothing was sent: another test.set has not ended for 0.3 s")
+    assert (await target.state())["sends"] == 0 and await executor.reconciler.unresolved() == []
+    never.set()
+    await asyncio.gather(*hanging)

@@ -40,6 +40,8 @@ def complete_profile(profile: Profile, name: str, folder: Path) -> tuple[Profile
         colour=profile.colour or ("red" if profile.production else "blue"),
         contacts={**runbook_contacts(), **profile.contacts},
         alerts={**runbook_alerts(), **profile.alerts},
+        notices=_absolute(profile.notices, folder),
+        incident=structs.replace(profile.incident, postmortem_folder=_from_home(profile.incident.postmortem_folder)),
         kubernetes=profile.kubernetes and _kubernetes(profile.kubernetes, folder, origins),
         postgres=profile.postgres and _postgres(profile.postgres, folder, origins),
         redis=profile.redis
@@ -90,9 +92,12 @@ def _vault(target: VaultTarget, folder: Path, origins: Origins) -> VaultTarget:
 
 def _absolute(file: str, folder: Path) -> str:
     """``file`` from the home folder (``~``) or from ``folder``; empty stays empty."""
-    if not file:
-        return ""
+    return str(folder.absolute() / _from_home(file)) if file else ""
+
+
+def _from_home(file: str) -> str:
+    """``file`` with the home folder that it starts at (``~``) written out."""
     try:
-        return str(folder.absolute() / Path(file).expanduser())
+        return str(Path(file).expanduser())
     except RuntimeError:  # no home folder for ~somebody: the file will be missed under the name that was written
         return file

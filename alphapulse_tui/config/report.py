@@ -6,6 +6,7 @@ hold anything that somebody pasted into it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from datetime import datetime
@@ -92,6 +93,10 @@ def all_problems(content: ProfileFile) -> list[str]:
             continue
         refused = (f"{content.place(path)}: profile {clean(name)}: {f.refusal}" for f in logins(complete) if f.refusal)
         found.extend(refused)
+        ca_file = complete.vault.ca_file if complete.vault else ""
+        if ca_file and not os.access(ca_file, os.R_OK):
+            at: KeyPath = (*path, "vault", "ca_file")
+            found.append(f"{content.place(at)}: {dotted(at)} names {clean(ca_file)}, which cannot be read")
     return found
 
 

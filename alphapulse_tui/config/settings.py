@@ -30,10 +30,14 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", extra={
 NameOrNone = Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,62})?$", extra={"says": NAME_RULE})]
 """As above, or empty for the default."""
 
+_PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+"""1 to 65535, as a pattern."""
+
 Url = Annotated[
     str,
     Meta(
-        pattern=r"^https?://[^\s/@?#]+(/[^\s@]*)?$",
+        pattern=r"^https?://([^\s/@?#:\[\]]+|\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[\w.-]+)?\])"
+        rf"(:{_PORT})?(/[^\s@]*)?$",
         extra={"says": 'an address like "http://host:port", without a user or password in it'},
     ),
 ]
@@ -222,7 +226,7 @@ class IncidentSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """``[profiles.NAME.incident]``."""
 
     postmortem_folder: Text = ".bug"
-    """Where the postmortem is written; a relative path starts at the working directory (runbook, appendix B)."""
+    """Where the postmortem is written: ``~`` is the home folder; a relative path starts at the working directory (runbook, appendix B)."""
 
 
 class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

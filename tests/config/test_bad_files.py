@@ -49,6 +49,8 @@ WRONG = [
     ("[profiles.a.vault]\nnodes = [{ name = 'v', address = 'http://ana:hunter2@h' }]", 4,
      'profiles.a.vault.nodes[0].address must be an address like "http://host:port", without a user or password in it'),
     ("[profiles.a.prometheus]\nurl = 'prometheus:9090'", 4, 'profiles.a.prometheus.url must be an address like "http://host:port"'),
+    *((f"[profiles.a.prometheus]\nurl = '{url}'", 4, 'profiles.a.prometheus.url must be an address like "http://host:port"')
+      for url in ("http://h:abc", "http://[::1", "http://::1", "http://h:99999", "http://h:65536", "http://h:0", "http://h:", "http://[x]")),
     ("[profiles.a.api]", 3, "profiles.a.api.health_url is missing"),
     ("[profiles.a.thresholds]\nredis_memory_warning = 95", 4,
      "profiles.a.thresholds.redis_memory_warning is 95, beyond redis_memory_critical = 90: nothing could ever be a warning"),
@@ -170,3 +172,24 @@ def test_validate_also_tells_what_a_sound_profile_would_fail_on(tmp_path: Path) 
         f'{file} line 1: profile a: password file "{tmp_path}/pgpass" has group or world access; '
         "permissions should be u=rw (0600) or less"
     ]
+    file.write_text(f"[profiles.a.vault]\nca_file = 'ca.pem'\nnodes = [{NODE}]\n")
+    assert all_problems(read_profile_file(file)) == [
+        f"{file} line 2: profiles.a.vault.ca_file names {tmp_path}/ca.pem, which cannot be read"
+    ]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://h",
+        "https://h:65535/x?y#z",
+        "http://h:8080",
+        "http://[::1]:9090/",
+        "http://[fe80::1%eth0]",
+        "http://10.0.0.1:1",
+    ],
+)
+def test_an_address_that_is_one(tmp_path: Path, url: str) -> None:
+    file = tmp_path / "alphapulse.toml"
+    file.write_text(f"[profiles.a.prometheus]\nurl = '{url}'\n")
+    assert all_problems(read_profile_file(file)) == []

@@ -107,6 +107,18 @@ def test_each_value_knows_where_it_came_from(file: Path, monkeypatch: pytest.Mon
     assert loaded.profile.vault.ca_file == "/etc/ca.pem"
 
 
+def test_every_file_is_found_from_the_profiles_folder_and_the_postmortems_from_the_home(
+    tmp_path: Path, home: Path
+) -> None:
+    file = tmp_path / "alphapulse.toml"
+    file.write_text("[profiles.a]\nnotices = 'notices.json'\nincident = { postmortem_folder = '~/pm' }\n")
+    profile = load_profile(config=str(file)).profile
+    assert (profile.notices, profile.incident.postmortem_folder) == (f"{tmp_path}/notices.json", f"{home}/pm")
+    file.write_text("[profiles.a]\nincident = { postmortem_folder = '.bug' }\n")
+    profile = load_profile(config=str(file)).profile
+    assert (profile.notices, profile.incident.postmortem_folder) == ("", ".bug")
+
+
 def test_a_section_that_is_left_out_is_not_filled_from_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,6 +73,7 @@ def _listed(procedure: Procedure, past: Past) -> dict[str, Any]:
 
 @runbook.command("show")
 @click.argument("procedure_id", metavar="ID")
+@takes_profile
 def show_command(procedure_id: str) -> None:
     """One procedure, step by step, with what the runbook writes and what we run."""
     procedure = find_procedure(_procedures(), procedure_id)

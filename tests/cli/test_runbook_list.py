@@ -33,6 +33,11 @@ def test_without_runs_it_says_what_the_files_say_and_begins_no_journal(capsys: O
     assert not journal_file("drill").exists()
 
 
+def test_a_procedure_is_shown_with_a_profile_behind_its_name(capsys: Output) -> None:
+    assert run(["runbook", "show", "vault-sealed", "--profile", "p"]) == ExitCode.OK
+    assert "Vault sealed" in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("profile")
 def test_runs_of_this_environment_are_counted_and_timed(capsys: Output) -> None:
     moment = [1000.0]

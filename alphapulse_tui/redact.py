@@ -48,8 +48,9 @@ _SHAPES: Final = tuple(
         r"(?i)((?:passw(?:or)?d|passphrase|pwd|pgpassword|rediscli_auth|requirepass|masterauth)" + _ASSIGNED + ")" + _VALUE,
         r"(?i)((?:token|secret|(?:api|access|private|secret|unseal)[_-]?key|secret[_-](?:id|access[_-]key)|key[_-]?share)"
         r"""(?:\s*=\s*|\\?["']\s*:\s*|:\s?(?=["'])))""" + _VALUE,
-        # PASSWORD 'x' in SQL, requirepass x in redis.conf, --password x on a command line.
-        r"(?i)(\bpassword\s+)'(?:[^']|'')*'",
+        # PASSWORD 'x', E'x', $$x$$ in SQL, cut short or not; requirepass x in redis.conf, --password x on a command line.
+        r"(?i)(\bpassword\s+)(?:e'(?:[^'\\]|\\.|'')*(?:'|\\?\Z)|(?:u&)?'(?:[^']|'')*(?:'|\Z))",
+        r"(?i)(\bpassword\s+)(?P<quote>\$(?:[^\W\d]\w*)?\$).*?(?:(?P=quote)|\Z)",
         r"(?i)(\b(?:requirepass|masterauth)\s+)\S+",
         r"(?i)(--(?:password|passphrase|pass|token|secret)\s+)" + _VALUE,
         # Vault and OpenBao tokens: service, batch, recovery; before 1.10 "s." and 24 characters.

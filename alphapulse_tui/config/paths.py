@@ -110,11 +110,11 @@ def log_file() -> Path:
 def runtime_folder() -> Path:
     """The folder for sockets, created with mode 0700, short enough that a socket's path fits; raises ``CannotCreateError``.
 
-    In order: under ``ALPHAPULSE_STATE``, ``XDG_RUNTIME_DIR``, the state folder; where that is too long for a socket, a
+    In order: under ``ALPHAPULSE_STATE``, ``XDG_RUNTIME_DIR`` (unless it is gone or another's, as after ``su``), the state folder; where that is too long for a socket, a
     folder in ``/tmp`` that is named after it (not ``TMPDIR``: the executor must find the same one).
     """
     base = os.environ.get("XDG_RUNTIME_DIR", "")
-    offered = base and not os.environ.get(STATE_VARIABLE, "") and Path(base).is_dir()
+    offered = base and not os.environ.get(STATE_VARIABLE, "") and os.access(base, os.W_OK | os.X_OK)
     folder = Path(base) / APPLICATION if offered else state_folder() / "run"
     if len(os.fsencode(folder)) + 1 + LONGEST_SOCKET_NAME > LONGEST_SOCKET_PATH:
         mark = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]

@@ -30,9 +30,10 @@ def test_one_variable_moves_everything_that_we_write(tmp_path: Path, monkeypatch
 
 
 def test_sockets_are_in_the_runtime_folder_for_us_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "gone"))
     monkeypatch.setattr(paths, "LONGEST_SOCKET_PATH", 1000)  # pytest's own folders are long
-    assert paths.runtime_folder() == paths.state_folder() / "run"
+    for unusable in (tmp_path / "gone", Path("/", "x" * 300)):
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(unusable))
+        assert paths.runtime_folder() == paths.state_folder() / "run"
     runtime = tmp_path / "xdg"
     (runtime / "alphapulse").mkdir(parents=True, mode=0o755)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))

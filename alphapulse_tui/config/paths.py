@@ -110,8 +110,9 @@ def log_file() -> Path:
 def runtime_folder() -> Path:
     """The folder for sockets, created with mode 0700, short enough that a socket's path fits; raises ``CannotCreateError``.
 
-    In order: under ``ALPHAPULSE_STATE``, ``XDG_RUNTIME_DIR`` (unless it is gone or another's, as after ``su``), the state folder; where that is too long for a socket, a
-    folder in ``/tmp`` that is named after it (not ``TMPDIR``: the executor must find the same one).
+    In order: under ``ALPHAPULSE_STATE``, ``XDG_RUNTIME_DIR`` (unless it is gone or closed to us, as after ``su``), the state folder;
+    where that is too long for a socket, a folder in ``/tmp`` that is named after it (not ``TMPDIR``: the executor must find the same
+    one).
     """
     base = os.environ.get("XDG_RUNTIME_DIR", "")
     offered = base and not os.environ.get(STATE_VARIABLE, "") and os.access(base, os.W_OK | os.X_OK)

@@ -64,9 +64,7 @@ def _note(one: ReplicaFigures) -> str:
         return f"lower than the primary's: {', '.join(one.too_small)}"
     if one.conflict:
         return f"replay waits: {one.replay_wait}"
-    return (
-        f"no receiver; looks for its primary at {one.sender}" if one.deaf else f"from {one.sender}"
-    )
+    return f"no receiver; looks for its primary at {one.sender}" if one.deaf else f"from {one.sender}"
 
 
 def _of_replica(one: ReplicaFigures) -> tuple[tuple[str, str], ...]:

@@ -6,7 +6,7 @@ first is decided by the journal's order: an intent loses against every earlier i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -117,10 +117,15 @@ def _take(record: RunRecord, event: Event) -> None:
     elif event.kind is Kind.VERIFIED:
         settles = payload.get("verdict") == Verdict.VERIFIED.value and record.outcome is not None
     elif event.kind is Kind.RECONCILED:
-        known = payload.get("verdict") in (Verdict.VERIFIED.value, Verdict.CONTRADICTED.value)
-        settles = payload.get("how") in (MARKED_DONE, ABANDONED) or known
+        settles = reconciled_for_good(payload)
     if settles and record.settled_at is None:
         record.settled_at = event.sequence
+
+
+def reconciled_for_good(payload: Mapping[str, Any]) -> bool:
+    """Whether a reconciling ends its run: a person's word does, a probe only where the target says yes or no."""
+    known = payload.get("verdict") in (Verdict.VERIFIED.value, Verdict.CONTRADICTED.value)
+    return known or payload.get("how") in (MARKED_DONE, ABANDONED)
 
 
 def _outcome(word: object) -> Outcome | None:

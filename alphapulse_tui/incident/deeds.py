@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from alphapulse_tui.executor.ledger import PROBED
+from alphapulse_tui.executor.ledger import reconciled_for_good
 from alphapulse_tui.incident import payload as read
 from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.incident.records import ActionRun, IncidentState, ProcedureRun, StepRun
@@ -79,9 +79,9 @@ class Deeds:
     def _reconciled(self, event: Event) -> None:
         run = self._run(event)
         if run is not None and not run.settled:
-            payload, how = event.payload, read.text(event.payload, "how")
-            if how != PROBED or payload.get("verdict") in (Verdict.VERIFIED.value, Verdict.CONTRADICTED.value):
-                run.reconciled, run.evidence = how, read.text(payload, "evidence")
+            payload = event.payload
+            if reconciled_for_good(payload):
+                run.reconciled, run.evidence = read.text(payload, "how"), read.text(payload, "evidence")
             run.verdict = _member(Verdict, payload.get("verdict"), run.verdict or Verdict.UNKNOWN)
             run.proof = read.text(payload, "sentence") or run.proof
             run.after = read.texts(payload, "after") or run.after

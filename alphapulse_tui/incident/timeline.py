@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from alphapulse_tui.executor.ledger import reconciled_for_good
 from alphapulse_tui.incident import payload as read
 from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.incident.state import IncidentState
@@ -89,6 +90,11 @@ def _verified(payload: dict[str, Any], who: str) -> str:  # noqa: ARG001 - one s
     return f"{_text(payload, 'verdict')}: {_text(payload, 'sentence')}{figures}"
 
 
+def _reconciled(payload: dict[str, Any], who: str) -> str:
+    did = "settled it" if reconciled_for_good(payload) else "looked, and it is still open"
+    return f"{who} {did} ({_text(payload, 'how')}): {_text(payload, 'sentence')}"
+
+
 def _step(payload: dict[str, Any], who: str) -> str:  # noqa: ARG001 - one signature for all
     return f"step {_text(payload, 'title') or _text(payload, 'step')}: {_text(payload, 'state')}: {_text(payload, 'sentence')}"
 
@@ -137,7 +143,7 @@ _ACTIONS: dict[Kind, Words] = {
     Kind.INTENT: _intent,
     Kind.OUTCOME: lambda payload, who: f"{_text(payload, 'outcome')}: {_text(payload, 'sentence')}",  # noqa: ARG005
     Kind.VERIFIED: _verified,
-    Kind.RECONCILED: lambda payload, who: f"{who} settled it ({_text(payload, 'how')}): {_text(payload, 'sentence')}",
+    Kind.RECONCILED: _reconciled,
     Kind.PROCEDURE_STARTED: lambda payload, who: f"{who} opened procedure {_text(payload, 'procedure')}",
     Kind.PROCEDURE_VALUES: _values,
     Kind.STEP: _step,

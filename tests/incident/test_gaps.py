@@ -5,6 +5,7 @@ from __future__ import annotations
 from alphapulse_tui.incident.events import Kind
 from alphapulse_tui.incident.gaps import gaps
 from alphapulse_tui.incident.state import project
+from alphapulse_tui.incident.timeline import timeline
 from tests.incident.story import START, Story
 
 
@@ -47,6 +48,8 @@ def test_a_probe_that_says_neither_yes_nor_no_settles_nothing() -> None:
     assert "its outcome is not known" in text and "the check came to no end (pending): probed: pending" in text
     reconcile(story, 30, "probed", "verified")
     assert "its outcome is not known" not in said(story, 60)
+    told = [entry.sentence for entry in timeline(project(story.events)["INC-0001"]) if "(probed)" in entry.sentence]
+    assert ["still open" in told[0], "settled it" in told[1]] == [True, True]
 
 
 def test_the_first_to_settle_a_run_is_right() -> None:

@@ -30,7 +30,7 @@ SECONDS = 8.0
 """For the whole test; each address has 2 s inside."""
 
 PROGRAM = (
-    "from __future__ import annotations\nimport json, os, re, socket, struct, sys\n"
+    "from __future__ import annotations\nimport json, os, re, socket, ssl, struct, sys\n"
     + "".join(inspect.getsource(one) for one in (endpoints, of_pairs, of_urls))
     + """
 PORTS = {"database": 5432, "redis": 6379, "vault": 8200}
@@ -38,17 +38,25 @@ def ask(kind, host, port, tls):
     line = socket.create_connection((host, port), 2)
     line.settimeout(2)
     if tls:
-        return "a TLS port accepts"
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        line = context.wrap_socket(line, server_hostname=host)
+    answer = line.makefile("rb")
     if kind == "database":
         line.sendall(struct.pack("!ii", 8, 80877103))
-        return "PostgreSQL answers" if line.recv(1) in (b"S", b"N") else "!answers, but not as PostgreSQL does"
+        return "PostgreSQL answers" if answer.read(1) in (b"S", b"N") else "!answers, but not as PostgreSQL does"
     if kind == "redis":
         line.sendall(b"PING\\r\\n")
-        return "Redis answers" if line.recv(1) in (b"+", b"-") else "!answers, but not as Redis does"
+        word = re.match("[+]|-([A-Z]+)", answer.readline(64).decode("latin-1"))
+        if not word:
+            return "!answers, but not as Redis does"
+        return "Redis answers" if word.group(1) in (None, "NOAUTH", "NOPERM") else "!Redis serves nobody: " + word.group(1)
     line.sendall(b"GET /v1/sys/health HTTP/1.0\\r\\nHost: v\\r\\n\\r\\n")
-    word = line.recv(64).split(b" ")
-    code = word[1].decode() if len(word) > 1 and word[1].isdigit() else "?"
-    return ("" if code in ("200", "429", "472", "473") else "!") + "Vault answers with code " + code
+    code = re.match("HTTP/[0-9.]+ ([0-9]{3})", answer.readline(64).decode("latin-1"))
+    if not code:
+        return "!answers, but not as Vault does"
+    return ("" if code.group(1) in ("200", "429", "472", "473") else "!") + "Vault answers with code " + code.group(1)
 for entry in sys.argv[1:]:
     kind, name, value = entry.split("=", 2)
     value = value or os.environ.get(name, "")
@@ -66,6 +74,8 @@ for entry in sys.argv[1:]:
             said = "!no answer within 2 s"
         except socket.gaierror:
             said = "!the host name cannot be resolved"
+        except ssl.SSLError as error:
+            said = "!TLS fails: " + str(error.reason)
         except (OSError, ValueError) as error:
             said = "!" + type(error).__name__
         print(json.dumps([kind, name, place, not said.startswith("!"), said.lstrip("!")]))

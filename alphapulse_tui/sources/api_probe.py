@@ -1,7 +1,8 @@
 """Does somebody answer at an address that the API was given? Tried from here, with no login and no secret (facts 2.4.1).
 
 Each dependency is spoken to in its own protocol as far as a stranger may: PostgreSQL is asked whether it takes TLS, Redis for PING (``NOAUTH``
-is an answer too), Vault for its health. A port that accepts and then says nothing is not *answering*. Used by ``sources.api_crash``.
+is an answer too, ``LOADING`` is none), Vault for its health. A port that accepts and then says nothing is not *answering*. Used by
+``sources.api_crash``.
 """
 
 from __future__ import annotations
@@ -68,10 +69,17 @@ async def _postgres(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
 async def _redis(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[bool, str]:
     writer.write(b"*1\r\n$4\r\nPING\r\n")
     answer = await reader.readline()
-    if answer[:1] in (b"+", b"-"):
-        said = clean(answer.decode(errors="replace").strip()[1:], 40)
-        return True, f"Redis answers ({said})" if answer[:1] == b"+" else f"Redis answers ({said.split(' ')[0]})"
+    said = clean(answer.decode(errors="replace").strip()[1:], 40)
+    if answer[:1] == b"+":
+        return True, f"Redis answers ({said})"
+    if answer[:1] == b"-":
+        word = said.split(" ")[0]
+        return (True, f"Redis answers ({word})") if word in REDIS_ASKS else (False, f"Redis serves nobody: {said}")
     return False, "answers, but not as Redis does"
+
+
+REDIS_ASKS = ("NOAUTH", "NOPERM")
+"""Refusals that only a stranger gets. ``LOADING``, ``MASTERDOWN`` and ``DENIED`` meet the API as well."""
 
 
 async def _vault(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[bool, str]:

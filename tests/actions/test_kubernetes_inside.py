@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +12,11 @@ import pytest
 
 from alphapulse_tui.actions import kubernetes_inside
 from alphapulse_tui.actions.kubernetes_exec import Answer
+from alphapulse_tui.lab.proxy.certificates import expired_context
 from tests.actions.api_server import API, NAMESPACE, PODS, action, server
 from tests.actions.objects import deployment
 from tests.model.test_endpoints import HOSTILE
+from tests.sources.doors import Behaviour, door, says, silent
 
 __all__ = ["action", "server"]
 
@@ -35,3 +39,40 @@ async def test_no_part_of_a_password_is_sent_or_shown(server, action, monkeypatc
     plan = await test.plan(API)
     result = await test.execute(plan)
     assert "cret" not in repr(plan) + repr(sent) + repr(result) and sent[0].startswith("database=DATABASE_URL=")
+
+
+@pytest.mark.parametrize(
+    ("kind", "behaviour", "tls", "answers", "words"),
+    [
+        ("vault", says(b"HTTP/1.0 200 OK\r\n\r\n"), True, True, "code 200"),
+        ("vault", says(b"HTTP/1.0 503 Service Unavailable\r\n\r\n"), True, False, "code 503"),
+        ("vault", says(b"SSH-2.0 200\r\n"), True, False, "not as Vault does"),
+        ("redis", says(b"+PONG\r\n"), True, True, "Redis answers"),
+        ("redis", says(b"-NOAUTH Authentication required.\r\n"), False, True, "Redis answers"),
+        ("redis", says(b"-LOADING Redis is loading the dataset in memory\r\n"), False, False, "serves nobody: LOADING"),
+        ("redis", says(b"-DENIED Redis is running in protected mode\r\n"), False, False, "serves nobody: DENIED"),
+        ("database", says(b"N"), False, True, "PostgreSQL answers"),
+    ],
+)
+async def test_the_program_speaks_each_protocol_through_tls_too(
+    kind: str, behaviour: Behaviour, tls: bool, answers: bool, words: str
+) -> None:
+    async with door(behaviour, expired_context() if tls else None) as port:
+        found, said = await inside(kind, f"{'https://' if tls else ''}127.0.0.1:{port}")
+    assert found is answers and words in said
+
+
+async def test_a_port_that_accepts_and_speaks_no_tls_does_not_answer() -> None:
+    async with door(silent) as mute, door(says(b"HTTP/1.0 200 OK\r\n\r\n")) as plain:
+        assert await inside("vault", f"https://127.0.0.1:{mute}") == (False, "no answer within 2 s")
+        found, said = await inside("vault", f"https://127.0.0.1:{plain}")
+    assert not found and said.startswith("TLS fails")
+
+
+async def inside(kind: str, address: str) -> tuple[bool, str]:
+    """What the program that is sent into the pod says of an address."""
+    command = (sys.executable, "-I", "-c", kubernetes_inside.PROGRAM, f"{kind}=X={address}")
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+    _, _, _, answers, said = json.loads(out)
+    return answers, said

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def door(behaviour: Behaviour) -> AsyncIterator[int]:
-    """A port where every connection is treated to ``behaviour``."""
+async def door(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """A port where every connection is treated to ``behaviour``, behind TLS where a context is given."""
     writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -20,7 +21,7 @@ async def door(behaviour: Behaviour) -> AsyncIterator[int]:
         with contextlib.suppress(ConnectionError, asyncio.CancelledError):
             await behaviour(reader, writer)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

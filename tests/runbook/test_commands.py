@@ -25,7 +25,13 @@ from tests.lab_handle import LabHandle
 __all__ = ["kubectl"]
 
 PROCEDURES = load_procedures()
-PICKED = {"replica": "postgres-replica-0", "node": "vault-0", "peer": "vault-2"}
+PICKED = {
+    "replica": "postgres-replica-0",
+    "node": "vault-0",
+    "peer": "vault-2",
+    "removed": "vault-2",
+    "audited": "vault-0",
+}
 """What a person or a check picks, where there is no default."""
 
 WITHOUT = {

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from alphapulse_tui.incident.events import Kind
 from alphapulse_tui.model.reading import Link, Reading
 from alphapulse_tui.model.thresholds import Thresholds
 from alphapulse_tui.model.vault import RaftHealth, VaultNode, VaultSnapshot
 from alphapulse_tui.model.vault_log import Cause, NodeLog, SealCause, VaultLogs, complaints, seal_cause
 from alphapulse_tui.model.vault_raft import Peer, SurveyedNode, Telemetry, Times, VaultSurvey
 from alphapulse_tui.runbook.checks import CHECKS, CheckResult, Passed, Scene
+from alphapulse_tui.runbook.engine import Engine
 from alphapulse_tui.runbook.load import load_procedures
 from alphapulse_tui.runbook.schema import BranchStep
 
@@ -198,6 +200,37 @@ def test_what_can_be_picked() -> None:
     assert [value for value, _ in look("vault.pick-peer", ONE_LOST).choices] == ["vault-2"]
     assert look("vault.pick-peer", WHOLE).choices == ()
     assert [value for value, _ in look("vault.pick-node", slow(2)).choices] == ["vault-2", "vault-1"]
+
+
+def test_only_a_server_that_has_left_raft_is_made_anew() -> None:
+    two_lost = replace(
+        WHOLE,
+        nodes=(*WHOLE.nodes, *(replace(node(number), problem="gone", code=0) for number in (3, 4))),
+        peers=(*WHOLE.peers, peer(4, healthy=False, says="no answer")),
+    )
+    assert [value for value, _ in look("vault.pick-peer", two_lost).choices] == ["vault-4"], "dead, its disk untouched"
+    assert [value for value, _ in look("vault.pick-removed", two_lost).choices] == ["vault-3"]
+    assert look("vault.pick-removed", WHOLE).choices == ()
+    assert look("vault.pick-removed", BLIND).passed is Passed.UNKNOWN
+    survey = Reading("vault-raft", 5.0, Link.LIVE, 0.0, two_lost, 100.0)
+    scene = Scene({"vault-raft": survey}, 100.0, 1000.0, Thresholds())
+    procedure = load_procedures()["vault-latency"]
+    command = Engine(procedure, lambda: scene, unrecorded).command(procedure.step("new-node"))
+    assert "delete pvc data-vault-3 --wait=false &&" in command and "delete pod vault-3" in command
+    assert "vault-4" not in command
+
+
+async def unrecorded(kind: Kind, payload: dict[str, Any]) -> None:
+    raise AssertionError(f"nothing is recorded here: {kind} {payload}")
+
+
+def test_the_audit_device_that_is_looked_at_is_the_slow_one() -> None:
+    told = (replace(TOLD, audit_p99=1.0), replace(TOLD, audit_p99=400.0), replace(TOLD, audit_failing=2.0))
+    survey = replace(
+        WHOLE, nodes=tuple(replace(one, telemetry=each) for one, each in zip(WHOLE.nodes, told, strict=True))
+    )
+    assert [value for value, _ in look("vault.pick-audited", survey).choices] == ["vault-2", "vault-1", "vault-0"]
+    assert look("vault.pick-audited", BLIND).passed is Passed.UNKNOWN
 
 
 def panel(*nodes: VaultNode) -> VaultSnapshot:

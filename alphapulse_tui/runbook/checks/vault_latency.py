@@ -92,10 +92,7 @@ def audit(scene: Scene) -> CheckResult:
     told = [(node, node.telemetry) for node in survey.serving if node.telemetry is not None]
     if not told:
         return _untold(survey, "telemetry")
-    rows = tuple(
-        (node.name, f"p99 {_ms(one.audit_p99)}, {one.audit_failures:.0f} could not be written since it started")
-        for node, one in told
-    )
+    rows = tuple((node.name, _audited(one)) for node, one in told)
     most = scene.number("audit-ms", AUDIT_MS)
     failing = [node.name for node, one in told if one.audit_failing]
     slow = [node.name for node, one in told if one.audit_p99 is not None and one.audit_p99 >= most]
@@ -201,6 +198,33 @@ def pick_peer(scene: Scene) -> CheckResult:
     return CheckResult(Passed.NO if dead else Passed.YES, said, choices, "dead" if dead else "none", choices)
 
 
+def pick_removed(scene: Scene) -> CheckResult:
+    """Which server is made anew: raft's configuration does not name it, so its disk is of no use. The silent first; an empty one joins by itself."""
+    survey: VaultSurvey | None = scene.snapshot(SURVEY)
+    if survey is None:
+        return scene.silence(SURVEY)
+    if not survey.peers:
+        return _untold(survey, "who is in raft")
+    named = {peer.name for peer in survey.peers}
+    found = [node for node in survey.nodes if node.name not in named and node.code != 501]
+    choices = tuple((node.name, _answer(node)) for node in sorted(found, key=lambda node: not node.problem))
+    said = f"not in raft: {', '.join(name for name, _ in choices)}" if choices else "raft names every node"
+    return CheckResult(Passed.NO if choices else Passed.YES, said, choices, "some" if choices else "none", choices)
+
+
+def pick_audited(scene: Scene) -> CheckResult:
+    """Which node's audit device to look at: those that cannot write theirs, then the slowest."""
+    survey: VaultSurvey | None = scene.snapshot(SURVEY)
+    if survey is None:
+        return scene.silence(SURVEY)
+    told = [(node.name, node.telemetry) for node in survey.serving if node.telemetry is not None]
+    told.sort(key=lambda each: (-each[1].audit_failing, -(each[1].audit_p99 or 0.0)))
+    choices = tuple((name, _audited(one)) for name, one in told)
+    if not choices:
+        return _untold(survey, "telemetry")
+    return CheckResult(Passed.YES, f"the slowest audit log is that of {choices[0][0]}", choices, "some", choices)
+
+
 def pick_node(scene: Scene) -> CheckResult:
     """Which node to restart: standbys, the slowest first; never the leader."""
     survey: VaultSurvey | None = scene.snapshot(SURVEY)
@@ -276,6 +300,10 @@ def _figures(told: Telemetry | None) -> tuple[tuple[str, str], ...]:
     )
 
 
+def _audited(told: Telemetry) -> str:
+    return f"p99 {_ms(told.audit_p99)}, {told.audit_failures:.0f} could not be written since it started"
+
+
 def _ms(value: float | None) -> str:
     if value is None:
         return "none in 10 s"
@@ -292,5 +320,7 @@ CHECKS: dict[str, Check] = {
     "vault.quick": quick,
     "vault.whole": whole,
     "vault.pick-peer": pick_peer,
+    "vault.pick-removed": pick_removed,
+    "vault.pick-audited": pick_audited,
     "vault.pick-node": pick_node,
 }

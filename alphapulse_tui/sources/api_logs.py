@@ -27,7 +27,18 @@ SINCE = 600
 
 MOST_GROUPS = 30
 
-_COMPLAINT = re.compile(r"\b(ERROR|FATAL|CRITICAL|PANIC|Traceback|Exception|panic:)\b|\blevel=(error|fatal)\b")
+_COMPLAINT = re.compile(
+    r"""
+    (?i:  # Any of these words, but "no error", "0 error(s)", "non-fatal", "error=nil" and an empty "error" of JSON.
+        (?<!\bno\ )(?<!\b0\ )(?<!\bnon-)(?<!without\ )
+        \b(?:error|exception|traceback|fatal|panic|critical)\b
+        (?!["']?\s*[=:]\s*(?:0\b|no\b|none\b|null\b|<?nil\b|false\b|""|''))
+    )
+    | \b\w+(?:Error|Exception)\b  # The name of one: OperationalError.
+    | (?i:\b(?:level|lvl|severity|levelname)["']?\s*[=:]\s*["']?(?:err|crit|alert|emerg|emergency)\b)  # A level cut short.
+    """,
+    re.VERBOSE,
+)
 _VARIES = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\d+")
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\s*")
 

@@ -266,6 +266,8 @@ def test_the_runbooks_lines_and_absent_metrics(check: str, metric: str, value: f
         ("api.error-verdict", {"api_errors": replace(ERRORS, percent=None)}, "how many of all requests fail is not measured"),
         ("api.latency-verdict", {"api_latency": slow()}, "no endpoint has traffic"),
         ("api.endpoints", {"api_latency": slow(replace(TRADES, p99=None))}, "nobody measures"),
+        ("api.error-lines", {"api_logs": LogsSnapshot((), 0, 0)}, "no line to read: logs of 0 pods"),
+        ("api.error-lines", {"api_logs": LogsSnapshot((), 0, 3)}, "no line to read: logs of 3 pods"),
         ("api.error-lines", {"api_logs": LogsSnapshot((), 20, 1, ("api-2: container is waiting",))}, "not read: api-2"),
         ("api.room", {"kubernetes_capacity": NO_HPAS}, "missing grant: autoscaling horizontalpodautoscalers"),
         ("api.latency-verdict", {"api_latency": slow(replace(TRADES, p99=None))}, "the p99 of /trades is not measured"),

@@ -270,6 +270,30 @@ def test_lines_that_differ_in_numbers_are_one_complaint() -> None:
     assert "hunter2" not in groups[1].text
 
 
+@pytest.mark.parametrize(
+    ("line", "complains"),
+    [
+        ('{"level":"error","msg":"cannot connect"}', True),
+        ('{"severity": "CRITICAL", "message": "x"}', True),
+        ("lvl=error msg=x", True),
+        ("level=crit msg=x", True),
+        ("error: cannot connect", True),
+        ("2026/01/01 [error] 7#7: connect() failed", True),
+        ("sqlalchemy.exc.OperationalError: (psycopg) connection refused", True),
+        ("panic: runtime", True),
+        ("Traceback (most recent call last):", True),
+        ("INFO finished with 0 errors", False),
+        ("INFO finished with 0 error(s), no exception", False),
+        ("level=info error=<nil> error_count=0", False),
+        ('{"level": "info", "error": null}', False),
+        ('{"level": "info", "error": ""}', False),
+        ("WARN non-fatal, goes on", False),
+    ],
+)
+def test_a_complaint_is_known_in_the_forms_that_programs_write(line: str, complains: bool) -> None:
+    assert bool(grouped([("api-1", [f"1970-01-01T00:00:10Z {line}"])])) is complains
+
+
 def prometheus(
     answer: Callable[[str], list[tuple[dict[str, str], float]]], points: list[tuple[float, str]]
 ) -> Behaviour:

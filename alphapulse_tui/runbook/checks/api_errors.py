@@ -100,6 +100,8 @@ def complaints(scene: Scene) -> CheckResult:
     if not snapshot.groups and snapshot.missing:
         said = f"no complaint in what could be read; not read: {'; '.join(snapshot.missing)}"
         return CheckResult(Passed.UNKNOWN, said, rows, "unknown")
+    if not snapshot.lines:
+        return CheckResult(Passed.UNKNOWN, f"there is no line to read: logs of {snapshot.pods} pods", rows, "unknown")
     if not snapshot.groups:
         return CheckResult(
             Passed.YES, f"no complaint in the last {snapshot.lines} lines of {snapshot.pods} pods", rows, "none"

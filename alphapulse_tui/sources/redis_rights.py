@@ -33,7 +33,7 @@ class RedisRightsSource(Source[RightsSurvey]):
         self._links = [ReadLink(node, username, password) for node in nodes]
 
     async def read(self) -> RightsSurvey:
-        """What any node refuses; a node that cannot be asked says nothing, unless none can."""
+        """What any node refuses; of a node that cannot be asked every right is unknown. Raises when none can be asked."""
         answers = await asyncio.gather(*(self._ask(link) for link in self._links), return_exceptions=True)
         missing: dict[tuple[Right, str], None] = {}
         unknown: dict[tuple[Right, str], None] = {}
@@ -41,6 +41,7 @@ class RedisRightsSource(Source[RightsSurvey]):
         for answer in answers:
             if isinstance(answer, SourceProblem):
                 problems.append(answer)
+                unknown |= dict.fromkeys((right, clean(answer)) for right in NEEDED)
             elif isinstance(answer, BaseException):
                 raise answer
             else:

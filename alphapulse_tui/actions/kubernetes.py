@@ -25,11 +25,10 @@ from alphapulse_tui.actions.kubernetes_workload import (
     status_command,
 )
 from alphapulse_tui.actor import actor_at_host
+from alphapulse_tui.model.kubernetes import RESTART
 from alphapulse_tui.model.plan import Plan, Risk
+from alphapulse_tui.model.selector import selector_of
 from alphapulse_tui.text import clean
-
-RESTART = "alphapulse.io/restart"
-"""Annotation of the pod template; its value is the action's id, so that sending twice changes nothing (design 7)."""
 
 ACTION_ID = "<action id>"
 """Stands for the id until the plan is sent: two plans of the same thing are equal but for their ids."""
@@ -56,7 +55,7 @@ class Restart(WorkloadAction):
     source = "runbook 2.1, 2.3"
 
     async def change(self, workload: Workload, params: Mapping[str, str]) -> Change:  # noqa: ARG002
-        """An annotation in the template; the value is the plan's id, put in when it is sent."""
+        """An annotation in the template; the value is the plan's id, put in when it is sent, so that sending twice changes nothing (design 7)."""
         danger = _danger(workload)
         return Change(
             title=f"restart {workload.name}",
@@ -134,12 +133,10 @@ class RollBack(WorkloadAction):
 
     async def _revisions(self, workload: Workload) -> dict[int, Object]:
         """Its ReplicaSets by revision number."""
-        labels = (workload.raw["spec"].get("selector") or {}).get("matchLabels") or {}
-        selector = ",".join(f"{key}={value}" for key, value in labels.items())
         listed = await self.link.read(
             f"/apis/apps/v1/namespaces/{workload.namespace}/replicasets",
             "apps replicasets [list]",
-            {"labelSelector": selector, "limit": "200"},
+            {"labelSelector": selector_of(workload.raw), "limit": "200"},
         )
         found: dict[int, Object] = {}
         for one in listed.get("items") or []:

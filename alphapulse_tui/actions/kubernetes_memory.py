@@ -26,6 +26,7 @@ from alphapulse_tui.actions.kubernetes_workload import (
     status_command,
 )
 from alphapulse_tui.actor import actor_at_host
+from alphapulse_tui.model.kubernetes import MEMORY_GIVEN
 from alphapulse_tui.model.plan import Plan
 from alphapulse_tui.model.quantities import memory, quantity
 from alphapulse_tui.model.words import size
@@ -170,7 +171,7 @@ def _operations(workload: Workload, place: int, container: Object, limit: str, r
                 changes.append({"op": "add", "path": f"{path}/resources/{kind}/memory", "value": amount})
             else:
                 changes.append({"op": "add", "path": f"{path}/resources/{kind}", "value": {"memory": amount}})
-    cause = f"memory limit of {clean(container['name'], 64)} set to {limit} by {actor_at_host()}"
+    cause = f"{MEMORY_GIVEN} {clean(container['name'], 64)} set to {limit} by {actor_at_host()}"
     return [*guards, *changes, *annotate(workload.raw, "", {CHANGE_CAUSE: cause})]
 
 

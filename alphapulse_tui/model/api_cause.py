@@ -142,10 +142,10 @@ def suspect_release(
 
     ``pods`` are the workload's. ``slack``: by how many seconds the onset may be seen too early (a scrape, a rate's window).
     """
-    running = [one for one in workload.revisions if one.number]
-    if not running:
+    newest = next((one for one in workload.revisions if one.number), None)
+    if newest is None:
         return None
-    newest, previous = running[0], running[1] if len(running) > 1 else None
+    previous = next(iter(workload.earlier), None)
     came = came_at(newest, pods)
     if onset is None:
         return Suspect(newest, previous, None, came) if now - came <= RECENT else None

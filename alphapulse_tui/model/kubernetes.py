@@ -60,6 +60,13 @@ class Pod:
         return self.status == "Completed" or (self.status == "Running" and self.ready == self.total)
 
 
+RESTART = "alphapulse.io/restart"
+"""Annotation of a pod template that our restart writes."""
+
+MEMORY_GIVEN = "memory limit of"
+"""Beginning of the change-cause that our change of a memory limit writes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Revision:
     """One ReplicaSet of a Deployment: a revision one can roll back to."""
@@ -70,6 +77,17 @@ class Revision:
     created_at: float
     replicas: int
     replica_set: str
+    restart: str = ""
+    """The mark that the last restart left in its template, ours or kubectl's."""
+
+    def same_release(self, older: Revision) -> bool:
+        """Whether only a restart or memory given from here lies between the two: what is wrong with one is wrong with the other.
+
+        Annotations outlive their moment, so only one that is new tells. The image alone says nothing: a release may change a variable.
+        """
+        restarted = bool(self.restart) and self.restart != older.restart
+        given = self.cause.startswith(MEMORY_GIVEN) and self.cause != older.cause
+        return self.image == older.image and (restarted or given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +118,15 @@ class Workload:
     def key(self) -> str:
         """Stable identity."""
         return self.uid
+
+    @property
+    def earlier(self) -> tuple[Revision, ...]:
+        """Revisions to go back to, the one before first; what is of the release that runs now comes last."""
+        known = [one for one in self.revisions if one.number]
+        same = 1
+        while same < len(known) and known[same - 1].same_release(known[same]):
+            same += 1
+        return (*known[same:], *known[1:same])
 
     @property
     def rolling(self) -> bool:

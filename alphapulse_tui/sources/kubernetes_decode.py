@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from alphapulse_tui.model.kubernetes import Container, Pod, Revision, Workload
+from alphapulse_tui.model.kubernetes import RESTART, Container, Pod, Revision, Workload
 from alphapulse_tui.text import clean
 
 
@@ -124,6 +124,7 @@ class RawPod(Object):
 class Template(Object):
     """``spec.template``."""
 
+    metadata: Meta | None = None
     spec: PodSpec | None = None
 
 
@@ -337,6 +338,8 @@ def revision_of(raw: RawWorkload) -> Revision:
     """A ReplicaSet as a revision of its Deployment; number 0 when it has none."""
     notes = raw.metadata.annotations or {}
     number = notes.get("deployment.kubernetes.io/revision", "")
+    template = raw.spec.template.metadata if raw.spec.template else None
+    marks = (template.annotations if template is not None else None) or {}
     return Revision(
         number=int(number) if number.isdecimal() else 0,
         image=_image(raw),
@@ -344,6 +347,9 @@ def revision_of(raw: RawWorkload) -> Revision:
         created_at=_seconds(raw.metadata.creation_timestamp) or 0.0,
         replicas=raw.status.replicas,
         replica_set=clean(raw.metadata.name),
+        restart=" ".join(
+            clean(marks[mark]) for mark in (RESTART, "kubectl.kubernetes.io/restartedAt") if mark in marks
+        ),
     )
 
 

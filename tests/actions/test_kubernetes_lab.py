@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from alphapulse_tui.actions.contract import Action, ActionProblem
-from alphapulse_tui.actions.kubernetes import RESTART
 from alphapulse_tui.actions.registry import make_action
 from alphapulse_tui.config.settings import KubernetesTarget, Profile
+from alphapulse_tui.model.kubernetes import RESTART
 from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict, Verification
 from tests.kubectl import Kubectl, kubectl
 from tests.lab_handle import LabHandle

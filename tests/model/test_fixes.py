@@ -271,6 +271,13 @@ def test_a_rollout_that_ran_out_of_time_suggests_rolling_back():
     assert found[0].action_id == "kubernetes.rollback" and found[0].suggested
 
 
+def test_what_only_got_memory_is_rolled_back_past_the_release_that_it_is_of():
+    given = Revision(3, "api:2", "memory limit of api set to 8Gi by ana@bastion", 0.0, 0, "api-3")
+    mended = workload(revisions=(given, *workload().revisions))
+    found = by_id(pods(workloads=(mended,), key=mended.key))["kubernetes.rollback"]
+    assert dict(found.params)["revision"] == "1" and "to revision 1 (api:1)" in found.title
+
+
 def test_what_was_scaled_to_nothing_suggests_scaling_up():
     found = pods(workloads=(workload(desired=0),), target="platform")
     assert found[0].title == "scale api 0 -> 1" and found[0].suggested

@@ -211,6 +211,23 @@ def test_revisions_are_choices_the_one_before_first() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "ours",
+    [
+        {"cause": "memory limit of api set to 8Gi by ana@bastion"},
+        {"cause": "new", "restart": "3f0c"},
+    ],
+)
+def test_the_release_that_got_memory_or_a_restart_is_no_first_choice_to_go_back_to(ours: dict[str, str]) -> None:
+    mended = replace(API.revisions[0], number=4, replica_set="api-4", **ours)  # type: ignore[arg-type]
+    result = look("rollout.history", kubernetes=namespace(workload=replace(API, revisions=(mended, *API.revisions))))
+    assert [value for value, _ in result.choices] == ["2", "3"] and "the one before is 2 (api:1)" in result.sentence
+    # What carries the mark of an older change is a release of its own: it may have changed a variable.
+    known = (replace(mended, number=5), mended, *API.revisions)
+    result = look("rollout.history", kubernetes=namespace(workload=replace(API, revisions=known)))
+    assert [value for value, _ in result.choices] == ["4", "3", "2"]
+
+
 def test_a_fix_that_does_not_hold_is_seen() -> None:
     assert look("rollout.mending", kubernetes=namespace(*CRASHING)).value == "broken"
     never = replace(

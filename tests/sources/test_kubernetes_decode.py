@@ -152,6 +152,15 @@ def test_workloads_carry_their_revisions_newest_first() -> None:
     assert store.snapshot() is store.snapshot()
 
 
+def test_a_revision_carries_the_mark_of_its_restart() -> None:
+    marks = {"alphapulse.io/restart": "3f0c", "other": "x"}
+    restarted = decode.revision_of(
+        workload("ReplicaSet", "api-2", spec={"template": {"metadata": {"annotations": marks}}})
+    )
+    assert restarted.restart == "3f0c"
+    assert decode.revision_of(workload("ReplicaSet", "api-1", spec={"template": {"metadata": {}}})).restart == ""
+
+
 def test_old_pods_are_counted_and_a_stateful_set_is_through_when_all_are_updated() -> None:
     status = {"replicas": 2, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1}
     crashing = decode.workload_of("Deployment", workload("Deployment", "api", status=status))

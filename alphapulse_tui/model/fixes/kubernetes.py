@@ -114,10 +114,10 @@ def _last_resort(pod: Pod) -> list[Fix]:
 
 
 def _roll_back(workload: Workload, pod: Pod | None, named: dict[str, str]) -> Fix:
-    if len(workload.revisions) < 2:
+    previous = first(workload.earlier, lambda _: True)
+    if previous is None:
         fix = offer("kubernetes.rollback", f"roll back {workload.name}", **named)
         return replace(fix, why_not="it has no earlier revision")
-    previous = workload.revisions[1]
     title = f"roll back {workload.name} to revision {previous.number} ({previous.image})"
     fix = offer("kubernetes.rollback", title, **named, revision=str(previous.number))
     if workload.paused:

@@ -36,7 +36,7 @@ def absent(scene: Scene, snapshot: KubernetesSnapshot | None) -> CheckResult:
 
 
 def history(scene: Scene) -> CheckResult:
-    """Revisions that one can go back to, newest first; the choices of parameter ``revision``."""
+    """Revisions that one can go back to, newest first; the choices of parameter ``revision``, the release before first."""
     snapshot, workload = deployment_of(scene)
     if workload is None:
         return absent(scene, snapshot)
@@ -48,7 +48,7 @@ def history(scene: Scene) -> CheckResult:
         )
         for one in known
     )
-    choices = tuple((str(one.number), f"{one.image}  {one.cause}".strip()) for one in known[1:])
+    choices = tuple((str(one.number), f"{one.image}  {one.cause}".strip()) for one in workload.earlier)
     if workload.paused:
         return CheckResult(
             Passed.NO,
@@ -59,7 +59,7 @@ def history(scene: Scene) -> CheckResult:
         )
     if not choices:
         return CheckResult(Passed.NO, f"{workload.name} has no earlier revision to go back to", rows, "none")
-    previous = known[1]
+    previous = workload.earlier[0]
     sentence = f"{len(choices)} to go back to; the one before is {previous.number} ({previous.image})"
     return CheckResult(Passed.YES, sentence, rows, "some", choices)
 

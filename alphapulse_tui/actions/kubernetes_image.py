@@ -31,6 +31,7 @@ from alphapulse_tui.model.fixes.kubernetes import OWN_PROCEDURES
 from alphapulse_tui.model.image_names import canonical, movable, whole
 from alphapulse_tui.model.never_ran import NO_IMAGE, pull_problem
 from alphapulse_tui.model.plan import Plan
+from alphapulse_tui.model.selector import selector_of
 from alphapulse_tui.text import clean
 
 CHANGE_CAUSE = "kubernetes.io/change-cause"
@@ -103,8 +104,7 @@ class SetImage(WorkloadAction):
     async def _listed(self, path: str, right: str, workload: Workload | None = None) -> list[Object] | None:
         query = {"limit": "500"}
         if workload is not None:
-            labels = (workload.raw["spec"].get("selector") or {}).get("matchLabels") or {}
-            query["labelSelector"] = ",".join(f"{key}={value}" for key, value in labels.items())
+            query["labelSelector"] = selector_of(workload.raw)
         try:
             listed = await self.link.read(path, right, query)
         except ActionProblem:

@@ -23,6 +23,7 @@ from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.model.api_environment import Address, addresses, config_maps
 from alphapulse_tui.model.endpoints import endpoints, of_pairs, of_urls
 from alphapulse_tui.model.plan import Outcome, Plan, Result, Risk, Verdict, Verification, Victim
+from alphapulse_tui.model.selector import selector_of
 from alphapulse_tui.redact import redact
 from alphapulse_tui.text import clean
 
@@ -191,11 +192,8 @@ class TestInside(Action):
 
     async def _pod(self, deployment: Object, wanted: str) -> tuple[Object, str]:
         """The pod to run it in, and why there is none."""
-        labels = (deployment["spec"].get("selector") or {}).get("matchLabels") or {}
-        selector = ",".join(f"{key}={value}" for key, value in labels.items())
-        listed = await self.link.read(
-            f"/api/v1/namespaces/{self.link.namespace}/pods", "pods [list]", {"labelSelector": selector, "limit": "500"}
-        )
+        query = {"labelSelector": selector_of(deployment), "limit": "500"}
+        listed = await self.link.read(f"/api/v1/namespaces/{self.link.namespace}/pods", "pods [list]", query)
         pods = listed.get("items") or []
         if wanted:
             pods = [pod for pod in pods if (pod.get("metadata") or {}).get("name") == wanted]

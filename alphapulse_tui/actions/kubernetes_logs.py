@@ -15,6 +15,7 @@ from alphapulse_tui.actions.contract import Action, ActionProblem, Parameter
 from alphapulse_tui.actions.kubernetes_link import WriteLink
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.model.plan import Outcome, Plan, Result, Risk, Verdict, Verification, Victim
+from alphapulse_tui.model.selector import selector_of
 from alphapulse_tui.redact import redact
 from alphapulse_tui.text import clean, clean_lines
 
@@ -152,9 +153,8 @@ class PreviousLog(Action):
         namespace = self.link.namespace
         path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{deployment}"
         found = await self.link.read(path, "apps deployments [get]")
-        labels = ((found.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
-        selector = {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items()), "limit": "500"}
-        listed = await self.link.read(f"/api/v1/namespaces/{namespace}/pods", "pods [list]", selector)
+        query = {"labelSelector": selector_of(found), "limit": "500"}
+        listed = await self.link.read(f"/api/v1/namespaces/{namespace}/pods", "pods [list]", query)
         pods = [pod for pod in listed.get("items") or [] if isinstance(pod.get("metadata"), dict)]
         if not pods:
             raise ActionProblem(f"deployment/{clean(deployment, 128)} has no pods: there is no log")

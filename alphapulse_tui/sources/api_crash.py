@@ -16,6 +16,7 @@ from alphapulse_tui.model.api import Bounds, CrashesSnapshot, CrashSnapshot, Las
 from alphapulse_tui.model.api_environment import Address, addresses, config_maps, variables
 from alphapulse_tui.model.health import Finding
 from alphapulse_tui.model.quantities import quantity
+from alphapulse_tui.model.selector import selector_of
 from alphapulse_tui.redact import redact
 from alphapulse_tui.sources.api_probe import probe
 from alphapulse_tui.sources.contract import Source, SourceProblem
@@ -71,8 +72,7 @@ class CrashSource(Source[CrashesSnapshot]):
         objects = self._objects
         containers = _containers(deployment)
         main = containers[0] if containers else {}
-        labels = ((deployment.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
-        selector = {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())}
+        selector = {"labelSelector": selector_of(deployment)}
         pods, probes = await asyncio.gather(
             objects.items(objects.path("/api/v1", "pods"), self._grant("pods: list"), selector), self._probes(main)
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 from alphapulse_tui.model.api import LogGroup, LogsSnapshot
 from alphapulse_tui.model.health import Finding
+from alphapulse_tui.model.selector import selector_of
 from alphapulse_tui.redact import redact
 from alphapulse_tui.sources.contract import Source, SourceProblem, Unreachable
 from alphapulse_tui.sources.kubernetes_objects import Object, Objects, metadata, named
@@ -62,11 +63,10 @@ class LogsSource(Source[LogsSnapshot]):
         deployment = await objects.read(
             objects.path("/apis/apps/v1", "deployments", self._app), f"apps deployments: get {here}"
         )
-        labels = ((deployment.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
         listed = await objects.read(
             objects.path("/api/v1", "pods"),
             f"pods: list {here}",
-            {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items()), "limit": "500"},
+            {"labelSelector": selector_of(deployment), "limit": "500"},
         )
         pods = sorted(listed.get("items") or [], key=_unready_first)[:MOST_PODS]
         logs = await asyncio.gather(*(self._log(pod, f"pods/log: get {here}") for pod in pods))

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -21,12 +22,17 @@ from tests.sources.doors import Behaviour, door, says, silent
 __all__ = ["action", "server"]
 
 
+POD = {
+    "metadata": {"name": "api-1", "uid": "p1"},
+    "status": {"containerStatuses": [{"name": "api", "ready": True}]},
+}
+
+
 @pytest.mark.parametrize("value", HOSTILE)
 async def test_no_part_of_a_password_is_sent_or_shown(server, action, monkeypatch, value: str) -> None:
     made = deployment()
     made["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "DATABASE_URL", "value": value}]
-    running = {"metadata": {"name": "api-1", "uid": "p1"}, "status": {"containerStatuses": [{"ready": True}]}}
-    server.answers |= {f"GET {NAMESPACE}/deployments/api": (200, made), f"GET {PODS}": (200, {"items": [running]})}
+    server.answers |= {f"GET {NAMESPACE}/deployments/api": (200, made), f"GET {PODS}": (200, {"items": [POD]})}
     sent: list[str] = []
 
     async def inside(link: Any, pod: str, container: str, command: Sequence[str], seconds: float) -> Answer:
@@ -39,6 +45,15 @@ async def test_no_part_of_a_password_is_sent_or_shown(server, action, monkeypatc
     plan = await test.plan(API)
     result = await test.execute(plan)
     assert "cret" not in repr(plan) + repr(sent) + repr(result) and sent[0].startswith("database=DATABASE_URL=")
+
+
+@pytest.mark.parametrize("name", ["kubernetes.test-inside", "kubernetes.previous-log"])
+async def test_only_pods_of_the_deployment_are_chosen_whatever_its_selector(server, action, name: str) -> None:
+    made = deployment(selector={"matchExpressions": [{"key": "app", "operator": "In", "values": ["api"]}]})
+    server.answers |= {f"GET {NAMESPACE}/deployments/api": (200, made), f"GET {PODS}": (200, {"items": [POD]})}
+    await action(name).plan(API)
+    (asked,) = [path for method, path, _ in server.asked if path.startswith(PODS)]
+    assert parse_qs(urlsplit(asked).query)["labelSelector"] == ["app in (api)"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ SELECT i.indexrelid::int8 AS oid, c.relname::text AS name, quote_ident(n.nspname
        EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.indexrelid) AS constraint, pg_get_indexdef(i.indexrelid) AS definition,
        (c.relpages::int8 * current_setting('block_size')::int8) AS size, coalesce(s.idx_scan, 0) AS scans,
        pg_get_userbyid(t.relowner)::text AS owner, quote_ident(pg_get_userbyid(t.relowner)) AS quoted_owner,
-       pg_has_role(current_user, t.relowner, 'usage') AS owns, pg_has_role(current_user, t.relowner, 'member') AS may_become,
+       pg_has_role(current_user, t.relowner, 'usage') AS owns,
+       pg_has_role(current_user, t.relowner, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END) AS may_become,
        current_user::text AS role, pg_is_in_recovery() AS in_recovery,
        (SELECT string_agg(a.attname, ', ' ORDER BY k.place) FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
           JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum

@@ -1,11 +1,13 @@
 -- What our role may change. ALTER SYSTEM can be granted by parameter, ANALYZE by MAINTAIN: "unmaintained" are schemas with a table that lacks it.
+-- From PostgreSQL 16 on a membership may come without SET ROLE.
 SELECT current_user::text AS role, pg_is_in_recovery() AS in_recovery,
        pg_has_role(current_user, 'pg_signal_backend', 'usage') AS signal,
        has_function_privilege('pg_wal_replay_resume()', 'execute') AS resume,
        has_function_privilege('pg_reload_conf()', 'execute') AS reload,
        has_parameter_privilege('max_connections', 'alter system') AS alter_system,
        o.foreign_owners, o.unmaintained
-  FROM (SELECT coalesce(array_agg(DISTINCT quote_ident(pg_get_userbyid(c.relowner))) FILTER (WHERE NOT pg_has_role(current_user, c.relowner, 'member')), '{}')
+  FROM (SELECT coalesce(array_agg(DISTINCT quote_ident(pg_get_userbyid(c.relowner)))
+                        FILTER (WHERE NOT (pg_has_role(current_user, c.relowner, 'usage') OR pg_has_role(current_user, c.relowner, 'SET'))), '{}')
                AS foreign_owners,
                coalesce(array_agg(DISTINCT quote_ident(n.nspname))
                         FILTER (WHERE NOT (pg_has_role(current_user, c.relowner, 'usage') OR has_table_privilege(c.oid, 'MAINTAIN'))), '{}')

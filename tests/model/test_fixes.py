@@ -7,7 +7,7 @@ import pytest
 
 from alphapulse_tui.actions.registry import action_class
 from alphapulse_tui.model.alerts import ALERT_PROCEDURES, Alert, AlertsSnapshot, Silence
-from alphapulse_tui.model.cluster import Autoscaler, CapacitySnapshot
+from alphapulse_tui.model.cluster import Autoscaler, CapacitySnapshot, ClusterEvent, EventsSnapshot
 from alphapulse_tui.model.fixes.contract import Fix
 from alphapulse_tui.model.fixes.menu import fixes_for
 from alphapulse_tui.model.health import Finding, Health
@@ -301,6 +301,30 @@ def test_nothing_to_roll_back_to_and_paused():
     assert pods(workloads=(only,), key=only.key)[0].why_not == "it has no earlier revision"
     paused = workload(paused=True)
     assert "paused" in pods(workloads=(paused,), key=paused.key)[0].why_not
+
+
+def test_a_row_without_fixes_does_not_get_those_of_another_object():
+    crashing = pod("api-2", "CrashLoopBackOff", restarts=4, waiting="CrashLoopBackOff", last_reason="Error")
+    assert pods(crashing, key="node-1") == () and pods(crashing, key="uid-gone") == ()
+    firing = reading("alerts", AlertsSnapshot((alert("APIDown"),)))
+    assert fixes("alerts", "print-Gone", alerts=firing) == () and fixes("alerts", alerts=firing)
+
+
+def test_an_event_offers_the_fixes_of_what_it_is_about():
+    crashing = pod("api-2", "CrashLoopBackOff", restarts=4, waiting="CrashLoopBackOff", last_reason="Error")
+    cluster = KubernetesSnapshot("alphapulse", "lab", "1.36", (crashing, pod("api-1")), (workload(),))
+
+    def of(kind: str, name: str) -> tuple[Fix, ...]:
+        event = ClusterEvent("e1", "Warning", "BackOff", kind, name, "", 1, None, 1.0)
+        events = reading("kubernetes-events", EventsSnapshot((event,)))
+        return fixes(
+            "kubernetes-events", "e1", **{"kubernetes": reading("kubernetes", cluster), "kubernetes-events": events}
+        )
+
+    ended = by_id(of("Pod", "api-1"))["kubernetes.delete-pod"]
+    assert dict(ended.params) == {"pod": "api-1"}, "not the one that crashes"
+    assert "kubernetes.restart" in ids(of("Deployment", "api"))
+    assert of("Pod", "api-gone") == () and of("Node", "node-1") == ()
 
 
 def test_a_healthy_namespace_suggests_nothing():

@@ -141,6 +141,11 @@ def test_a_row_gives_the_values_that_its_procedure_asks_for(
         assert set(values) <= {one.name for one in PROCEDURES[procedure].parameters}
 
 
+def test_an_events_row_has_the_menu_of_what_it_is_about() -> None:
+    (menu,) = (view.fixes for view in kubernetes.VIEWS if view.title == "events")
+    assert menu == "kubernetes-events" and menu in MAKERS
+
+
 async def test_enter_on_a_row_that_vanished_opens_what_was_known_of_it() -> None:
     app, _ = quiet()
     full = snapshots()["kubernetes"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alphapulse_tui.model.cluster import CapacitySnapshot
-from alphapulse_tui.model.fixes.contract import Fix, Maker, Readings, first, offer
+from alphapulse_tui.model.cluster import CapacitySnapshot, EventsSnapshot
+from alphapulse_tui.model.fixes.contract import Fix, Maker, Readings, first, offer, snapshot
 from alphapulse_tui.model.kubernetes import Container, KubernetesSnapshot, Pod, Workload
 from alphapulse_tui.model.never_ran import NEVER_RAN
 
@@ -26,24 +26,37 @@ API = "api"
 
 
 def _pods(key: str, readings: Readings) -> list[Fix]:
-    snapshot: KubernetesSnapshot | None = readings["kubernetes"].snapshot
-    if snapshot is None:
+    cluster: KubernetesSnapshot | None = snapshot(readings, "kubernetes")
+    if cluster is None:
         return []
-    pod = first(snapshot.pods, lambda pod: pod.key == key)
-    workload = first(snapshot.workloads, lambda workload: workload.key == key)
-    if pod is None and workload is None:
-        pod = first(snapshot.pods, lambda pod: not pod.healthy)
-        if pod is None:
-            workload = first(snapshot.workloads, lambda workload: not workload.rolled_out)
+    pod = first(cluster.pods, lambda pod: pod.key == key)
+    workload = first(cluster.workloads, lambda workload: workload.key == key)
+    if not key:  # The panel itself; a row that is gone has no fixes, least of all those of another object.
+        pod = first(cluster.pods, lambda pod: not pod.healthy)
+        ill = first(cluster.workloads, lambda workload: not workload.rolled_out)
+        workload = ill or _named(cluster, API)
     if pod is not None:
-        workload = first(snapshot.workloads, lambda w: (w.kind, w.name) == (pod.owner_kind, pod.owner))
-    if pod is None and workload is None:
-        workload = _named(snapshot, API)
+        workload = first(cluster.workloads, lambda w: (w.kind, w.name) == (pod.owner_kind, pod.owner))
     return [
         *(_of_pod(pod) if pod is not None else ()),
         *(_of_workload(workload, pod) if workload is not None else ()),
         *(_last_resort(pod) if pod is not None else ()),
     ]
+
+
+def _events(key: str, readings: Readings) -> list[Fix]:
+    """Those of the pod or the workload that the event is about, while it is there."""
+    told: EventsSnapshot | None = snapshot(readings, "kubernetes-events")
+    cluster: KubernetesSnapshot | None = snapshot(readings, "kubernetes")
+    event = first(told.events, lambda one: one.uid == key) if told is not None else None
+    if event is None or cluster is None:
+        return []
+    if event.kind == "Pod":
+        about = next((pod.key for pod in cluster.pods if pod.name == event.name), "")
+    else:
+        named = (event.kind, event.name)
+        about = next((one.key for one in cluster.workloads if (one.kind, one.name) == named), "")
+    return _pods(about, readings) if about else []
 
 
 def _of_pod(pod: Pod) -> list[Fix]:
@@ -144,8 +157,8 @@ def _scale(workload: Workload, named: dict[str, str]) -> list[Fix]:
 
 
 def _platform(key: str, readings: Readings) -> list[Fix]:  # noqa: ARG001 - the panel has no rows that can be mended
-    snapshot: KubernetesSnapshot | None = readings["kubernetes"].snapshot
-    api = _named(snapshot, API) if snapshot is not None else None
+    cluster: KubernetesSnapshot | None = snapshot(readings, "kubernetes")
+    api = _named(cluster, API) if cluster is not None else None
     if api is None:
         return []
     named = {"kind": api.kind, "name": api.name}
@@ -158,8 +171,8 @@ def _platform(key: str, readings: Readings) -> list[Fix]:  # noqa: ARG001 - the 
 
 def _autoscalers(key: str, readings: Readings) -> list[Fix]:
     """Half as many again, and twice as many."""
-    snapshot: CapacitySnapshot | None = readings["kubernetes-capacity"].snapshot
-    found = first(snapshot.autoscalers, lambda one: one.uid == key) if snapshot is not None else None
+    room: CapacitySnapshot | None = snapshot(readings, "kubernetes-capacity")
+    found = first(room.autoscalers, lambda one: one.uid == key) if room is not None else None
     if found is None:
         return []
     fixes = []
@@ -175,8 +188,8 @@ def _autoscalers(key: str, readings: Readings) -> list[Fix]:
     return [replace(fixes[0], suggested=found.at_maximum), *fixes[1:]]
 
 
-def _named(snapshot: KubernetesSnapshot, name: str) -> Workload | None:
-    return first(snapshot.workloads, lambda workload: workload.name == name and workload.kind == "Deployment")
+def _named(cluster: KubernetesSnapshot, name: str) -> Workload | None:
+    return first(cluster.workloads, lambda workload: workload.name == name and workload.kind == "Deployment")
 
 
 MAKERS: dict[str, Maker] = {
@@ -184,5 +197,6 @@ MAKERS: dict[str, Maker] = {
     "pods": _pods,
     "platform": _platform,
     "kubernetes-autoscalers": _autoscalers,
+    "kubernetes-events": _events,
 }
 """By menu."""

@@ -62,7 +62,7 @@ def _alerts(key: str, readings: Readings) -> list[Fix]:
     snapshot: AlertsSnapshot | None = readings["alerts"].snapshot
     if snapshot is None:
         return []
-    alert = first(snapshot.alerts, lambda alert: alert.key == key) or first(snapshot.firing, lambda _: True)
+    alert = first(snapshot.alerts, lambda alert: alert.key == key) if key else first(snapshot.firing, lambda _: True)
     if alert is None:
         return []
     target = ALERT_TARGETS.get(alert.procedure, "")

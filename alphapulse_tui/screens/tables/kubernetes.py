@@ -204,6 +204,7 @@ VIEWS = (
         EVENTS,
         lambda snapshot: snapshot.events,
         lambda row: row.uid,
+        fixes="kubernetes-events",
         head=_told,
         text=describe_event,
         name=lambda row: f"{row.reason} {row.object}",

@@ -23,19 +23,27 @@ _COMPARED = re.compile(r"\b(?:\w+\.)?\"?(\w+)\"?\s*=\s*(?:\$\d+|ANY\b|'|\d)", re
 """A column that a statement holds equal to a value; pg_stat_statements writes values as ``$1``."""
 
 
+DEFINITION = re.compile(r"^CREATE INDEX \S+ ON (?P<table>\S+) USING btree \((?P<columns>[\w, ]+)\)$")
+"""An index whose columns are plain, as ``pg_get_indexdef`` writes it: one that can be built anew by table and columns."""
+
+
 @dataclass(frozen=True, slots=True)
 class IndexHint:
-    """One table that is read whole."""
+    """One index to build: for a table that is read whole, or in the place of one that is INVALID."""
 
     table: str
     """``public.trades``."""
     columns: str
     """``tenant_id, symbol``; empty when no statement tells."""
     why: str
+    replaces: str = ""
+    """The name of the INVALID index in whose place it comes."""
 
     @property
     def name(self) -> str:
-        """What the index would be called, in the runbook's manner: ``idx_trades_tenant_symbol``."""
+        """What the index would be called: as the one that it replaces, else in the runbook's manner, ``idx_trades_tenant_symbol``."""
+        if self.replaces:
+            return self.replaces
         parts = [column.strip().removesuffix("_id") for column in self.columns.split(",")]
         return f"idx_{self.table.rpartition('.')[2]}_{'_'.join(parts)}"[:63]
 
@@ -54,6 +62,16 @@ def missing_indexes(tables: TableSurvey, statements: StatementSurvey | None) -> 
         why = f"{rate:g} times a second, {table.rows_a_scan:,.0f} rows each time"
         found.append((rate * table.rows_a_scan, IndexHint(table.full_name, ", ".join(columns), why)))
     return tuple(hint for _, hint in sorted(found, key=lambda pair: -pair[0]))
+
+
+def built_anew(tables: TableSurvey) -> tuple[IndexHint, ...]:
+    """The INVALID indexes that can be built anew, those that somebody builds now apart."""
+    found = ((index, DEFINITION.match(index.definition)) for index in tables.indexes if not index.valid)
+    return tuple(
+        IndexHint(plain["table"], plain["columns"], f"{index.name} is INVALID", index.name)
+        for index, plain in found
+        if plain is not None and not index.progress
+    )
 
 
 def columns_of(query: str, table: TableFigures) -> tuple[str, ...]:

@@ -194,12 +194,17 @@ FRESH = {"postgres_tables": TableSurvey((), window=5.0), "postgres_statements": 
 STALE = TableSurvey((replace(TRADES, seq_scans_a_second=0.0, modified=100_000),), window=5.0)
 
 
+EXPRESSION = replace(INDEX, definition="CREATE INDEX idx_a ON public.trades USING btree (lower(symbol))")
+
+
 @pytest.mark.parametrize(
     ("snapshots", "value"),
     [
         ({**QUIET, **FRESH}, "none"),
         ({**QUIET, **READ_WHOLE}, "index"),
         ({**QUIET, **FRESH, "postgres_tables": TableSurvey((), (INDEX,), 5.0)}, "index"),
+        ({**QUIET, **FRESH, "postgres_tables": TableSurvey((), (EXPRESSION,), 5.0)}, "untold"),
+        ({**QUIET, **FRESH, "postgres_tables": READ_WHOLE["postgres_tables"]}, "untold"),
         ({**QUIET, **FRESH, "postgres_tables": STALE}, "stale"),
         (QUIET, "unknown"),
         ({**QUIET, **READ_WHOLE, "postgres": postgres(ACTIVE)}, "slow"),
@@ -214,6 +219,25 @@ def test_the_index_to_build_is_picked_from_what_is_read_whole() -> None:
     picked = [look(f"pg.index-{part}", **READ_WHOLE).choices[0][0] for part in ("table", "columns", "name")]
     assert picked == ["public.trades", "tenant_id, symbol", "idx_trades_tenant_symbol"]
     assert look("pg.index-table", **FRESH).choices[0] == ("public.trades", "the runbook's example")
+
+
+def picked_index(tables: TableSurvey) -> list[list[str]]:
+    snapshots = {**FRESH, "postgres_tables": tables}
+    return [
+        [value for value, _ in look(f"pg.index-{part}", **snapshots).choices] for part in ("table", "columns", "name")
+    ]
+
+
+def test_an_invalid_index_is_built_anew_as_it_was_meant() -> None:
+    broken = replace(INDEX, table="orders", definition="CREATE INDEX idx_a ON public.orders USING btree (placed_at)")
+    assert picked_index(TableSurvey((), (broken,), 5.0)) == [["public.orders"], ["placed_at"], ["idx_a"]]
+    found = look("pg.indexes", **{**FRESH, "postgres_tables": TableSurvey((), (EXPRESSION,), 5.0)})
+    assert "its owner builds it anew" in found.sentence
+
+
+def test_where_no_statement_tells_the_columns_no_index_of_another_table_is_built() -> None:
+    whole = replace(TRADES, name="quotes", indexes=())
+    assert picked_index(TableSurvey((whole,), (EXPRESSION,), 5.0)) == [[], [], []]
 
 
 def test_the_statement_to_explain_is_picked_from_what_takes_the_time() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from alphapulse_tui.model.fixes.contract import Fix, Maker, Readings, first, offer, snapshot
 from alphapulse_tui.model.health import Health
 from alphapulse_tui.model.postgres import PostgresSnapshot, Session
 from alphapulse_tui.model.postgres_explainable import no_plan
-from alphapulse_tui.model.postgres_hints import missing_indexes
+from alphapulse_tui.model.postgres_hints import DEFINITION, missing_indexes
 from alphapulse_tui.model.postgres_slots import left_behind, owner_of
 from alphapulse_tui.model.postgres_surveys import (
     PREPARED,
@@ -36,9 +35,6 @@ REPLICAS = "postgres-replica"
 
 SLOT_ROW = "/slot "
 """How the replication view's key of a slot begins (``screens.tables.postgres_replication``)."""
-
-DEFINITION = re.compile(r"^CREATE INDEX \S+ ON (?P<table>\S+) USING btree \((?P<columns>[\w, ]+)\)$")
-"""An index whose columns are plain, as ``pg_get_indexdef`` writes it."""
 
 
 def _postgres(key: str, readings: Readings) -> list[Fix]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from alphapulse_tui.model.postgres import PostgresSnapshot, Session
 from alphapulse_tui.model.postgres_explainable import no_plan
-from alphapulse_tui.model.postgres_hints import IndexHint, missing_indexes
+from alphapulse_tui.model.postgres_hints import IndexHint, built_anew, missing_indexes
 from alphapulse_tui.model.postgres_surveys import PREPARED, LockSurvey, StatementSurvey, TableSurvey
 from alphapulse_tui.model.words import age, size
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
@@ -18,7 +19,7 @@ STALE_PERCENT = 10.0
 
 
 EXAMPLE = IndexHint("public.trades", "tenant_id, symbol", "the runbook's example")
-"""Offered last, when nothing is known to be missing (runbook 2.1)."""
+"""Offered only when nothing is known to be missing (runbook 2.1)."""
 
 
 def _running(snapshot: PostgresSnapshot, scene: Scene, least: float) -> list[Session]:
@@ -135,16 +136,16 @@ def indexes(scene: Scene) -> CheckResult:
             for index in invalid
         ]
     )
-    choices = tuple((f"{hint.table} ({hint.columns})", hint.why) for hint in hints if hint.columns)
+    choices = tuple((f"{hint.table} ({hint.columns})", hint.why) for hint in _to_build(scene, survey))
     building = [index for index in invalid if index.progress]
     if building:
         return CheckResult(
             Passed.NO, f"{building[0].name} is being built: {building[0].progress}", rows, "building", choices
         )
     if invalid:
-        return CheckResult(
-            Passed.NO, f"{invalid[0].name} is INVALID: create it again, which drops it first", rows, "invalid", choices
-        )
+        plain = any(hint.replaces == invalid[0].name for hint in built_anew(survey))
+        cure = "create it again, which drops it first" if plain else "its owner builds it anew (REINDEX CONCURRENTLY)"
+        return CheckResult(Passed.NO, f"{invalid[0].name} is INVALID: {cure}", rows, "invalid", choices)
     if hints:
         return CheckResult(Passed.NO, f"{hints[0].table} is read whole: {hints[0].why}", rows, "missing", choices)
     if not survey.window:
@@ -157,6 +158,11 @@ def _hints(scene: Scene, survey: TableSurvey) -> tuple[IndexHint, ...]:
     return missing_indexes(survey, statements)
 
 
+def _to_build(scene: Scene, survey: TableSurvey) -> list[IndexHint]:
+    """What can be built: in the place of an INVALID one first, then for a table that is read whole by columns that a statement tells."""
+    return [*built_anew(survey), *(hint for hint in _hints(scene, survey) if hint.columns)]
+
+
 def _pick(part: Callable[[IndexHint], str]) -> Check:
     """The choices of one value of the index to build."""
 
@@ -164,9 +170,12 @@ def _pick(part: Callable[[IndexHint], str]) -> Check:
         survey: TableSurvey | None = scene.snapshot(TABLES)
         if survey is None:
             return scene.silence(TABLES)
-        found = [*(hint for hint in _hints(scene, survey) if hint.columns), EXAMPLE]
+        found = _to_build(scene, survey)
+        if not found and indexes(scene).passed is Passed.YES:
+            found = [EXAMPLE]
         choices = tuple((part(hint), hint.why) for hint in found)
-        return CheckResult(Passed.YES, f"{len(choices)} to choose from", choices, choices=choices)
+        passed = Passed.YES if choices else Passed.UNKNOWN
+        return CheckResult(passed, f"{len(choices)} to choose from", choices, choices=choices)
 
     return check
 
@@ -204,7 +213,7 @@ def statistics(scene: Scene) -> CheckResult:
 
 
 def cause(scene: Scene) -> CheckResult:
-    """What to do first: end a root blocker, cancel a query, build an index, renew statistics."""
+    """What to do first: end a root blocker, cancel a query, build an index, renew statistics; ``untold`` where nothing tells which index."""
     waiting, running = locks(scene), active(scene)
     if Passed.UNKNOWN in (waiting.passed, running.passed):
         return waiting if waiting.passed is Passed.UNKNOWN else running
@@ -214,15 +223,18 @@ def cause(scene: Scene) -> CheckResult:
     long = scene.number("cancel-seconds", scene.thresholds.postgres_slow_query_warning)
     if snapshot is not None and _running(snapshot, scene, long):
         return CheckResult(Passed.NO, running.sentence, running.rows, "slow")
-    looked = (indexes(scene), statistics(scene))
-    for found in looked:
-        if found.passed is Passed.NO:
-            return CheckResult(
-                Passed.NO, found.sentence, found.rows, "index" if found.value in ("missing", "invalid") else found.value
-            )
-    unread = next((found for found in looked if found.passed is Passed.UNKNOWN), None)
+    wanted, stale = indexes(scene), statistics(scene)
+    if wanted.value == "building":
+        return wanted
+    if wanted.passed is Passed.NO and wanted.choices:
+        return replace(wanted, value="index")
+    if stale.passed is Passed.NO:
+        return stale
+    unread = next((found for found in (wanted, stale) if found.passed is Passed.UNKNOWN), None)
     if unread is not None:
         return unread
+    if wanted.passed is Passed.NO:
+        return replace(wanted, value="untold")
     return CheckResult(Passed.YES, "nobody waits, nothing runs long, no index is missing", (), "none")
 
 

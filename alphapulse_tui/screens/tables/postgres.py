@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from alphapulse_tui.model.fixes.postgres import DEFINITION
 from alphapulse_tui.model.postgres import PostgresSnapshot, Session, SessionGroup
+from alphapulse_tui.model.postgres_hints import DEFINITION
 from alphapulse_tui.model.postgres_surveys import (
     IndexFigures,
     LockNode,

@@ -125,7 +125,7 @@ class TestInside(Action):
             f"/apis/apps/v1/namespaces/{self.link.namespace}/deployments/{name}", "apps deployments [get]"
         )
         container = _main(deployment["spec"].get("template") or {})
-        pod, refusal = await self._pod(deployment, params.get("pod", ""))
+        pod, refusal = await self._pod(deployment, params.get("pod", ""), str(container.get("name", "")))
         found = await self._addresses(container)
         if not refusal and not found:
             refusal = f"deployment/{name} names no database, Redis or Vault in its environment"
@@ -190,7 +190,7 @@ class TestInside(Action):
             raise ActionProblem("something that is no API server answers in its place")
         return found
 
-    async def _pod(self, deployment: Object, wanted: str) -> tuple[Object, str]:
+    async def _pod(self, deployment: Object, wanted: str, container: str) -> tuple[Object, str]:
         """The pod to run it in, and why there is none."""
         query = {"labelSelector": selector_of(deployment), "limit": "500"}
         listed = await self.link.read(f"/api/v1/namespaces/{self.link.namespace}/pods", "pods [list]", query)
@@ -199,7 +199,7 @@ class TestInside(Action):
             pods = [pod for pod in pods if (pod.get("metadata") or {}).get("name") == wanted]
             if not pods:
                 return {}, f"there is no pod {clean(wanted, 128)} of this Deployment"
-        running = [pod for pod in pods if _runs(pod)]
+        running = [pod for pod in pods if _runs(pod, container)]
         if running:
             return running[0], ""
         return (
@@ -228,11 +228,12 @@ def _written(address: Address) -> list[str]:
     return [f"{'https://' if place.tls else ''}{place}" for place in address.places]
 
 
-def _runs(pod: Mapping[str, Any]) -> bool:
+def _runs(pod: Mapping[str, Any], container: str) -> bool:
+    """Whether the container that is to run the test does; a sidecar that is well says nothing of it."""
     if (pod.get("metadata") or {}).get("deletionTimestamp"):
         return False
-    status = (pod.get("status") or {}).get("containerStatuses") or []
-    return bool(status) and bool(status[0].get("ready"))
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    return any(one.get("name") == container and one.get("ready") for one in statuses)
 
 
 def _told(out: str) -> dict[str, str]:

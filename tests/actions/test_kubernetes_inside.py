@@ -56,6 +56,19 @@ async def test_only_pods_of_the_deployment_are_chosen_whatever_its_selector(serv
     assert parse_qs(urlsplit(asked).query)["labelSelector"] == ["app in (api)"]
 
 
+async def test_the_container_that_runs_the_test_must_run_not_its_sidecar(server, action) -> None:
+    def told(name: str, **ready: bool) -> dict[str, Any]:
+        statuses = [{"name": one, "ready": is_ready} for one, is_ready in ready.items()]
+        return {"metadata": {"name": name, "uid": name}, "status": {"containerStatuses": statuses}}
+
+    pods = [told("api-1", mesh=True, api=False), told("api-2", mesh=False, api=True)]
+    server.answers[f"GET {PODS}"] = (200, {"items": pods})
+    plan = await action("kubernetes.test-inside").plan(API)
+    assert plan.params["pod"] == "api-2"
+    server.answers[f"GET {PODS}"] = (200, {"items": pods[:1]})
+    assert "none of its pods runs now" in (await action("kubernetes.test-inside").plan(API)).refusal
+
+
 @pytest.mark.parametrize(
     ("kind", "behaviour", "tls", "answers", "words"),
     [

@@ -54,7 +54,12 @@ class SetMemory(WorkloadAction):
         KIND,
         NAME,
         Parameter("container", "one container; without it the only one"),
-        Parameter("memory", "the new limit, or 2x for twice the present one", default="8Gi", required=True),
+        Parameter(
+            "memory",
+            "the new limit; 2x for twice the present one; of two the larger",
+            default="8Gi or 2x",
+            required=True,
+        ),
         Parameter("request", "the new request; without it the old one, or the limit where that is less"),
     )
 
@@ -83,7 +88,7 @@ class SetMemory(WorkloadAction):
             preconditions={"container": name, "limit": old, "request": request, "new": memory(new)},
             written_out={"container": name, "memory": memory(new)},
             facts=rooms,
-            warnings=(*warnings, *owner_warnings(workload)),
+            warnings=(*_lowers(old, new), *warnings, *owner_warnings(workload)),
             undo=f"set it back to {old}"
             if old
             else "none from here: before there was no limit; roll back to the revision before",
@@ -129,11 +134,21 @@ class SetMemory(WorkloadAction):
 
 
 def _new_limit(text: str, old: str) -> float:
-    """The limit asked for; :data:`TWICE` is twice the old one."""
+    """The limit asked for, the larger of several; :data:`TWICE` is twice the old one, and nothing where there is none beside an amount."""
     now = quantity(old)
-    if text == TWICE and now is None:
+    amounts = [_amount(part, "memory") for part in text.split(" or ") if part != TWICE]
+    if now is not None and TWICE in text.split(" or "):
+        amounts.append(2 * now)
+    if not amounts:
         raise ActionProblem("it has no limit that could be doubled: name an amount such as 8Gi")
-    return 2 * now if text == TWICE and now is not None else _amount(text, "memory")
+    return max(amounts)
+
+
+def _lowers(old: str, new: float) -> tuple[str, ...]:
+    """A warning where the limit falls: to a container that was killed for want of memory it is the contrary of a remedy."""
+    now = quantity(old)
+    fewer = now is not None and new < now
+    return (f"this LOWERS the limit from {old} to {memory(new)}: what needs more than that is killed",) if fewer else ()
 
 
 def _amount(text: str, name: str) -> float:

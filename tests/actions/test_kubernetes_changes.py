@@ -81,6 +81,13 @@ async def test_twice_is_twice_the_present_limit(server, memory):
         await memory.plan({**ONE, "memory": "2x"})
 
 
+async def test_of_two_amounts_the_larger_is_taken_and_a_lower_limit_is_said(server, memory):
+    assert "from 384Mi to 8Gi" in (await memory.plan({**ONE, "memory": "8Gi or 2x"})).sentence
+    assert "from 384Mi to 768Mi" in (await memory.plan({**ONE, "memory": "512Mi or 2x"})).sentence
+    lower = await memory.plan({**ONE, "memory": "256Mi"})
+    assert lower.warnings[0].startswith("this LOWERS the limit from 384Mi to 256Mi")
+
+
 async def test_a_container_without_resources_gets_them_and_no_undo(server, memory):
     server.answers[f"GET {NAMESPACE}/deployments/api"] = (200, bounded())
     plan = await memory.plan({**ONE, "memory": "1Gi"})

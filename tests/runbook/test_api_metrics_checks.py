@@ -43,6 +43,7 @@ def capacity(hpa: Autoscaler) -> CapacitySnapshot:
     return CapacitySnapshot((), (hpa,), ())
 
 
+BUSY = PodTime("api-1", "v", 3.0, 900.0, 0.95)
 DATABASE = replace(TRADES, parts=(("database", 700.0), ("redis", 5.0)))
 
 
@@ -56,7 +57,8 @@ DATABASE = replace(TRADES, parts=(("database", 700.0), ("redis", 5.0)))
         (slow(DATABASE), HPA, replace(API, revisions=API.revisions[:1]), "database", "waits for database"),
         (slow(DATABASE), FULL, OLD_RELEASE, "database", "waits for database"),
         (LATENCY, FULL, OLD_RELEASE, "crowded", "is at its maximum of 5 and would want more"),
-        (slow(TRADES, pods=(PodTime("api-1", "v", 3.0, 900.0, 0.95),)), HPA, OLD_RELEASE, "crowded", "1 of 1 pods are out of CPU"),
+        (slow(TRADES, pods=(BUSY,)), HPA, OLD_RELEASE, "crowded", "1 of 1 pods are out of CPU"),
+        (slow(TRADES, pods=(BUSY,)), replace(HPA, workload="other"), OLD_RELEASE, "crowded-by-hand", "1 of 1 pods are out of CPU"),
         (LATENCY, HPA, OLD_RELEASE, "api", "loses its time in the API itself"),
         (slow(replace(TRADES, parts=()), breakdown=False), HPA, OLD_RELEASE, "unknown", "nobody knows where"),
         (slow(replace(TRADES, p99=100.0)), HPA, API, "well", "no endpoint is slow now"),
@@ -163,6 +165,14 @@ def test_one_pod_or_all(fields: dict[str, Any], words: str) -> None:
 def test_whether_there_may_be_more_pods(hpa: Autoscaler, value: str, words: str) -> None:
     result = look("api.room", kubernetes_capacity=capacity(hpa))
     assert result.value == value and words in result.sentence
+
+
+@pytest.mark.parametrize(
+    ("present", "offered"), [(3, ["4", "6", "30"]), (24, ["36", "48", "30"]), (40, ["60", "80"]), (0, ["1", "2", "30"])]
+)
+def test_scaling_by_hand_never_offers_fewer_pods_than_there_are(present: int, offered: list[str]) -> None:
+    found = look("api.replicas", kubernetes=namespace(workload=replace(API, desired=present)))
+    assert [value for value, _ in found.choices] == offered
 
 
 NO_HPAS = replace(

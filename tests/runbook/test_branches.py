@@ -58,6 +58,7 @@ VALUES: dict[str, set[str]] = {
         "redis",
         "vault",
         "crowded",
+        "crowded-by-hand",
         "api",
     },
     "api.room": {"by-hand", "broken", "at-maximum", "scales"},

@@ -9,12 +9,15 @@ from alphapulse_tui.model.health import Health
 from alphapulse_tui.model.platform import Metric, PlatformSnapshot
 from alphapulse_tui.model.words import age, figure
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
-from alphapulse_tui.runbook.checks.rollout import deployment_of, pods_of
+from alphapulse_tui.runbook.checks.rollout import absent, deployment_of, pods_of
 
 SURVEY = "api-latency"
 
 BUSY = 0.8
 """Part of its CPU limit from which on a pod is short of it; where the limit is not known a core stands in."""
+
+RUNBOOK_PODS = 30
+"""To how many the runbook scales (2.4), whatever there are."""
 
 SURGE = 1.5
 """Times as many requests as half an hour ago count as a surge."""
@@ -231,6 +234,21 @@ def room(scene: Scene) -> CheckResult:
     )
 
 
+def replicas(scene: Scene) -> CheckResult:
+    """How many pods instead, where they are scaled by hand: more than there are to be; the runbook's 30 only where that is more."""
+    snapshot, workload = deployment_of(scene)
+    if workload is None:
+        return absent(scene, snapshot)
+    now = workload.desired
+    more = [
+        (now + max(1, now // 2), "half as many again"),
+        (max(1, now) * 2, "twice as many"),
+        (RUNBOOK_PODS, "runbook 2.4"),
+    ]
+    choices = tuple((str(number), said) for number, said in more if number > now)
+    return CheckResult(Passed.YES, f"{workload.name} is to have {now}", choices, choices=choices)
+
+
 def _told_hpa(hpa: Autoscaler) -> str:
     limited = f"  {hpa.limited}" if hpa.limited else ""
     return f"{hpa.current} of {hpa.least} to {hpa.most}, wants {hpa.desired}  {', '.join(hpa.figures)}{limited}  {hpa.problem}".rstrip()
@@ -273,7 +291,8 @@ def verdict(scene: Scene) -> CheckResult:
             return CheckResult(Passed.NO, said, rows, f"release-{name}")
         return CheckResult(Passed.NO, f"{slow.endpoint} waits for {name}: more pods would make it worse", rows, name)
     if crowded:
-        return CheckResult(Passed.NO, crowded, rows, "crowded")
+        by_hand = room(scene).value == "by-hand"
+        return CheckResult(Passed.NO, crowded, rows, "crowded-by-hand" if by_hand else "crowded")
     if release is not None and release.previous is not None:
         return CheckResult(Passed.NO, f"revision {release.revision.number} fits the onset", rows, "release")
     return CheckResult(Passed.NO, f"{slow.endpoint} loses its time in {place}", rows, name)
@@ -296,5 +315,6 @@ CHECKS: dict[str, Check] = {
     "api.pods-time": pods,
     "api.cache-hits": hits,
     "api.room": room,
+    "api.replicas": replicas,
     "api.latency-verdict": verdict,
 }

@@ -60,7 +60,10 @@ def ask(kind, host, port, tls):
     return ("" if code.group(1) in ("200", "429", "472", "473") else "!") + "Vault answers with code " + code.group(1)
 for entry in sys.argv[1:]:
     kind, name, value = entry.split("=", 2)
-    value = value or os.environ.get(name, "")
+    names = name.split(" or ")
+    value = value or next((os.environ[one] for one in names if os.environ.get(one)), "")
+    if not value and len(names) > 1:
+        continue  # No template says that it needs this one.
     places = endpoints(value, PORTS[kind])
     if not places:
         said = "it is not in a known form" if value else "the variable is not set in this pod"

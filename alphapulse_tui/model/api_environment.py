@@ -20,6 +20,9 @@ NAMES = {
 }
 """Dependency to the variables that name its address; the first that is set counts (runbook 2.4)."""
 
+WHOLE = "envFrom"
+"""The name of what brings all keys of a ConfigMap or Secret at once."""
+
 PORTS = {"database": 5432, "redis": 6379, "vault": 8200}
 """Where an address names none."""
 
@@ -48,16 +51,19 @@ class Address:
 
 
 def variables(container: Mapping[str, Any]) -> tuple[Variable, ...]:
-    """The container's variables by name and origin."""
+    """The container's variables by name and origin; one called ``WHOLE`` for each object whose keys are all taken."""
+    whole = [{"name": WHOLE, "valueFrom": _as_value(one)} for one in container.get("envFrom") or []]
     return tuple(
-        Variable(clean(one.get("name", ""), 128), _origin(one), *_source(one)) for one in container.get("env") or []
+        Variable(clean(one.get("name", ""), 128), _origin(one), *_source(one))
+        for one in [*whole, *(container.get("env") or [])]
     )
 
 
 def config_maps(container: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the ConfigMaps that the addresses come from."""
+    """Names of the ConfigMaps that the addresses come from, or may."""
     wanted = {name for names in NAMES.values() for name in names}
-    found = [
+    found = [name for one in container.get("envFrom") or [] if (name := _map_of(one))]
+    found += [
         str(reference["name"])
         for one in container.get("env") or []
         if one.get("name") in wanted and (reference := (one.get("valueFrom") or {}).get("configMapKeyRef"))
@@ -66,14 +72,21 @@ def config_maps(container: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def addresses(container: Mapping[str, Any], maps: Mapping[str, Mapping[str, str]]) -> tuple[Address, ...]:
-    """Where the container is told to find its dependencies. ``maps``: data of the ConfigMaps that could be read, by name."""
-    env = {one.get("name"): one for one in container.get("env") or []}
+    """Where the container is told to find its dependencies. ``maps``: data of the ConfigMaps that could be read, by name.
+
+    A dependency that nothing read names may be named by an object of ``envFrom`` that was not: that address has all names, `` or `` between.
+    """
+    env = {one.get("name"): one for one in [*_taken_whole(container, maps), *(container.get("env") or [])]}
+    unread = [one for one in container.get("envFrom") or [] if not maps.get(_map_of(one))]
     found = []
     for dependency, names in NAMES.items():
         name = next((name for name in names if name in env), "")
         if name:
             value = _value(env[name], maps)
             found.append(Address(dependency, name, _origin(env[name]), places(dependency, value or "")))
+        elif perhaps := [one for one in unread if any(name.startswith(_prefix(one)) for name in names)]:
+            origins = dict.fromkeys(_origin({"valueFrom": _as_value(one)}) for one in perhaps)
+            found.append(Address(dependency, " or ".join(names), ", ".join(origins), ()))
     return tuple(found)
 
 
@@ -86,6 +99,28 @@ def places(dependency: str, value: str) -> tuple[Place, ...]:
     ['db.example:5432']
     """
     return tuple(Place(host, port, tls) for host, port, tls in endpoints(value, PORTS[dependency]))
+
+
+def _taken_whole(container: Mapping[str, Any], maps: Mapping[str, Mapping[str, str]]) -> list[Mapping[str, Any]]:
+    """A variable for each key of the ConfigMaps of ``envFrom``, as if the template named each; a later one counts."""
+    return [
+        {"name": _prefix(one) + key, "valueFrom": {"configMapKeyRef": {"name": _map_of(one), "key": key}}}
+        for one in container.get("envFrom") or []
+        for key in maps.get(_map_of(one)) or {}
+    ]
+
+
+def _as_value(taken: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An entry of ``envFrom`` as the ``valueFrom`` of a variable."""
+    return {"configMapKeyRef": taken.get("configMapRef"), "secretKeyRef": taken.get("secretRef")}
+
+
+def _map_of(taken: Mapping[str, Any]) -> str:
+    return str((taken.get("configMapRef") or {}).get("name", ""))
+
+
+def _prefix(taken: Mapping[str, Any]) -> str:
+    return str(taken.get("prefix") or "")
 
 
 def _origin(variable: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -95,6 +96,22 @@ async def test_a_port_that_accepts_and_speaks_no_tls_does_not_answer() -> None:
         assert await inside("vault", f"https://127.0.0.1:{mute}") == (False, "no answer within 2 s")
         found, said = await inside("vault", f"https://127.0.0.1:{plain}")
     assert not found and said.startswith("TLS fails")
+
+
+@pytest.mark.parametrize(("variables", "said"), [({"REDIS_HOST": "127.0.0.1:1"}, "127.0.0.1:1"), ({"OTHER": "x"}, "")])
+def test_the_pod_itself_knows_which_variable_a_secret_brought(variables: dict[str, str], said: str) -> None:
+    entry = "redis=REDIS_NODES or REDIS_URL or REDIS_HOST="
+    command = [sys.executable, "-I", "-c", kubernetes_inside.PROGRAM, entry]
+    told = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+    assert (json.loads(told.stdout)[2] if told.stdout else "") == said
+
+
+async def test_a_deployment_that_takes_all_of_a_secret_is_not_refused(server, action) -> None:
+    made = deployment()
+    made["spec"]["template"]["spec"]["containers"][0]["envFrom"] = [{"secretRef": {"name": "login"}}]
+    server.answers |= {f"GET {NAMESPACE}/deployments/api": (200, made), f"GET {PODS}": (200, {"items": [POD]})}
+    plan = await action("kubernetes.test-inside").plan(API)
+    assert plan.refusal == "" and "database (DATABASE_URL or POSTGRES_URL, Secret login (not read))" in plan.sentence
 
 
 async def inside(kind: str, address: str) -> tuple[bool, str]:

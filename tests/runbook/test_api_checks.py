@@ -10,6 +10,7 @@ import pytest
 from alphapulse_tui.model.api import (
     Bounds,
     CrashSnapshot,
+    Variable,
 )
 from alphapulse_tui.model.cluster import ClusterEvent, EventsSnapshot
 from alphapulse_tui.model.kubernetes import Container, Pod, Revision, Workload
@@ -129,6 +130,11 @@ def test_addresses_are_judged_as_one_needs_them(crash: CrashSnapshot, passed: Pa
 def test_no_value_of_a_variable_is_ever_shown() -> None:
     result = look("api.environment", api_crash=WELL)
     assert result.rows == (("DATABASE_URL", "written in the template"), ("TOKEN", "Secret x (not read)"))
+
+
+def test_an_object_whose_keys_are_all_taken_is_no_variable() -> None:
+    whole = replace(WELL, variables=(*WELL.variables, Variable("envFrom", "Secret y (not read)", ("Secret", "y"))))
+    assert look("api.environment", api_crash=whole).sentence.startswith("2 variables and all of Secret y (not read);")
 
 
 def test_the_killed_container_is_the_first_choice() -> None:

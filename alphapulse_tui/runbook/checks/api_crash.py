@@ -12,6 +12,7 @@ from alphapulse_tui.model.api_cause import (
     only_new_pods_crash,
     suspect_release,
 )
+from alphapulse_tui.model.api_environment import WHOLE
 from alphapulse_tui.model.cluster import EventsSnapshot
 from alphapulse_tui.model.never_ran import NEVER_RAN, NO_CONFIG, asking, missing_of, told_never_ran
 from alphapulse_tui.model.quantities import memory
@@ -183,7 +184,9 @@ def environment(scene: Scene) -> CheckResult:
     rows = tuple((one.name, one.origin) for one in snapshot.variables)
     written = [one.name for one in snapshot.variables if one.origin == "written in the template"]
     said = f"; written into the template itself: {', '.join(written)}" if written else ""
-    return CheckResult(Passed.YES, f"{len(rows)} variables{said}", rows, "read")
+    whole = [one.origin for one in snapshot.variables if one.name == WHOLE]
+    taken = f" and all of {', '.join(whole)}" if whole else ""
+    return CheckResult(Passed.YES, f"{len(rows) - len(whole)} variables{taken}{said}", rows, "read")
 
 
 def memory_bounds(scene: Scene) -> CheckResult:

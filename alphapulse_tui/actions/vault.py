@@ -237,14 +237,14 @@ class ResetUnseal(_SealAction):
         )
 
     async def execute(self, plan: Plan) -> Result:
-        """Node after node; one whose round is another one by now is left alone."""
+        """Node after node; one whose round is another one by now, or has more shares than were shown, is left alone."""
         details: dict[str, str] = {}
         done = unknown = 0
         async with SealClient(self.profile) as client:
             for victim in plan.victims:
                 node = await client.read(victim.key, victim.facts["address"])
-                if node.problem or node.nonce != victim.identity:
-                    details[victim.key] = node.problem or "left alone: its round is another one by now"
+                if node.problem or (moved := _moved_on(victim, node)):
+                    details[victim.key] = node.problem or f"left alone: {moved}"
                     continue
                 try:
                     await client.reset(victim.key, victim.facts["address"])
@@ -274,6 +274,18 @@ class ResetUnseal(_SealAction):
         if left:
             return Verification(Verdict.CONTRADICTED, f"the round of {', '.join(left)} goes on as before", figures)
         return Verification(Verdict.VERIFIED, f"no share of {_plural(len(plan.victims), 'round')} is left", figures)
+
+
+def _moved_on(victim: Victim, node: VaultNode) -> str:
+    """How the node's round differs from the planned one, in words; empty where it is as it was shown."""
+    if node.nonce != victim.identity:
+        return "its round is another one by now"
+    shown = victim.facts["progress"]
+    return (
+        ""
+        if str(node.progress) == shown
+        else f"{node.progress} shares are in its round by now, {shown} when it was planned"
+    )
 
 
 def _forgotten(victim: Victim) -> VaultNode:

@@ -137,6 +137,17 @@ async def test_reset_leaves_another_round_alone(sealed):
     assert sealed.call(2, "GET", "sys/seal-status")["progress"] == 1
 
 
+async def test_reset_leaves_a_round_alone_that_has_got_another_share(sealed):
+    reset = ResetUnseal(profile_of(sealed.addresses))
+    give(sealed, 0)
+    plan = await reset.plan({})
+    give(sealed, 1)
+    result = await reset.execute(plan)
+    assert result.outcome is Outcome.REFUSED
+    assert result.details["vault-2"] == "left alone: 2 shares are in its round by now, 1 when it was planned"
+    assert sealed.call(2, "GET", "sys/seal-status")["progress"] == 2
+
+
 async def test_an_unknown_node_and_a_missing_vault(bao):
     with pytest.raises(ActionProblem, match='no Vault node "vault-9"; the profile has vault-0, vault-1, vault-2'):
         await Unseal(profile_of(bao.addresses)).plan({"node": "vault-9"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -109,8 +110,14 @@ def test_a_wrong_share_is_told_at_the_threshold_and_the_round_is_begun_anew(plat
         give(cockpit, third, "sent and answered", "verified:")
         cockpit.press("left", "left")
         cockpit.wait_step("Is a round of shares under way")
-        cockpit.wait_text("a round is under way", "suggests: Throw a spoilt round away")
-        cockpit.press("enter")
+        cockpit.wait_text("a round is under way", "suggests: Give a key share")
+        cockpit.press("y")
+        way = re.search(
+            r"(\d)  Throw a spoilt round away", cockpit.wait_text("Throw a spoilt round away", "number chooses")
+        )
+        assert way is not None
+        cockpit.let_it_hear()
+        cockpit.press(way[1])
         cockpit.wait_step("Throw a spoilt round away")
         cockpit.press("enter")
         cockpit.wait_text("Throws away 1 share")

@@ -91,10 +91,10 @@ class Cockpit(TerminalApp[None]):
         self.session.spawn(self.session.open_desk(), "journal")
         self.session.spawn(self._start_executor(), "executor")
 
-    def try_again(self) -> None:
-        """Read every target now, and have what could not be had at the start: the journal, the executor."""
+    def try_again(self, *looks: str) -> None:
+        """Read every target now, ``looks`` too if they take long, and have what could not be had at the start: journal, executor."""
         session = self.session
-        session.refresh()
+        session.refresh(*looks)
         if session.desk is None and session.journal_problem:
             session.spawn(session.open_desk(), "journal")
         if session.executor is None and session.executor_problem != STARTING:

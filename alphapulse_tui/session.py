@@ -36,6 +36,9 @@ BOARD_TARGETS = ("alerts", "kubernetes", "postgres", "redis", "vault", "platform
 
 STARTING = "the executor is starting"
 
+LONG_LOOKS = ("redis-keys",)
+"""Surveys that put weight on their target for half a minute: they stand until somebody asks for another."""
+
 HISTORY_SECONDS = 2 * 3600.0
 """How far back the targets are asked when an incident is declared (design 5: the key series of the last 2 hours)."""
 
@@ -208,10 +211,11 @@ class Session:
         self._starting = self._starting | {target} if said else self._starting - {target}
         return said
 
-    def refresh(self) -> None:
-        """Ask every target again at once."""
-        for loop in self._loops.values():
-            loop.refresh()
+    def refresh(self, *named: str) -> None:
+        """Ask every target again at once; a survey of :data:`LONG_LOOKS` only if it is ``named``."""
+        for key, loop in self._loops.items():
+            if key not in LONG_LOOKS or key in named:
+                loop.refresh()
 
     def spawn(self, work: Any, name: str) -> asyncio.Task[Any]:
         """Run a coroutine for as long as the session lasts; an exception that it dies of goes to the log."""

@@ -216,12 +216,17 @@ class Engine:
         """What ``parameter`` may be now: value, and what it is in words; empty where anything may be typed."""
         return CHECKS[parameter.pick](self.scene()).choices if parameter.pick else ()
 
+    def _read_choices(self, parameter: Parameter) -> tuple[tuple[str, str], ...]:
+        """Those to take the first of: none while they are still being looked for, a larger one may come."""
+        result = look(CHECKS[parameter.pick], self.scene()) if parameter.pick else None
+        return () if result is None or result.awaited else result.choices
+
     def values(self) -> dict[str, str]:
         """Every parameter's value now; an empty one takes the first of its choices."""
         picked = {
             parameter.name: choices[0][0]
             for parameter in self.procedure.parameters
-            if not self.params[parameter.name] and (choices := self.choices(parameter))
+            if not self.params[parameter.name] and (choices := self._read_choices(parameter))
         }
         return {**self.params, **picked}
 

@@ -157,7 +157,7 @@ class Walker:
         if deed.verdict == "refused" and not deed.before:  # Nothing was sent.
             return report
         await self._engine.acted(step, deed.exit_code is ExitCode.OK)
-        self._session.refresh()
+        self._session.refresh(*self._engine.procedure.reads)
         await self._until(step)
         return report
 

@@ -103,6 +103,8 @@ class ActionScreen(Dialog[bool]):
         self._verified = False
         self._sent = False
         """Whether something may have changed at the target, so that going back means something."""
+        self._begun = False
+        """Whether the executor was asked to do it."""
         self._running_since: float | None = None
         """Of the monotonic clock, while it is under way."""
         self._story: list[Line] = []
@@ -246,6 +248,7 @@ class ActionScreen(Dialog[bool]):
         """Follow the execution; leaving the screen only stops the watching."""
         plan, executor, session = self._plan, self.cockpit.session.executor, self.cockpit.session
         assert plan is not None and executor is not None
+        self._begun = True
         self._running_since = time.monotonic()
         self._tick()
         incident = session.desk.open.id if session.desk is not None and session.desk.open is not None else ""
@@ -302,7 +305,6 @@ class ActionScreen(Dialog[bool]):
 
     def _finish(self) -> None:
         self._running_since = None
-        self.cockpit.session.refresh()  # Whoever goes back sees what it is now, not what it was before.
         undo = self._undo_possible
         back = (
             line(" ", (key_of("action.undo", self._keymap), "focus"), " undoes it   ", ("Esc", "focus"), " back")
@@ -350,8 +352,8 @@ class ActionScreen(Dialog[bool]):
             arm(self)
 
     def action_leave(self) -> None:
-        """Cancel before sending; afterwards only stop watching."""
-        self.dismiss(self._verified)
+        """Cancel before sending; afterwards only stop watching. Answers whether it is proven, or nothing if nothing was begun."""
+        self.dismiss(self._verified if self._begun else None)
 
     def _show(self, lines: list[Line]) -> None:
         plan = self._plan

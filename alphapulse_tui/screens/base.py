@@ -66,6 +66,11 @@ class CockpitScreen(LeftOnce[None]):
         """What the top line says now."""
         return standing_of(self.session)
 
+    @property
+    def looks(self) -> tuple[str, ...]:
+        """The surveys that this screen shows: those that take long are taken anew only for it."""
+        return ()
+
     def action_back(self) -> None:
         """Leave this screen."""
         self.dismiss()
@@ -78,7 +83,7 @@ class CockpitScreen(LeftOnce[None]):
 
     def action_refresh(self) -> None:
         """Ask every target again at once, and whatever could not be had at the start."""
-        self.cockpit.try_again()
+        self.cockpit.try_again(*self.looks)
 
     def action_runbook(self) -> None:
         """All procedures."""
@@ -310,7 +315,9 @@ class CockpitScreen(LeftOnce[None]):
             if way is not None:
                 reason = undo_reason(way.title, way.run)
                 title = f"undo of {way.title}"
-                self.app.push_screen(ActionScreen(way.action, way.params, undoes=way.run, reason=reason, title=title))
+                self.app.push_screen(
+                    ActionScreen(way.action, way.params, undoes=way.run, reason=reason, title=title), self._acted_upon
+                )
 
         if not ways:
             self.app.notify("Nothing that was done here can be taken back.", title="No way back", markup=False)
@@ -326,7 +333,12 @@ class CockpitScreen(LeftOnce[None]):
         """Plan an action and lead it through confirmation, execution and proof."""
         from alphapulse_tui.screens.action import ActionScreen
 
-        self.app.push_screen(ActionScreen(action_id, params, undoes=undoes, title=title))
+        self.app.push_screen(ActionScreen(action_id, params, undoes=undoes, title=title), self._acted_upon)
+
+    def _acted_upon(self, verified: bool | None) -> None:
+        """Back from an action that was begun: what is shown is read at once, as it is now."""
+        if verified is not None:
+            self.session.refresh(*self.looks)
 
 
 def standing_of(session: Session) -> Standing:

@@ -62,6 +62,11 @@ class DetailScreen(ListScreen):
         return self.target if self.view is self.views[0] else f"{self.target}-{self.view.title.replace(' ', '-')}"
 
     @property
+    def looks(self) -> tuple[str, ...]:
+        """What the view reads."""
+        return (self.view.reads,)
+
+    @property
     def list(self) -> LiveTable[Any]:
         """The table of the view that is looked at."""
         return self.query_one(f"#{_id(self.view)}", LiveTable)

@@ -116,6 +116,11 @@ class ProcedureScreen(ProcedureChoices):
             self._written = not narrow
 
     @property
+    def looks(self) -> tuple[str, ...]:
+        """What the procedure reads besides the board's targets."""
+        return tuple(self.procedure.reads)
+
+    @property
     def engine(self) -> Engine:
         """The run; made when the screen is mounted."""
         assert self._engine is not None
@@ -232,7 +237,8 @@ class ProcedureScreen(ProcedureChoices):
                     self.app.notify(result.sentence, title="Not passed", severity="warning", markup=False)
             case ActionStep():
                 await self.engine.pick_until_read(step)
-                self._act(step)
+                if self.is_active and self.step is step:  # Else a plan would open over what is being typed.
+                    self._act(step)
             case WaitStep():
                 self.engine.wait_again(step)
                 await self.engine.settle(step, StepState.RUNNING, "watching")
@@ -261,7 +267,8 @@ class ProcedureScreen(ProcedureChoices):
         from alphapulse_tui.screens.action import ActionScreen
 
         def ended(verified: bool | None) -> None:
-            self.work(self._acted(step, bool(verified)))
+            if verified is not None:
+                self.work(self._acted(step, verified))
 
         self.app.push_screen(
             ActionScreen(
@@ -275,7 +282,7 @@ class ProcedureScreen(ProcedureChoices):
 
     async def _acted(self, step: ActionStep, verified: bool) -> None:
         await self.engine.acted(step, verified)
-        self.session.refresh()
+        self.session.refresh(*self.looks)
         if self.engine.step_record(step).state.settled:
             self._onward(step)
         self._draw()
@@ -289,7 +296,8 @@ class ProcedureScreen(ProcedureChoices):
             self.app.notify(said, title="Not verified", severity="warning", markup=False)
             return
         await self.engine.go(step, way[0], result.sentence, way[1])
-        self._chosen = way[0]
+        if self._chosen == step.id:
+            self._chosen = way[0]
 
     def _ask(self, step: ManualStep, question: str) -> None:
         def answered(text: str | None) -> None:
@@ -316,7 +324,7 @@ class ProcedureScreen(ProcedureChoices):
 
         def answered(reason: str | None) -> None:
             if reason:
-                self.work(self._skip(step, reason))
+                self.work(self._skip(step, reason), exclusive=True)  # What is still looked at is left out, too.
 
         self.app.push_screen(PromptScreen("Skip", f"Why is {step.title!r} left out?", usual=SKIP_REASONS), answered)
 

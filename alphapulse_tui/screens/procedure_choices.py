@@ -78,7 +78,7 @@ class ProcedureChoices(CockpitScreen):
 
         def chosen(goto: str | None) -> None:
             if goto:
-                self.work(self._go(step, goto))
+                self.work(self._go(step, goto), exclusive=True)  # A person's word ends what the branch still waits for.
 
         self.app.push_screen(ChoiceScreen("Which way", choices), chosen)
 

@@ -66,6 +66,7 @@ class RedisKeysSource(Source[KeysSnapshot]):
     ) -> None:
         self._links = [ReadLink(node, username, password) for node in nodes]
         self._most_keys, self._most_seconds = most_keys, most_seconds
+        self._scanned = False
 
     async def read(self) -> KeysSnapshot:
         """A whole scan, for the headless commands."""
@@ -96,7 +97,9 @@ class RedisKeysSource(Source[KeysSnapshot]):
         def told() -> KeysSnapshot:
             return _snapshot(shards, began, time.monotonic() - started)
 
-        publish(told())
+        if not self._scanned:  # Else what the last scan found stands until this one has found something.
+            publish(told())
+        self._scanned = True
         work = [asyncio.ensure_future(self._look_through(shard, due)) for shard in shards]
         try:
             while (await asyncio.wait(work, timeout=TELL_SECONDS))[1]:

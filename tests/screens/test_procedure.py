@@ -14,6 +14,7 @@ from alphapulse_tui.executor.confirm import required_confirmation
 from alphapulse_tui.incident.events import Kind
 from alphapulse_tui.incident.journal import JournalUnavailable
 from alphapulse_tui.model.plan import Verdict
+from alphapulse_tui.model.reading import Link, Reading
 from alphapulse_tui.model.rights import NEEDS, RightsSurvey
 from alphapulse_tui.runbook.checks import CheckResult, Passed
 from alphapulse_tui.runbook.engine import Engine, StepState
@@ -163,6 +164,73 @@ async def test_what_is_judged_after_an_action_is_what_was_read_after_it(app: Coc
         assert state_of(screen, "usage-fell") is StepState.OPEN
         post(app, "postgres", snapshots()["postgres"])
         await until(lambda: state_of(screen, "usage-fell") is not StepState.OPEN, 10, "the reading to be judged")
+
+
+async def at_step(app: Cockpit, pilot: Pilot[None], procedure: str, step: str) -> ProcedureScreen:
+    """The procedure with everything before ``step`` left out, and that step looked at."""
+    await until(lambda: app.session.desk and app.session.executor, 10, "journal and executor")
+    app.push_screen(ProcedureScreen(app.procedures[procedure]))
+    await until(lambda: isinstance(app.screen, ProcedureScreen) and app.screen._engine, 10, "the procedure")
+    screen = app.screen
+    assert isinstance(screen, ProcedureScreen)
+    ids = [one.id for one in screen.procedure.steps]
+    for before in ids[: ids.index(step)]:
+        await screen.engine.skip(screen.procedure.step(before), "tried elsewhere")
+    screen._chosen = step
+    await pilot.pause()
+    return screen
+
+
+def being_read(app: Cockpit, target: str) -> None:
+    """The target is asked for the first time, and has not answered yet."""
+    board = app.session.board
+    board.publish(Reading(target, 5.0, Link.CONNECTING, board.clock()))
+
+
+async def test_a_plan_that_is_left_before_it_was_confirmed_is_no_action(app: Cockpit) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        post(app, "postgres", snapshots()["postgres"])
+        screen = await at_step(app, pilot, "pg-connections", "end-idle")
+        app.session.board.clock.now += 1.0  # type: ignore[attr-defined]
+        await pilot.press("enter")
+        await until(lambda: "to do it" in text_of(app), 10, "the plan")
+        await pilot.press("escape")
+        await until(lambda: app.screen is screen, 10, "the procedure again")
+        await pilot.pause()
+        result = screen.engine.look(screen.procedure.step("usage-fell"))
+        assert result is not None and not result.awaited, "what was read before counts as before"
+
+
+async def test_a_way_that_is_chosen_by_hand_ends_what_the_branch_waits_for(app: Cockpit) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        being_read(app, "postgres")
+        screen = await at_step(app, pilot, "pg-connections", "choose")
+        await pilot.press("enter")
+        await pilot.press("y")
+        await until(lambda: "Which way" in text_of(app), 10, "the ways")
+        goto = next(way for way, _ in screen.engine.ways(screen.step) if way == "raise-limit")  # type: ignore[arg-type]
+        app.screen.dismiss(goto)
+        await until(lambda: state_of(screen, "choose") is StepState.PASSED, 10, "the way")
+        post(app, "postgres", snapshots()["postgres"])
+        await pilot.pause(0.6)
+        record = screen.engine.step_record(screen.procedure.step("choose"))
+        assert "chosen by hand" in record.sentence and screen._chosen == goto
+
+
+async def test_a_plan_that_waits_for_a_choice_is_not_asked_over_what_is_typed_meanwhile(
+    app: Cockpit, hand: Hand
+) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await at_step(app, pilot, "redis-memory", "unlink")
+        being_read(app, "redis-keys")
+        await pilot.press("enter")
+        await pilot.press("b")
+        await until(lambda: "F1 not needed here" in text_of(app), 10, "the question")
+        prompt = app.screen
+        app.session.board.publish(Reading("redis-keys", 300.0, Link.UNCONFIGURED, app.session.now))
+        await pilot.pause(0.6)
+        assert app.screen is prompt and hand.planned == []
+        assert state_of(screen, "unlink") is StepState.OPEN
 
 
 async def test_an_action_that_is_not_proven_leaves_its_step_open_and_one_that_is_settles_it(

@@ -80,10 +80,13 @@ def init(invocation: Invocation) -> None:
 
 
 def _key_problems(content: ProfileFile) -> Iterator[str]:
-    """What the cockpit would refuse of each profile's keys; the commands are known to the screens alone."""
+    """What the cockpit would refuse of each profile's keys; the commands are known to the screens alone, and Textual's names of keys to it."""
+    changed = {name: profile for name, profile in content.settings.profiles.items() if profile.keys}
+    if not changed:
+        return
     from alphapulse_tui.screens.commands import keymap_problems
 
-    for name, profile in content.settings.profiles.items():
+    for name, profile in changed.items():
         for command, sentence in keymap_problems(profile.keys):
             place = content.place(("profiles", name, "keys", command))
             yield clean(f"{place}: profiles.{name}.{sentence}")

@@ -201,16 +201,16 @@ class ExecutorClient:
                     answer = await answers.get()
                 if answer is None:
                     raise ConnectionBroke(
-                        "the connection to the executor broke; what it had begun is in the journal: look into the unresolved actions"
+                        "the connection to the executor broke; what it had begun is in the journal: look into the unresolved actions",
+                        asked=True,
                     )
                 if answer.problem:
                     raise ExecutorProblem(answer.problem)
                 last = answer.last
                 yield answer
         except TimeoutError:
-            raise ExecutorGone(
-                f"the executor has said nothing for {patience:g} s; what it had begun is in the journal"
-            ) from None
+            said = f"the executor has said nothing for {patience:g} s; what it had begun is in the journal"
+            raise ExecutorGone(said, asked=True) from None
         except ConnectionError:
             self._drop()
             raise ConnectionBroke("the connection to the executor broke before it was asked; try again") from None

@@ -40,6 +40,11 @@ class ExecutorGone(ExecutorProblem):
 
     exit_code: ClassVar[ExitCode] = ExitCode.UNAVAILABLE
 
+    def __init__(self, sentence: str, *, asked: bool = False) -> None:
+        super().__init__(sentence)
+        self.asked = asked
+        """Whether it had the request: then it may have begun."""
+
 
 class Stage(Enum):
     """How far a run has come."""

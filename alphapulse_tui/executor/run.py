@@ -62,6 +62,8 @@ class Run:
     before: dict[str, str] = field(default_factory=dict)
     written: bool = False
     """Whether the intent is on disk."""
+    marked: bool = False
+    """Whether the journal says that it is being sent; who reads it without an outcome takes it for sent."""
     sent: bool = False
     started: float = 0.0
 
@@ -89,6 +91,7 @@ class Run:
             await self._refuse_if_second(intent)
             dropped = await self._plan_again()
             await self._write_or_refuse(Kind.SENT, {"dropped": dropped})
+            self.marked = True
             await self._refuse_if_settled()
         except ExecutorProblem as problem:
             await self.settle(Result(Outcome.REFUSED, problem.sentence))
@@ -224,7 +227,7 @@ class Run:
             try:
                 await self.journal.record(kind, {"action_run": self.id, **payload}, self.order.incident)
             except JournalUnavailable as problem:
-                if pause is None or not self.sent:
+                if pause is None or not self.marked:
                     syslog.syslog(
                         syslog.LOG_ERR,
                         f"alphapulse: run {self.id} {kind.value} could not be journaled: {problem.sentence}",

@@ -101,11 +101,12 @@ class Projection:
         phase = read.text(event.payload, "phase")
         if phase in PHASES[:-1]:
             state, wall = self.state, read.written(event)
+            goes_back = PHASES.index(phase) < PHASES.index(state.phase)
             state.phases.append((wall, phase))
             if phase == "mitigated":
                 self._derived = False
                 self._mitigate(wall)
-            else:
+            elif goes_back or state.mitigated_at is not None:  # The same phase said again contradicts nothing.
                 self._not_mitigated(wall)
 
     def _role(self, event: Event) -> None:

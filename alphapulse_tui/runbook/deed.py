@@ -74,6 +74,8 @@ async def _run(executor: ExecutorClient, plan: Plan, reason: str, incident: str)
         async for progress in executor.execute(plan, confirmation=confirmation, reason=reason, incident=incident):
             _take(deed, plan, progress)
     except ExecutorGone as gone:
+        if not gone.asked:
+            raise
         if deed.exit_code is ExitCode.UNKNOWN:  # It may have been sent: "refused" would say that nothing was.
             deed.verdict, deed.sentence = "unknown", str(gone)
     return deed

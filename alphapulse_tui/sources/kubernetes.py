@@ -184,7 +184,7 @@ class KubernetesSource(Source[KubernetesSnapshot]):
             except Gone:
                 version = ""
             except Denied as refusal:
-                self._hide(resource, clean(refusal))
+                self._refused[resource.plural] = clean(refusal)  # What may be listed is shown all the same.
                 self._changed.set()
                 version = ""
                 await self.pause(DENIED_RETRY)

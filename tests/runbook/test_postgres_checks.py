@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from alphapulse_tui.incident.events import Kind
 from alphapulse_tui.model.postgres import ConnectionLimit
 from alphapulse_tui.model.postgres_surveys import (
     LockSurvey,
@@ -22,6 +23,9 @@ from alphapulse_tui.model.postgres_surveys import (
 from alphapulse_tui.model.reading import Link, Reading
 from alphapulse_tui.model.thresholds import Thresholds
 from alphapulse_tui.runbook.checks import CHECKS, CheckResult, Passed, Scene
+from alphapulse_tui.runbook.engine import Engine
+from alphapulse_tui.runbook.load import load_procedures
+from alphapulse_tui.runbook.schema import BranchStep, CheckStep
 from tests.model.test_fixes import SESSION, postgres
 from tests.model.test_fixes_postgres import FORGOTTEN, INDEX, POSITION, ROOT, TRADES, WAITER
 
@@ -331,6 +335,22 @@ def test_a_server_full_of_poolers_and_tools_is_not_drained(sessions: Any) -> Non
     assert look("pg.room", postgres=full).value == "full"
     mixed = connected(95, *sessions, IDLE)
     assert look("pg.victims", postgres=mixed).value == "idle"
+
+
+async def test_a_server_where_everybody_works_comes_to_the_step_that_plans_room() -> None:
+    async def record(kind: Kind, payload: dict[str, Any]) -> None:
+        """The journal is no part of this."""
+
+    reading = Reading("postgres", 5.0, Link.LIVE, 0.0, connected(95), NOW)
+    engine = Engine(
+        load_procedures()["pg-connections"], lambda: Scene({"postgres": reading}, NOW, NOW, Thresholds()), record
+    )
+    fell, room = engine.procedure.step("usage-fell"), engine.procedure.step("room")
+    assert isinstance(fell, CheckStep) and isinstance(room, BranchStep)
+    assert (await engine.run_check(fell)).passed is Passed.NO
+    assert engine.step_record(fell).state.settled
+    found = engine.look(room)
+    assert found is not None and (engine.suggestion(room, found) or ("",))[0] == "max-connections"
 
 
 ABORTED = replace(SESSION, state="idle in transaction (aborted)", state_change=NOW - 90)

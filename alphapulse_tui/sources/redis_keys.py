@@ -3,7 +3,7 @@
 ``redis-cli --bigkeys`` with ``-c`` reads one shard; ``KEYS`` blocks the server; ``MEMORY USAGE ... SAMPLES 0`` blocks it for 16 ms a large hash. Here
 every shard is scanned at once, at a replica where one follows its master, in batches of 500 with a pause of 5 ms between (100,000 keys take 3 s,
 a concurrent ping stays below 14 ms at worst: facts 2.2.2). It ends at 200,000 keys a master or after 30 s, says how far it came, and is not begun
-again by itself: opening the view or the procedure is the request, leaving it cancels.
+again by itself: opening the view or the procedure is the request, so is F5 there or an action of it; leaving it cancels.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,17 @@ def test_what_a_light_command_loads(arguments: list[str]) -> None:
     assert code == (64 if arguments == ["nonsense"] else 0)
     assert {module.split(".")[0] for module in modules} & HEAVY == set()
     assert not [module for module in modules if module.startswith(("alphapulse_tui.screens", "alphapulse_tui.lab"))]
+
+
+def test_a_file_that_changes_no_key_is_checked_without_the_screens(tmp_path: Path) -> None:
+    file = tmp_path / "alphapulse.toml"
+    file.write_text("[profiles.a]\n[profiles.b]\n")
+    arguments = ["config", "validate", "--config", str(file)]
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, timeout=30, check=True
+    )
+    code, modules = json.loads(done.stdout.splitlines()[-1])
+    assert code == 0 and "textual" not in modules
 
 
 @pytest.mark.parametrize("command", ["status", "incident", "runbook"])

@@ -26,6 +26,16 @@ def test_a_verified_action_alone_shows_nothing_where_no_trouble_is_on_record() -
     assert (state.mitigated_at, state.phase) == (None, "fix")
 
 
+def test_the_phase_that_it_has_already_said_again_by_a_person_contradicts_nothing() -> None:
+    story = Story()
+    story.fire(-60)
+    story.declare()
+    story.fix(10)
+    story.write(20, Kind.PHASE, phase="fix")
+    story.clear(50)
+    assert state_of(story).mitigated_at == START + 50
+
+
 def test_to_silence_an_alert_is_no_fix() -> None:
     story = Story()
     story.fire(-60)

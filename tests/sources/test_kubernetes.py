@@ -296,6 +296,21 @@ async def test_what_we_may_list_no_longer_is_not_shown_any_longer(fake: tuple[Fa
     assert snapshot.pods == () and snapshot.missing_grants == ("pods: list in namespace alphapulse",)
 
 
+async def test_what_may_be_listed_and_not_watched_is_shown_with_what_is_missing(
+    fake: tuple[FakeServer, int], tmp_path: Path
+) -> None:
+    async def forbidden(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"kind": "Status", "code": 403}, status=403)
+
+    server, port = fake
+    server.pods = [pod("a")]
+    server.watches = [forbidden]
+    async with source(tmp_path, port) as reader, following(reader) as published:
+        await until(lambda: published and published[-1].missing_grants, 10, "the grant")
+        assert published[-1].missing_grants == ("pods: watch in namespace alphapulse",)
+        assert [one.name for one in published[-1].pods] == ["a"]
+
+
 async def test_nobody_listens_and_no_kubeconfig(tmp_path: Path) -> None:
     async with source(tmp_path, free_port()) as reader:
         with pytest.raises(Unreachable, match="refuses connections"):

@@ -14,6 +14,7 @@ VALUES: dict[str, set[str]] = {
     "pg.victims": {"idle-in-transaction", "idle", "limit", "none"},
     "pg.room": {"full", "limit", "enough", "idle"},
     "pg.lag-cause": {"lost", "settings", "paused", "conflict", "receiver", "sending", "replaying", "slot", "none"},
+    "pg.slots-unforgotten": {"slot", "none"},
     "pg.slow-cause": {"blocked", "prepared", "deadlock", "slow", "index", "building", "stale", "untold", "none"},
     "redis.memory-first": {"giant", "policy", "memory", "ok"},
     "redis.memory-next": {"policy", "memory", "ok"},

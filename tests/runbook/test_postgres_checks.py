@@ -139,6 +139,20 @@ def test_a_slot_that_was_left_behind_is_named_with_what_it_holds() -> None:
     assert look("pg.slots-left", postgres_replication=survey).choices[0][0] == "old_1"
 
 
+def test_a_slot_behind_a_replica_that_has_caught_up_is_dropped_before_the_end() -> None:
+    steps = load_procedures()["pg-replication-lag"].steps
+    branch, proof = steps[-2:]
+    assert [step.id for step in steps[-3:]] == ["caught-up", "left-behind", "no-slot"]
+    assert isinstance(branch, BranchStep) and isinstance(proof, CheckStep) and proof.proof
+    assert {case.when: case.goto for case in branch.cases} == {"slot": "drop-slot", "none": "no-slot"}
+    survey = ReplicationSurvey(standbys=(STANDBY,), slots=(SLOT, LEFT), replicas=(WELL,))
+    found = look(proof.check, postgres_replication=survey)
+    assert (found.passed, found.value) == (Passed.NO, "slot") and "old_1 was left behind" in found.sentence
+    assert look(proof.check, postgres_replication=replace(survey, slots=(SLOT,))).passed is Passed.YES
+    silent = replace(survey, replicas=(replace(WELL, problem="replica-0 gave no answer"),))
+    assert look(proof.check, postgres_replication=silent).passed is Passed.UNKNOWN
+
+
 @pytest.mark.parametrize(
     ("slot", "replica", "value"),
     [

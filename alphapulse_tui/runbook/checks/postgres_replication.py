@@ -125,6 +125,21 @@ def slots(scene: Scene) -> CheckResult:
     )
 
 
+def unforgotten(scene: Scene) -> CheckResult:
+    """The proof that no slot was left behind, and the branch before it; a lag that was mended first says nothing of slots."""
+    survey = _survey(scene)
+    if survey is None:
+        return scene.silence(SURVEY)
+    problem = survey.primary_problem or next((one.problem for one in survey.replicas if one.problem), "")
+    if problem:
+        return CheckResult(Passed.UNKNOWN, f"whose the slots are is not known: {problem}", value="unknown")
+    forgotten = left_behind(survey)
+    if not forgotten:
+        return CheckResult(Passed.YES, "no slot was left behind", value="none")
+    rows = tuple((slot.name, _held(slot, survey, scene)) for slot in forgotten)
+    return CheckResult(Passed.NO, _forgotten(forgotten[0], scene), rows, "slot")
+
+
 def _forgotten(slot: SlotFigures, scene: Scene) -> str:
     """``slot old_0 was left behind: no replica of the profile owns it, nobody has read it for 4h, and it keeps 48.0 MiB of WAL``."""
     unread = "" if slot.inactive_since is None else f" for {age(scene.wall - slot.inactive_since)}"
@@ -309,4 +324,5 @@ CHECKS: dict[str, Check] = {
     "pg.lag-cause": cause,
     "pg.replicas": replicas,
     "pg.slots-left": slots_left,
+    "pg.slots-unforgotten": unforgotten,
 }

@@ -137,13 +137,13 @@ def _largest(readings: Readings) -> list[Fix]:
 
 
 def _of_key(key: str, readings: Readings) -> list[Fix]:
-    """The row's key, or the largest."""
+    """The row's key; without a row the largest."""
     keys: KeysSnapshot | None = snapshot(readings, "redis-keys")
     if keys is None:
         return []
     row = first(keys.keys, lambda one: f"{one.node} {one.name}" == key)
     if row is None:
-        return _largest(readings)
+        return [] if key else _largest(readings)
     fix = offer("redis.unlink", f"unlink {row.name[:40]}: {row.kind} of {size(row.bytes)} on {row.node}", key=row.name)
     return [
         fix if row.exact else replace(fix, why_not="its name has bytes that cannot be shown, so it cannot be confirmed")

@@ -142,7 +142,7 @@ def test_an_api_server_that_hangs_with_a_restart_on_its_way_is_unknown_until_it_
         # One that stood for longer than it gives a request to arrive (32 s) has dropped it; what is told must be what is true.
         taken = generation(kubectl) == before + 1
         # The controllers have lost their lease meanwhile: they begin anew before they go on with the rollout.
-        assert kubectl.run("rollout", "status", "deployment/api", "--timeout=240s").returncode == 0
+        assert kubectl.run("rollout", "status", "deployment/api", "--timeout=240s", timeout=260).returncode == 0
         settle(cockpit, verdict="verified" if taken else "contradicted")
         assert generation(kubectl) == before + taken
 

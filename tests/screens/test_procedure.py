@@ -53,6 +53,21 @@ def state_of(screen: ProcedureScreen, step: str) -> StepState:
     return screen.engine.step_record(screen.procedure.step(step)).state
 
 
+async def at_step(app: Cockpit, pilot: Pilot[None], procedure: str, step: str) -> ProcedureScreen:
+    """The procedure with everything before ``step`` left out, and that step looked at."""
+    await until(lambda: app.session.desk and app.session.executor, 10, "journal and executor")
+    app.push_screen(ProcedureScreen(app.procedures[procedure]))
+    await until(lambda: isinstance(app.screen, ProcedureScreen) and app.screen._engine, 10, "the procedure")
+    screen = app.screen
+    assert isinstance(screen, ProcedureScreen)
+    ids = [one.id for one in screen.procedure.steps]
+    for before in ids[: ids.index(step)]:
+        await screen.engine.skip(screen.procedure.step(before), "tried elsewhere")
+    screen._chosen = step
+    await pilot.pause()
+    return screen
+
+
 async def test_what_happens_now_and_every_key_are_in_view_at_80x24(app: Cockpit) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, app)
@@ -141,16 +156,8 @@ async def test_a_step_waits_for_the_one_before_or_is_skipped_with_a_reason(app: 
 
 async def test_what_is_judged_after_an_action_is_what_was_read_after_it(app: Cockpit, hand: Hand) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(lambda: app.session.desk and app.session.executor, 10, "journal and executor")
         post(app, "postgres", snapshots()["postgres"])
-        app.push_screen(ProcedureScreen(app.procedures["pg-connections"]))
-        await until(lambda: "How many slots" in text_of(app), 10, "the procedure")
-        screen = app.screen
-        assert isinstance(screen, ProcedureScreen)
-        ids = [step.id for step in screen.procedure.steps]
-        for step in ids[: ids.index("end-idle")]:
-            await screen.engine.skip(screen.procedure.step(step), "tried elsewhere")
-        screen._chosen = "end-idle"
+        screen = await at_step(app, pilot, "pg-connections", "end-idle")
         await pilot.press("enter")
         await until(lambda: "to do it" in text_of(app), 10, "the plan")
         await pilot.press(required_confirmation(hand.next_plan))
@@ -164,21 +171,6 @@ async def test_what_is_judged_after_an_action_is_what_was_read_after_it(app: Coc
         assert state_of(screen, "usage-fell") is StepState.OPEN
         post(app, "postgres", snapshots()["postgres"])
         await until(lambda: state_of(screen, "usage-fell") is not StepState.OPEN, 10, "the reading to be judged")
-
-
-async def at_step(app: Cockpit, pilot: Pilot[None], procedure: str, step: str) -> ProcedureScreen:
-    """The procedure with everything before ``step`` left out, and that step looked at."""
-    await until(lambda: app.session.desk and app.session.executor, 10, "journal and executor")
-    app.push_screen(ProcedureScreen(app.procedures[procedure]))
-    await until(lambda: isinstance(app.screen, ProcedureScreen) and app.screen._engine, 10, "the procedure")
-    screen = app.screen
-    assert isinstance(screen, ProcedureScreen)
-    ids = [one.id for one in screen.procedure.steps]
-    for before in ids[: ids.index(step)]:
-        await screen.engine.skip(screen.procedure.step(before), "tried elsewhere")
-    screen._chosen = step
-    await pilot.pause()
-    return screen
 
 
 def being_read(app: Cockpit, target: str) -> None:
@@ -239,17 +231,8 @@ async def test_an_action_that_is_not_proven_leaves_its_step_open_and_one_that_is
     hand.progress = done(Verdict.PENDING)
     letter = required_confirmation(hand.next_plan)
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(lambda: app.session.desk and app.session.executor, 10, "journal and executor")
         post(app, "postgres", snapshots()["postgres"])
-        app.push_screen(ProcedureScreen(app.procedures["pg-connections"]))
-        await until(lambda: "How many slots" in text_of(app), 10, "the procedure")
-        screen = app.screen
-        assert isinstance(screen, ProcedureScreen)
-        acts = next(step for step in screen.procedure.steps if step.kind == "action")
-        for step in screen.procedure.steps[: screen.procedure.steps.index(acts)]:
-            await screen.engine.skip(step, "tried elsewhere")
-        screen._chosen = acts.id
-        screen._draw()
+        screen = await at_step(app, pilot, "pg-connections", "end-idle")
         for verdict, proven in ((Verdict.PENDING, False), (Verdict.VERIFIED, True)):
             hand.progress = done(verdict)
             await pilot.press("enter")
@@ -258,7 +241,7 @@ async def test_an_action_that_is_not_proven_leaves_its_step_open_and_one_that_is
             await until(lambda v=verdict: f"{v.value}:" in text_of(app), 10, "the end")  # type: ignore[misc]
             await pilot.press("escape")
             await until(lambda: app.screen is screen, 10, "the procedure again")
-            await until(lambda p=proven: state_of(screen, acts.id).settled is p, 10, "the step's state")  # type: ignore[misc]
+            await until(lambda p=proven: state_of(screen, "end-idle").settled is p, 10, "the step's state")  # type: ignore[misc]
 
 
 async def test_a_journal_that_takes_nothing_in_is_told_once_and_the_procedure_stays(

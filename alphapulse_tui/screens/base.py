@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.app import App
+from textual.reactive import Reactive
 from textual.screen import ModalScreen
+from textual.widget import Widget
 
 from alphapulse_tui.actor import actor_at_host
 from alphapulse_tui.errors import AlphaPulseError, UsageError
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 class CockpitScreen(LeftOnce[None]):
     """A full screen of ours. Screens are imported when they are first opened: the first paint pays for the cockpit alone."""
+
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """As Textual's own, which paints the whole screen when the focus moves: the two widgets that win and lose it paint themselves."""
 
     @property
     def cockpit(self) -> Cockpit:

@@ -19,7 +19,7 @@ help:
 	@echo "make demo       start the platform on loopback and open the cockpit on it"
 	@echo "make test       lint, types, import rules and the tests, on real servers"
 	@echo "make test-long  every walk by keyboard, every fault, lives and kills: an hour"
-	@echo "make bench      measure; writes docs/speed.md"
+	@echo "make bench      measure; writes docs/speed.md; AGAINST=COMMIT measures an earlier one beside it"
 	@echo "make pictures   screenshots of the running program into docs/pictures"
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -49,7 +49,7 @@ test-long: $(INSTALLED) servers
 	$(BIN)/pytest -m long --timeout 3600 -n $(WORKERS) --dist worksteal || $(BIN)/pytest -m long --timeout 3600 $(ALONE)
 
 bench: $(INSTALLED) servers
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(if $(AGAINST),--against $(AGAINST))
 
 pictures: $(INSTALLED) servers
 	$(BIN)/python -m tests.pictures

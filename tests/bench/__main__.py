@@ -1,12 +1,19 @@
-"""``make bench``: the cockpit on the lab, with every target down, and its peers where they are installed; writes docs/speed.md."""
+"""``make bench``: the cockpit on the lab, with every target down, and its peers where they are installed; writes docs/speed.md.
+
+``make bench AGAINST=COMMIT`` measures the cockpit as it was at that commit too, in turns with today's: what a busier machine costs is then not taken
+for what a change costs.
+"""
 
 from __future__ import annotations
 
+import argparse
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +23,9 @@ from tests.bench.measure import Cost, Program, cursor_rows, measure
 from tests.lab_handle import running_lab
 
 RUNS = 3
-PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "speed.md"
+PROJECT = Path(__file__).resolve().parent.parent.parent
+PAGE = PROJECT / "docs" / "speed.md"
+ALPHAPULSE = Path(sys.executable).with_name("alphapulse")
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 ROWS = (
@@ -41,7 +50,6 @@ def focused_panel(screen: pyte.Screen) -> Hashable:
 def cockpit(
     profile_file: Path,
     name: str,
-    state: str,
     keys: tuple[str, ...] = ("down", "up"),
     cursor: Callable[[pyte.Screen], Hashable] = cursor_rows,
     before: tuple[str, ...] = ("2",),
@@ -52,19 +60,34 @@ def cockpit(
     silent = ("connecting", "opening the journal", "starting", "asked yet")
     return Program(
         name,
-        [str(Path(sys.executable).with_name("alphapulse")), "--config", str(profile_file)],
+        [str(ALPHAPULSE), "--config", str(profile_file)],
         painted=lambda screen: "7 Incident" in screen,
         loaded=lambda screen: "7 Incident" in screen and not any(word in screen for word in silent),
         before=before,
         keys=keys,
         cursor=cursor,
-        env={"ALPHAPULSE_STATE": state},
     )
 
 
+def earlier(programs: Sequence[Program], commit: str, folder: Path) -> list[Program]:
+    """The same programs as they were at ``commit``, installed into ``folder`` by that commit's own Makefile."""
+    subprocess.run(["git", "clone", "--quiet", "--shared", PROJECT, folder], check=True)
+    subprocess.run(["git", "-C", folder, "checkout", "--quiet", commit], check=True)
+    subprocess.run(["make", "--silent", "-C", folder, ".venv/.installed"], check=True)
+    then = str(folder / ".venv" / "bin" / "alphapulse")
+    return [replace(one, name=f"{one.name}, at {commit}", argv=[then, *one.argv[1:]]) for one in programs]
+
+
 def peers(kubeconfig: Path) -> list[Program]:
-    """k9s and pg_activity on the same servers, where they are installed."""
-    found = []
+    """The least that Textual can do, and k9s on the same servers where it is installed."""
+    found = [
+        Program(
+            "bare Textual list",
+            [sys.executable, "-m", "tests.bench.bare_app"],
+            painted=lambda screen: "line 0" in screen,
+            loaded=lambda screen: "line 0" in screen,
+        )
+    ]
     if shutil.which("k9s"):
         found.append(
             Program(
@@ -93,30 +116,39 @@ def dead_profile(folder: Path) -> Path:
 
 def main() -> None:
     """Measure everything and write the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--against", metavar="COMMIT", default="", help="measure the cockpit of this commit too")
+    against = parser.parse_args().against
     table: dict[str, list[Cost]] = {}
     with running_lab() as lab, tempfile.TemporaryDirectory() as folder:
-        lab.wait()
+        dead = dead_profile(Path(folder))
         programs = [
-            cockpit(lab.profile, "cockpit, every target up", f"{folder}/up"),
-            cockpit(
-                dead_profile(Path(folder)), "cockpit, every target down", f"{folder}/down", ("3", "2"), focused_panel
-            ),
-            cockpit(lab.profile, "sessions of PostgreSQL", f"{folder}/sessions", before=("3", "enter")),
-            cockpit(lab.profile, "lock tree", f"{folder}/locks", before=("3", "enter", "2")),
-            *peers(lab.directory / "kubernetes" / "admin.kubeconfig"),
+            cockpit(lab.profile, "cockpit, every target up"),
+            cockpit(dead, "cockpit, every target down", ("3", "2"), focused_panel),
         ]
-        for program in programs:
-            if program.name == "lock tree":
-                lab.break_("lock-chain")  # A tree to walk.
-            for run in range(RUNS):
-                cost = measure(program)
-                table.setdefault(program.name, []).append(cost)
-                print(f"{program.name}, run {run + 1}: {cost}", file=sys.stderr)
+        if against:
+            programs += earlier(programs, against, Path(folder) / "earlier")
+        programs.append(cockpit(lab.profile, "sessions of PostgreSQL", before=("3", "enter")))
+        programs += peers(lab.directory / "kubernetes" / "admin.kubeconfig")
+        lab.wait()
+        for _ in range(RUNS):
+            for program in programs:
+                note(table, program)
+        lab.break_("lock-chain")  # A tree to walk.
+        for _ in range(RUNS):
+            note(table, cockpit(lab.profile, "lock tree", before=("3", "enter", "2")))
     text = PAGE.read_text(encoding="utf-8")
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
     PAGE.write_text(f"{head}{BEGIN}\n{render(table)}\n{END}{tail}", encoding="utf-8")
     print(render(table))
+
+
+def note(table: dict[str, list[Cost]], program: Program) -> None:
+    """Measure one run into the table."""
+    cost = measure(program)
+    table.setdefault(program.name, []).append(cost)
+    print(f"{program.name}: {cost}", file=sys.stderr)
 
 
 def render(table: dict[str, list[Cost]]) -> str:

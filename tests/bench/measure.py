@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import statistics
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 import psutil
 import pyte
 
+from alphapulse_tui.config.paths import STATE_VARIABLE
 from tests.pty import Terminal
 from tests.waiting import wait_until
 
@@ -46,7 +49,6 @@ class Program:
     """What each of the keys changes on the screen, and nothing else does: by it the paint of a key is told from that of a new reading."""
     before: tuple[str, ...] = ()
     """Keys that lead to a list with a cursor."""
-    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -66,11 +68,12 @@ class Cost:
 class TimedTerminal(Terminal):
     """Notes when each chunk came, before the emulator has had it, and how the cursor stood after it."""
 
-    def __init__(self, program: Program, columns: int, lines: int) -> None:
+    def __init__(self, program: Program, state: str, columns: int, lines: int) -> None:
         self.chunks: list[tuple[float, int, Hashable]] = []
         """Time of arrival (``perf_counter``), bytes, the cursor after it."""
         self._cursor = program.cursor
-        super().__init__(program.argv, columns=columns, lines=lines, env=program.env)
+        self.started = time.perf_counter()
+        super().__init__(program.argv, columns=columns, lines=lines, env={STATE_VARIABLE: state})
 
     def _take(self, data: bytes) -> None:
         came = time.perf_counter()
@@ -83,10 +86,10 @@ class TimedTerminal(Terminal):
 
 
 def measure(program: Program, columns: int = 160, lines: int = 45, presses: int = 100) -> Cost:
-    """Start ``program``, wait for it, leave it alone, press keys, and end it."""
+    """Start ``program`` with nothing remembered, wait for it, leave it alone, press keys, and end it and what it started."""
     cost = Cost()
-    started = time.perf_counter()
-    with TimedTerminal(program, columns, lines) as terminal:
+    with fresh_state() as state, TimedTerminal(program, state, columns, lines) as terminal:
+        started = terminal.started
         terminal.wait_until(program.painted, 30, f"the first paint of {program.name}")
         cost.first_paint = time.perf_counter() - started
         terminal.wait_until(program.loaded, 60, f"the first data of {program.name}")
@@ -94,9 +97,9 @@ def measure(program: Program, columns: int = 160, lines: int = 45, presses: int 
         for key in program.before:
             terminal.press(key)
         _settle(terminal, 5.0)
-        tree = _tree(terminal.process.pid, program.argv[-1])
+        tree = processes_of(state)
         cost.idle_bytes, cost.idle_cpu = _idle(terminal, tree)
-        cost.memory = _memory(_tree(terminal.process.pid, program.argv[-1]))
+        cost.memory = _memory(tree)
         waits, sizes = _keys(terminal, program.keys, presses)
         cost.key_p50, cost.key_p99 = statistics.median(waits) * 1000, sorted(waits)[int(len(waits) * 0.99)] * 1000
         cost.key_bytes = statistics.median(sizes)
@@ -110,15 +113,26 @@ def _settle(terminal: TimedTerminal, seconds: float) -> None:
         time.sleep(0.1)
 
 
-def _tree(pid: int, mark: str) -> list[psutil.Process]:
-    """The program, its children, and the executor that it started in a session of its own; ``mark`` is the last word of the command."""
-    root = psutil.Process(pid)
-    tree = [root, *root.children(recursive=True)]
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if process not in tree and "alphapulse_tui.executor" in words and mark in words:
-            tree.append(process)
-    return tree
+@contextmanager
+def fresh_state() -> Iterator[str]:
+    """A state folder for one run; at the end, whoever still runs with it (the executor outlives its screen) is ended."""
+    with tempfile.TemporaryDirectory() as state:
+        yield state
+        left = processes_of(state)
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
+        psutil.wait_procs(left)
+
+
+def processes_of(state: str) -> list[psutil.Process]:
+    """The program and its executor, which is no child of it: those that were given this state folder."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if process.environ().get(STATE_VARIABLE) == state:
+                found.append(process)
+    return found
 
 
 def _idle(terminal: TimedTerminal, tree: list[psutil.Process]) -> tuple[float, float]:

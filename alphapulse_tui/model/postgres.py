@@ -6,6 +6,7 @@ computed when they are drawn, against the server's own time: ours plus ``clock_o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -37,6 +38,16 @@ class Session:
     def key(self) -> str:
         """Stable identity, for the cursor and for plans."""
         return f"{self.pid}@{self.backend_start}"
+
+
+def lock_roots(sessions: Sequence[Session]) -> list[int]:
+    """Pids at the root of every wait for a lock, in order: they block others and wait for none. 0 is a prepared transaction.
+
+    Whoever waits and blocks is no root: to end it frees nobody. Sessions that wait for one another in a ring are all roots.
+    """
+    waiting = [session for session in sessions if session.blocked_by]
+    victims = {session.pid for session in waiting}
+    return sorted({pid for session in waiting for pid in session.blocked_by} - victims) or sorted(victims)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,14 @@ def test_a_waiting_session_makes_the_root_blockers_the_first_fix():
     assert first(found) == ("pg.terminate-root-blockers", {}, True)
 
 
+def test_the_row_of_a_waiter_leads_to_those_it_waits_for():
+    waiting = replace(SESSION, state="active", blocked_by=(11,))
+    found = fixes("postgres", waiting.key, postgres=reading("postgres", postgres(waiting)))
+    assert first(found) == ("pg.terminate-root-blockers", {}, True)
+    assert found[1].action_id == "pg.cancel-query" and not found[1].suggested
+    assert [fix.action_id for fix in found].count("pg.terminate-root-blockers") == 1
+
+
 def test_all_roots_are_suggested_and_a_waiter_is_only_cancelled():
     tree = LockSurvey((ROOT, replace(ROOT, pid=13), WAITER))
     found = menu("postgres-locks", WAITER.key, postgres_locks=tree)

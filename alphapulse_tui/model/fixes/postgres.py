@@ -46,6 +46,9 @@ def _postgres(key: str, readings: Readings) -> list[Fix]:
     general = [IN_TRANSACTION, IDLE, SLOWEST, *([ROOTS] if blocked else []), ANALYZE, VACUUM]
     if row is not None:
         mine = _of_session(row)
+        if row.blocked_by:  # It only waits: neither its cancelling nor its end frees anybody but itself.
+            rest = (each for each in general if each is not ROOTS)
+            return [replace(ROOTS, suggested=True), *mine, *rest]
         return [replace(mine[0], suggested=True), *mine[1:], *general]
     # The rules have judged ages against the profile's own thresholds; a second opinion here could only differ.
     critical = [found for found in reading.findings if found.health is Health.CRITICAL]

@@ -6,7 +6,7 @@ Used by ``sources.postgres`` after every reading.
 from __future__ import annotations
 
 from alphapulse_tui.model.health import Finding, Health, Severity
-from alphapulse_tui.model.postgres import HIDDEN, PostgresSnapshot, ReplicaView, Session
+from alphapulse_tui.model.postgres import HIDDEN, PostgresSnapshot, ReplicaView, Session, lock_roots
 from alphapulse_tui.model.rules import missing, span, worst_first
 from alphapulse_tui.model.thresholds import Thresholds
 
@@ -69,8 +69,7 @@ def _blocked(sessions: list[Session], thresholds: Thresholds, now: float) -> lis
     if not waiting:
         return []
     since = min(session.query_start or session.state_change or now for session in waiting)
-    victims = {session.pid for session in waiting}
-    roots = sorted({pid for session in waiting for pid in session.blocked_by} - victims) or sorted(victims)
+    roots = lock_roots(waiting)
     names = ", ".join("a prepared transaction" if pid == 0 else f"pid {pid}" for pid in roots[:3])
     long = now - since >= thresholds.postgres_blocked_critical
     many = "1 session waits" if len(waiting) == 1 else f"{len(waiting)} sessions wait"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
-from alphapulse_tui.model.postgres import PostgresSnapshot, ReplicaView, Session
+from alphapulse_tui.model.postgres import PostgresSnapshot, ReplicaView, Session, lock_roots
 from alphapulse_tui.model.thresholds import Thresholds
 from alphapulse_tui.model.words import bar, clock, size
 from alphapulse_tui.screens.panels.past import with_trend
@@ -38,7 +37,7 @@ def body(
             (str(snapshot.lock_waiting), "warning" if snapshot.lock_waiting else "plain"),
         ),
     ]
-    if (blocking := _blocking(snapshot.sessions)) is not None:
+    if (blocking := _blocking(snapshot.sessions, wall)) is not None:
         lines.append(blocking)
     lines += [_replica(view) for view in snapshot.replicas]
     lines += [
@@ -50,9 +49,8 @@ def body(
         if standby.total_lag_bytes is not None
     ]
     if (slow := _slowest(snapshot.sessions)) is not None and slow.query_start is not None:
-        lines.append(
-            line(("slowest ", "dim"), (clock(wall - slow.query_start), "strong"), f" {slow.query}", key=slow.key)
-        )
+        # No key: a cursor on it would make its cancelling the panel's first fix, whatever the verdict says.
+        lines.append(line(("slowest ", "dim"), (clock(wall - slow.query_start), "strong"), f" {slow.query}"))
     lines += [line(("missing right: ", "warning"), grant) for grant in snapshot.missing_grants]
     lines += [
         line(
@@ -81,21 +79,29 @@ def _replica(view: ReplicaView) -> Line:
     return line((f"{lag}  ", "plain"), (f"{receiver}{paused}", style), (f"  {view.name}", "dim"))
 
 
-def _blocking(sessions: tuple[Session, ...]) -> Line | None:
-    """Who holds up most others: ``blocked 3 by pid 4121``."""
-    blockers = Counter(pid for session in sessions for pid in session.blocked_by)
-    if not blockers:
+def _blocking(sessions: tuple[Session, ...], wall: float) -> Line | None:
+    """How many wait, for whom at the root of it all, and for how long: ``blocked 3 by pid 4121, 4130  05:21``."""
+    waiting = [session for session in sessions if session.blocked_by]
+    if not waiting:
         return None
-    pid, count = blockers.most_common(1)[0]
+    roots = lock_roots(waiting)
+    pids = ", ".join(str(pid) for pid in roots[:2] if pid)
     # pg_blocking_pids calls a prepared transaction 0.
-    return line((f"blocked {count} by {f'pid {pid}' if pid else 'a prepared transaction'}", "critical"))
+    names = [*(["a prepared transaction"] if roots[0] == 0 else []), *([f"pid {pids}"] if pids else [])]
+    more = f" +{len(roots) - 2}" if len(roots) > 2 else ""
+    since = min((session.query_start for session in waiting if session.query_start is not None), default=None)
+    long = f"  {clock(wall - since)}" if since is not None else ""
+    return line((f"blocked {len(waiting)} by {', '.join(names)}{more}{long}", "critical"))
 
 
 def _slowest(sessions: tuple[Session, ...]) -> Session | None:
-    """The longest running statement of a client (never a walsender, which runs for days)."""
+    """The longest running statement of a client: no walsender, which runs for days, and nobody who only waits for a lock."""
     running = [
         session
         for session in sessions
-        if session.state == "active" and session.backend_type == "client backend" and session.query_start
+        if session.state == "active"
+        and session.backend_type == "client backend"
+        and session.query_start
+        and not session.blocked_by
     ]
     return min(running, key=lambda session: session.query_start or 0.0, default=None)

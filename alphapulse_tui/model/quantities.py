@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from alphapulse_tui.model.words import size
+
 _SUFFIXES = {
     "": 1.0,
     "m": 1e-3,
@@ -53,3 +55,14 @@ def cores(count: float) -> str:
     ('100m', '2', '1250m')
     """
     return f"{count:.0f}" if count == int(count) else f"{count * 1000:.0f}m"
+
+
+def amount(resource: str, count: float) -> str:
+    """What a quota counts, in the unit of its ``resource``.
+
+    >>> amount("requests.memory", 4 * 1024**3), amount("limits.cpu", 1.1), amount("pods", 40.0)
+    ('4.0 GiB', '1100m', '40')
+    """
+    if resource.endswith(("memory", "storage")):
+        return size(count)
+    return cores(count) if "cpu" in resource else f"{count:.0f}"

@@ -72,6 +72,11 @@ class CockpitScreen(LeftOnce[None]):
         return standing_of(self.session)
 
     @property
+    def digits(self) -> tuple[str, ...]:
+        """What the digits choose here, from 1 on; for help."""
+        return ()
+
+    @property
     def looks(self) -> tuple[str, ...]:
         """The surveys that this screen shows: those that take long are taken anew only for it."""
         return ()

@@ -80,7 +80,7 @@ class DetailScreen(ListScreen):
         yield FilterField("rows that contain ...")
         for view in self.views:
             yield LiveTable(view.columns, view.key, id=_id(view))
-        yield FooterLine(footer_text(LIST, DETAIL, EVERYWHERE, keymap=self.session.profile.keys), tall=True)
+        yield FooterLine(self._keys(), tall=True)
 
     def on_mount(self) -> None:
         """Follow the target."""
@@ -121,6 +121,10 @@ class DetailScreen(ListScreen):
             self.query_one(TopLine).show(self.standing(), time.time())
             self._draw()
 
+    def filtered(self) -> None:
+        """Count the rows anew."""
+        self._draw()
+
     def _draw(self) -> None:
         """Rows while they may be trusted, dim where they are not live; an empty table and the reason when they may not."""
         if not self.is_current:  # Covered, or being removed: the tables go before we are told.
@@ -135,10 +139,7 @@ class DetailScreen(ListScreen):
         table.show(rows, dimmed=not live)
         self.query_one(ProblemLines).show(reading.problem if reading is not None and not live else "")
         right = Line((*self._badge(reading, now).spans, (f"  {table.shown}/{len(rows)} rows ", "dim")))
-        left = self._names()
-        if left.cells + right.cells >= self.size.width:
-            left = self._names(short=True)
-        self.query_one("#head", HeadLine).show(left, right)
+        self.query_one("#head", HeadLine).show(self._names(self.size.width - right.cells), right)
         summary = self.query_one("#summary", HeadLine)
         said = self.view.head(snapshot) if self.view.head is not None and snapshot is not None else Line()
         summary.set_class(bool(said.spans), "-shown")
@@ -160,15 +161,36 @@ class DetailScreen(ListScreen):
             return line(("live", "dim"))
         return badge(reading, now)
 
-    def _names(self, *, short: bool = False) -> Line:
-        """The target, and its views by number where there are several; ``short``: of the others the number alone."""
+    def _names(self, room: int) -> Line:
+        """The target, and its views by number where there are several; where they do not fit in ``room`` cells, the other ones are cut.
+
+        A digit alone says nothing, but is all that eight views leave room for on 80 columns: help (`?`) names them.
+        """
+        longest = max(len(view.title) for view in self.views)
+        tried = (self._named(letters, "  " if letters >= longest else " ") for letters in (*range(longest, 3, -1), 0))
+        return next((names for names in tried if names.cells < room), self._named(0, " "))
+
+    def _named(self, letters: int, gap: str) -> Line:
         names: list[tuple[str, str]] = [(f" {TITLES[self.target]}  ", "title")]
         for number, view in enumerate(self.views if len(self.views) > 1 else (), 1):
             if view is self.view:
                 names.append((f"{number} [{view.title}]  ", "focus"))
-            else:
-                names.append((f"{number} " if short else f"{number} {view.title}  ", "dim" if short else "plain"))
+                continue
+            title = view.title if len(view.title) <= letters else f"{view.title[: letters - 1]}~" if letters else ""
+            names.append((f"{number} {title}{gap if title else ''}", "plain" if title else "dim"))
         return Line(tuple(names))
+
+    @property
+    def digits(self) -> tuple[str, ...]:
+        """The views, as their digits choose them."""
+        return tuple(view.title for view in self.views)
+
+    def _keys(self) -> Sequence[tuple[str, str]]:
+        """The footer's keys; of the digits those that there are views for."""
+        keys = footer_text(LIST, DETAIL, EVERYWHERE, keymap=self.session.profile.keys)
+        digits = [(f"1-{len(self.views)}", "view")] if len(self.views) > 1 else []
+        place = next(place for place, (key, _) in enumerate(keys) if key == "1-9")
+        return [*keys[:place], *digits, *keys[place + 1 :]]
 
     def action_choose_view(self, number: int) -> None:
         """Show the view of that number, if there is one."""
@@ -181,13 +203,17 @@ class DetailScreen(ListScreen):
 
     def action_fixes(self) -> None:
         """The numbered fixes of the row."""
-        table = self.list
-        row = table.row
-        self.open_fixes(self.view.fixes or self.target, table.key(row) if row is not None else "")
+        self._fix(self.view, self.list.row)
+
+    def _fix(self, view: View, row: Any) -> None:
+        self.open_fixes(view.fixes or self.target, view.key(row) if row is not None else "")
 
     def action_procedure(self) -> None:
         """The procedure of the row, opened on it."""
-        procedure, values = self._procedure_of(self.view, self.list.row)
+        self._mend(self.view, self.list.row)
+
+    def _mend(self, view: View, row: Any) -> None:
+        procedure, values = self._procedure_of(view, row)
         if procedure:
             self.open_procedure(procedure, values)
             return
@@ -216,7 +242,7 @@ class DetailScreen(ListScreen):
             self.open_fixes(view.fixes or self.target, event.key)
 
     def _open_text(self, view: View, row: Any) -> None:
-        from alphapulse_tui.screens.rowtext import RowTextScreen
+        from alphapulse_tui.screens.rowtext import RowOfTargetScreen
 
         text = view.text
         assert text is not None
@@ -237,7 +263,12 @@ class DetailScreen(ListScreen):
         name = view.name(row) if view.name is not None else view.columns[0].text(row).strip(" +-")
         leave = self.session.survey(*({view.reads, *view.text_reads} - set(BOARD_TARGETS)))
         title = f"{TITLES[self.target]} {view.title}: {name}"
-        self.app.push_screen(RowTextScreen(title, lines, view.reads), lambda _: leave())
+        does: dict[str, Callable[[], None]] = {"detail.fix": lambda: self._fix(view, last[0])}
+        if view.procedure is not None:
+            does["detail.procedure"] = lambda: self._mend(view, last[0])
+        if view.log is not None:
+            does["detail.logs"] = lambda: self._log(view, last[0])
+        self.app.push_screen(RowOfTargetScreen(title, lines, view.reads, does), lambda _: leave())
 
     def _trusted(self) -> dict[str, Reading[Any]]:
         """The board without values that are too old to be drawn: a row's text tells of other readings than its own, too."""
@@ -247,10 +278,12 @@ class DetailScreen(ListScreen):
 
     def action_logs(self) -> None:
         """The log of the row's pod."""
+        self._log(self.view, self.list.row)
+
+    def _log(self, view: View, row: Any) -> None:
         from alphapulse_tui.screens.logs import LogScreen
 
-        row = self.list.row
-        pod, containers = self.view.log(row) if self.view.log is not None and row is not None else ("", ())
+        pod, containers = view.log(row) if view.log is not None and row is not None else ("", ())
         if not pod:
             self.app.notify("This row has no log; those of pods have.", title="No log", markup=False)
             return

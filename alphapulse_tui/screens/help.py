@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
 
+from alphapulse_tui.screens.base import CockpitScreen
 from alphapulse_tui.screens.commands import COMMANDS, EVERYWHERE, key_name, shown
 from alphapulse_tui.screens.leaving import LeftOnce
 from alphapulse_tui.widgets.lines import Line, line, wrap
@@ -64,9 +65,13 @@ class HelpScreen(ModalScreen[None], LeftOnce[None]):
         lines: list[Line] = []
         if any((binding.id or "").startswith("cockpit.panel-") for binding in own):
             lines += _entry("1-7", "panel", "Focus the panel of that number.", width)
+        digits = self._below.digits if isinstance(self._below, CockpitScreen) else ()
+        if len(digits) > 1:
+            views = ", ".join(f"{number} {title}" for number, title in enumerate(digits, 1))
+            lines += _entry(f"1-{len(digits)}", "view", f"{views}.", width)
         for binding in own:
             command = commands.get(binding.id or "")
-            if (binding.id or "").startswith("cockpit.panel-") or not binding.description:
+            if (binding.id or "").startswith(("cockpit.panel-", "detail.view-")) or not binding.description:
                 continue
             key = shown(command) if command and binding.key in command.keys.split(",") else key_name(binding.key)
             lines += _entry(key, binding.description, command.help if command else binding.tooltip, width)

@@ -72,6 +72,10 @@ class ListScreen(CockpitScreen):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while typing."""
         self.list.filter(event.value)
+        self.filtered()
+
+    def filtered(self) -> None:
+        """Other rows are shown: what counts them says so at once."""
 
     def action_back(self) -> None:
         """Drop the filter first, then leave."""

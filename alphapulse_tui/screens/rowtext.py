@@ -6,15 +6,15 @@ It ages as a panel does (design 4, rule 1): dim once its reading is not live, an
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 
 from alphapulse_tui.model.reading import Link
 from alphapulse_tui.screens.base import CockpitScreen
-from alphapulse_tui.screens.commands import EVERYWHERE, TEXT, bindings, footer_text
+from alphapulse_tui.screens.commands import COMMANDS, EVERYWHERE, TEXT, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.listing import copy
 from alphapulse_tui.screens.panels.truth import badge, truthful
@@ -23,6 +23,9 @@ from alphapulse_tui.widgets.lines import Line, line, wrap
 from alphapulse_tui.widgets.panel import Panel
 
 LIVE = line(("live", "dim"))
+
+OF_ROW = ("detail.fix", "detail.procedure", "detail.logs")
+"""Commands of a list of rows that its row's text has too."""
 
 COPIED_CELLS = 1000
 """Width of a sentence that is copied: none is that long."""
@@ -43,7 +46,11 @@ class RowTextScreen(CockpitScreen):
         """Top line, the text, footer."""
         yield TopLine(self.standing())
         yield Panel(0, self._title, id="text")
-        yield FooterLine(footer_text(TEXT, EVERYWHERE, keymap=self.session.profile.keys))
+        yield FooterLine(self._keys())
+
+    def _keys(self) -> list[tuple[str, str]]:
+        """The footer's keys."""
+        return footer_text(TEXT, EVERYWHERE, keymap=self.session.profile.keys)
 
     def on_mount(self) -> None:
         """Follow it."""
@@ -86,6 +93,39 @@ class RowTextScreen(CockpitScreen):
         lines = [*(() if head in (Line(), LIVE) else (head,)), *self._lines(COPIED_CELLS)]
         text = "\n".join(one.text for one in lines)
         copy(self.app, text, f"{self.key('text.back')}, then {self.key('list.file')} writes the rows into a file.")
+
+
+class RowOfTargetScreen(RowTextScreen):
+    """The text of a target's row. What may be done about the row is on the keys that do it in its list, which is a screen away.
+
+    ``does`` maps the ids of those commands to what they do.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(command.keys, f"row('{command.id}')", command.title, id=command.id, tooltip=command.help)
+        for command in COMMANDS
+        if command.id in OF_ROW
+    ]
+
+    def __init__(
+        self, title: str, text: Callable[[], Sequence[Line]], reads: str, does: Mapping[str, Callable[[], None]]
+    ) -> None:
+        super().__init__(title, text, reads)
+        self._does = does
+
+    def _keys(self) -> list[tuple[str, str]]:
+        own = [(self.key(command.id), command.title) for command in COMMANDS if command.id in self._does]
+        return [*own, *super()._keys()]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A key that this row has no use for is not heard, nor told by help."""
+        if action == "row":
+            return parameters[0] in self._does
+        return super().check_action(action, parameters)
+
+    def action_row(self, command_id: str) -> None:
+        """Do what the key does in the list, with this row."""
+        self._does[command_id]()
 
 
 def _fitted(one: Line, width: int) -> list[Line]:

@@ -14,8 +14,8 @@ from textual.binding import Binding, BindingType
 from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.message import Message
 
-from alphapulse_tui.widgets.lines import Line, LineWidget
-from alphapulse_tui.widgets.panel import fit, middle_cut
+from alphapulse_tui.widgets.lines import Line, LineWidget, line
+from alphapulse_tui.widgets.panel import cells, fit, middle_cut, set_cells
 
 Row = TypeVar("Row")
 
@@ -99,7 +99,7 @@ class LiveTable(LineWidget, Generic[Row], can_focus=True):
 
     def filter(self, needle: str) -> None:
         """Keep rows of which any column contains ``needle``, whatever its case."""
-        self.needle = needle.casefold()
+        self.needle = needle
         self._arrange()
         self.repaint()
 
@@ -125,7 +125,8 @@ class LiveTable(LineWidget, Generic[Row], can_focus=True):
     def _arrange(self) -> None:
         rows = self._given
         if self.needle:
-            rows = [row for row in rows if any(self.needle in column.text(row).casefold() for column in self.columns)]
+            needle = self.needle.casefold()
+            rows = [row for row in rows if any(needle in column.text(row).casefold() for column in self.columns)]
         if self.sorted_by is not None:
             column = self.columns[self.sorted_by]
             by = column.sort or column.text
@@ -155,9 +156,11 @@ class LiveTable(LineWidget, Generic[Row], can_focus=True):
             self.post_message(self.Opened(self, self._rows[self._cursor]))
 
     def action_sort(self) -> None:
-        """Sort by the next column; after the last, the given order again."""
-        following = 0 if self.sorted_by is None else self.sorted_by + 1
-        self.sorted_by = following if following < len(self.columns) else None
+        """Sort by the next column that is shown; after the last, the given order again."""
+        after = -1 if self.sorted_by is None else self.sorted_by
+        wide = self.size.width >= WIDE
+        following = (place for place, column in enumerate(self.columns) if wide or not column.wide_only)
+        self.sorted_by = next((place for place in following if place > after), None)
         self._arrange()
         self.repaint()
 
@@ -192,14 +195,14 @@ class LiveTable(LineWidget, Generic[Row], can_focus=True):
         widths = [column.width or flexible for column in columns]
         rows = max(0, height - 1)
         self._top = max(min(self._top, self._cursor), self._cursor - rows + 1, 0)
-        marks = [
-            " ^" if self.sorted_by is not None and column is self.columns[self.sorted_by] else "" for column in columns
-        ]
+        by = self.columns[self.sorted_by] if self.sorted_by is not None else None
         head = [
-            (cell(column.title + mark, size, column.right), "title")
-            for column, mark, size in zip(columns, marks, widths, strict=True)
+            (cell(_title(column, size) if column is by else column.title, size, column.right), "title")
+            for column, size in zip(columns, widths, strict=True)
         ]
         shown = [Line(fit(Line(tuple(head)), width))]
+        if self._given and not self._rows and rows:
+            shown.append(line((f"no row of {len(self._given)} contains {self.needle!r}", "dim")))
         for index in range(self._top, min(self._top + rows, len(self._rows))):
             row = self._rows[index]
             spans = tuple(
@@ -211,6 +214,12 @@ class LiveTable(LineWidget, Generic[Row], can_focus=True):
                 spans = tuple((text, f"{style}+cursor") for text, style in spans)
             shown.append(Line(spans, self.key(row)))
         return shown
+
+
+def _title(column: Column[Any], width: int) -> str:
+    """The title of the column that sorts: its sign stays, whatever of the title must go for it."""
+    marked = f"{column.title} ^"
+    return marked if cells(marked) <= width else f"{set_cells(column.title, width - 1)}^"
 
 
 def _cut(column: Column[Any], row: Any, width: int) -> str:

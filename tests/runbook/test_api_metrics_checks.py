@@ -17,7 +17,7 @@ from alphapulse_tui.model.api import (
     LogsSnapshot,
     PodTime,
 )
-from alphapulse_tui.model.cluster import Autoscaler, CapacitySnapshot
+from alphapulse_tui.model.cluster import Autoscaler, CapacitySnapshot, QuotaLine
 from alphapulse_tui.model.kubernetes import Workload
 from alphapulse_tui.model.platform import Metric, PlatformSnapshot
 from alphapulse_tui.runbook.checks import Passed
@@ -173,6 +173,12 @@ def test_whether_there_may_be_more_pods(hpa: Autoscaler, value: str, words: str)
 def test_scaling_by_hand_never_offers_fewer_pods_than_there_are(present: int, offered: list[str]) -> None:
     found = look("api.replicas", kubernetes=namespace(workload=replace(API, desired=present)))
     assert [value for value, _ in found.choices] == offered
+
+
+def test_what_is_left_of_the_quota_is_read_in_its_units() -> None:
+    quotas = (QuotaLine("q", "requests.memory", 1.27507e9, 4 * 1024**3), QuotaLine("q", "requests.cpu", 1.1, 3.0))
+    rows = look("api.room", kubernetes_capacity=replace(capacity(HPA), quotas=quotas)).rows
+    assert ("quota requests.memory", "1.2 GiB of 4.0 GiB") in rows and ("quota requests.cpu", "1100m of 3") in rows
 
 
 NO_HPAS = replace(

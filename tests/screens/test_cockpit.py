@@ -16,7 +16,7 @@ from alphapulse_tui.screens.cockpit import Cockpit as CockpitScreen
 from alphapulse_tui.screens.commands import COCKPIT, COMMANDS, EVERYWHERE
 from alphapulse_tui.screens.detail import DetailScreen
 from alphapulse_tui.screens.help import HelpScreen
-from alphapulse_tui.screens.panels import platform, postgres
+from alphapulse_tui.screens.panels import platform
 from alphapulse_tui.screens.topline import TopLine
 from alphapulse_tui.widgets.panel import ASCII, BOX, Panel
 from tests.screens.hand import Hand, at_hand
@@ -222,36 +222,6 @@ async def test_the_past_stands_beside_the_present_and_is_still_while_nothing_mov
         assert "█" in slots and "▄" in slots and painted
         if size == (160, 45):
             assert "evicted up to 120/s  ▁" in shown and "▅█" in next(row for row in shown.split("\n") if "hit" in row)
-
-
-def test_a_walsender_is_never_the_slowest_statement() -> None:
-    snapshot = snapshots()["postgres"]
-    lines = postgres.body(snapshot, Profile(name="x").thresholds, 2e9, 60)
-    assert any("slowest" in one.text for one in lines)
-    walsender = replace(snapshot.sessions[0], backend_type="walsender")
-    lines = postgres.body(replace(snapshot, sessions=(walsender,)), Profile(name="x").thresholds, 2e9, 60)
-    assert not any("slowest" in one.text for one in lines)
-
-
-def test_the_root_of_every_wait_is_named_and_a_waiter_is_not_slow() -> None:
-    """In the middle of a chain somebody blocks others and waits himself: to end him helps nobody."""
-    snapshot = snapshots()["postgres"]
-    root = replace(snapshot.sessions[0], pid=3, state="idle in transaction", query_start=2e9 - 400)
-    middle = replace(root, pid=2, state="active", query_start=2e9 - 321, blocked_by=(3, 4))
-    last = replace(middle, pid=1, query_start=2e9 - 100, blocked_by=(2,))
-    told = replace(snapshot, sessions=(last, middle, root, replace(root, pid=4)))
-    lines = postgres.body(told, Profile(name="x").thresholds, 2e9, 36)
-    assert "blocked 2 by pid 3, 4  05:21" in [one.text for one in lines]
-    assert not any("slowest" in one.text for one in lines)
-    many = replace(last, blocked_by=(0, 7, 8))
-    lines = postgres.body(replace(snapshot, sessions=(many,)), Profile(name="x").thresholds, 2e9, 60)
-    assert "blocked 1 by a prepared transaction, pid 7 +1  01:40" in [one.text for one in lines]
-
-
-def test_the_panel_chooses_no_statement() -> None:
-    """Where the cursor stood on the slowest, its cancelling was the panel's first fix, whatever the verdict said."""
-    lines = postgres.body(snapshots()["postgres"], Profile(name="x").thresholds, 2e9, 60)
-    assert any("slowest" in one.text for one in lines) and not any(one.key for one in lines)
 
 
 async def test_every_command_of_the_table_is_done_by_somebody() -> None:

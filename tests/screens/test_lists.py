@@ -60,6 +60,33 @@ async def test_every_view_fits_and_is_reached_by_its_digit(target: str, view: st
             assert f"[{view}]" in text_of(app)
 
 
+async def test_digits_are_named_and_none_is_offered_that_does_nothing() -> None:
+    """On 80 columns the head has no room for eight names: help has them, and the footer says how many there are."""
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.push_screen(DetailScreen("postgres"))
+        await until(lambda: "1 [sessions]" in text_of(app), 10, "the screen")
+        await until(lambda: "1-8 view" in text_of(app), 10, "the footer")
+        await pilot.press("question_mark")
+        await until(lambda: "1-8  view" in text_of(app), 10, "the help")
+        shown = " ".join(text_of(app).replace("│", " ").split())
+        assert "1 sessions, 2 locks, 3 connections" in shown and "8 settings" in shown and "view 9" not in shown
+        await pilot.press("escape")
+        app.push_screen(DetailScreen("kubernetes"))
+        await until(lambda: "2 rollo" in text_of(app) and "6 events" in text_of(app), 10, "names, cut where they must")
+
+
+async def test_a_filter_counts_its_rows_as_it_is_typed() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24)) as pilot:
+        post(app, "kubernetes", snapshots()["kubernetes"])
+        app.push_screen(DetailScreen("kubernetes"))
+        await until(lambda: "1/1 rows" in text_of(app), 10, "the pod")
+        await pilot.press("slash", "left_square_bracket", "x")
+        await pilot.pause()
+        assert "0/1 rows" in text_of(app) and "no row of 1 contains '[x'" in text_of(app)
+
+
 async def test_what_is_typed_ahead_behind_a_slash_is_no_command() -> None:
     app, _ = quiet()
     async with app.run_test(size=(80, 24)) as pilot:

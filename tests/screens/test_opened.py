@@ -21,6 +21,8 @@ from alphapulse_tui.model.vault_raft import SurveyedNode
 from alphapulse_tui.runbook.load import load_procedures
 from alphapulse_tui.screens.base import CockpitScreen
 from alphapulse_tui.screens.detail import DetailScreen
+from alphapulse_tui.screens.help import HelpScreen
+from alphapulse_tui.screens.logs import LogScreen
 from alphapulse_tui.screens.rowtext import RowTextScreen
 from alphapulse_tui.screens.tables import kubernetes, postgres, redis, vault
 from alphapulse_tui.screens.tables.view import View
@@ -173,6 +175,40 @@ async def test_enter_opens_the_row_of_the_view_that_it_was_pressed_in() -> None:
         screen.action_choose_view(2)  # Its digit is typed at one go with Enter.
         await until(lambda: isinstance(app.screen, RowTextScreen), 10, "the text")
         await until(lambda: "Pods pods: api-plain" in text_of(app), 10, "the pod")
+
+
+async def test_the_text_of_a_row_has_the_keys_of_its_row() -> None:
+    """Whoever reads why a pod crashes wants its fixes and its log next, without the way back to the list."""
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24)) as pilot:
+        crashing = pod("c-1", "Deployment", "c")
+        post(app, "kubernetes", KubernetesSnapshot("n", "c", "v", (crashing, pod("d-1", "Deployment", "d")), ()))
+        app.push_screen(DetailScreen("kubernetes"))
+        await until(lambda: "2/2 rows" in text_of(app), 10, "the pods")
+        await pilot.press("enter")
+        await until(lambda: "f fix  p procedure  l logs  c copy  Esc back" in text_of(app), 10, "the keys")
+        assert "Pods pods: c-1" in text_of(app)
+        post(app, "kubernetes", KubernetesSnapshot("n", "c", "v", (pod("d-1", "Deployment", "d"), crashing), ()))
+        await pilot.press("f")
+        await until(lambda: "previous log of c-1" in text_of(app), 10, "the fixes of that pod, wherever the cursor is")
+        await pilot.press("escape", "l")
+        await until(lambda: isinstance(app.screen, LogScreen), 10, "its log")
+        await pilot.press("escape", "escape")
+        await until(lambda: isinstance(app.screen, DetailScreen), 10, "the list")
+
+
+async def test_a_text_offers_no_key_that_its_row_has_no_use_for() -> None:
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.push_screen(DetailScreen("kubernetes", "events"))
+        await until(lambda: "[events]" in text_of(app), 10, "the screen")
+        post(app, "kubernetes-events", events())
+        await until(lambda: "1/1 rows" in text_of(app), 10, "the event")
+        await pilot.press("enter")
+        await until(lambda: "f fix  c copy  Esc back" in text_of(app), 10, "the text")
+        await pilot.press("l", "question_mark")
+        await until(lambda: isinstance(app.screen, HelpScreen), 10, "the help")
+        assert "f  fix" in text_of(app) and "l  logs" not in text_of(app)
 
 
 def events() -> EventsSnapshot:

@@ -111,3 +111,36 @@ async def test_old_rows_are_drawn_dim_and_the_cursor_is_still_seen() -> None:
         _, first, second = table.lines(40, 6)
         assert {style for text, style in first.spans if text.strip()} == {"dim+cursor"}
         assert {style for text, style in second.spans if text.strip()} == {"dim"}
+
+
+async def test_a_filter_that_nothing_passes_says_so() -> None:
+    """An empty table may as well have been one that was not read yet."""
+    async with OneTable().run_test(size=(40, 6)) as pilot:
+        table: LiveTable[Row] = pilot.app.query_one(LiveTable)
+        table.show(rows("a", "b"))
+        table.filter("a[X")
+        assert table.lines(40, 6)[1].text == "no row of 2 contains 'a[X'"
+        table.show([])
+        assert len(table.lines(40, 6)) == 1, "nothing is there: the filter is not to blame"
+
+
+async def test_sorting_skips_what_is_not_shown_and_its_sign_is_seen() -> None:
+    columns = (
+        Column[Row]("NUMBER", 6, lambda row: str(row.number), right=True, sort=lambda row: row.number),
+        Column[Row]("HIDDEN", 9, lambda row: row.name, wide_only=True),
+        Column[Row]("NAME", 0, lambda row: row.name),
+    )
+
+    class Wide(App[None]):
+        def compose(self) -> ComposeResult:
+            yield LiveTable(columns, lambda row: row.name)
+
+    async with Wide().run_test(size=(40, 6)) as pilot:
+        table: LiveTable[Row] = pilot.app.query_one(LiveTable)
+        table.focus()
+        table.show(rows("a", "b"))
+        heads = []
+        for _ in range(3):
+            await pilot.press("s")
+            heads.append(table.lines(40, 6)[0].text.split())
+        assert heads == [["NUMBE^", "NAME"], ["NUMBER", "NAME", "^"], ["NUMBER", "NAME"]]

@@ -7,6 +7,7 @@ from alphapulse_tui.model.api_cause import SHARE, suspect_release, where_time_go
 from alphapulse_tui.model.cluster import Autoscaler, CapacitySnapshot
 from alphapulse_tui.model.health import Health
 from alphapulse_tui.model.platform import Metric, PlatformSnapshot
+from alphapulse_tui.model.quantities import amount
 from alphapulse_tui.model.words import age, figure
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
 from alphapulse_tui.runbook.checks.rollout import absent, deployment_of, pods_of
@@ -204,7 +205,10 @@ def room(scene: Scene) -> CheckResult:
     rows: list[tuple[str, str]] = []
     for hpa in snapshot.autoscalers:
         rows.append((f"hpa {hpa.name}", _told_hpa(hpa)))
-    rows += [(f"quota {one.resource}", f"{one.used:g} of {one.hard:g}") for one in snapshot.quotas]
+    rows += [
+        (f"quota {one.resource}", f"{amount(one.resource, one.used)} of {amount(one.resource, one.hard)}")
+        for one in snapshot.quotas
+    ]
     rows += [
         (f"node {one.name}", "ready" if one.ready and not one.pressures else ", ".join(one.pressures) or "NOT READY")
         for one in snapshot.nodes

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from alphapulse_tui.model.cluster import Autoscaler, CapacitySnapshot, ClusterEvent, EventsSnapshot, Node, QuotaLine
 from alphapulse_tui.model.kubernetes import KubernetesSnapshot, Pod, Workload
-from alphapulse_tui.model.quantities import cores
+from alphapulse_tui.model.quantities import amount
 from alphapulse_tui.model.words import size
 from alphapulse_tui.screens.tables.kubernetes_text import describe_event, describe_pod, describe_workload
 from alphapulse_tui.screens.tables.view import View, since
@@ -59,9 +59,9 @@ NODES: tuple[Column[Node], ...] = (
 
 QUOTA: tuple[Column[QuotaLine], ...] = (
     Column("RESOURCE", 0, lambda row: row.resource, lambda row: "critical" if not row.left else "plain"),
-    Column("USED", 12, lambda row: _amount(row.resource, row.used), right=True, sort=lambda row: -row.used),
-    Column("OF", 12, lambda row: _amount(row.resource, row.hard), right=True, sort=lambda row: -row.hard),
-    Column("LEFT", 12, lambda row: _amount(row.resource, row.left), right=True, sort=lambda row: row.left),
+    Column("USED", 12, lambda row: amount(row.resource, row.used), right=True, sort=lambda row: -row.used),
+    Column("OF", 12, lambda row: amount(row.resource, row.hard), right=True, sort=lambda row: -row.hard),
+    Column("LEFT", 12, lambda row: amount(row.resource, row.left), right=True, sort=lambda row: row.left),
     Column("QUOTA", 20, lambda row: row.quota),
 )
 
@@ -103,12 +103,6 @@ def _node(row: Node) -> str:
 
 def _used(used: float | None, room: float) -> str:
     return "not known" if used is None else f"{100 * used / room:.0f}% used" if room else ""
-
-
-def _amount(resource: str, value: float) -> str:
-    if "memory" in resource or "storage" in resource:
-        return size(value)
-    return cores(value) if "cpu" in resource else f"{value:g}"
 
 
 def _of_pod(pod: Pod) -> tuple[str, Mapping[str, str]]:

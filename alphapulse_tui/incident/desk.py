@@ -214,7 +214,10 @@ class Desk:
         await commands.add_action_item(self.record, incident, item, owner, due, status)
 
     def headline(self, wall: float) -> str:
-        """The top line's words: ``P0 INC-0042 API down  ack 00:03  next update 21:04``; empty without an incident."""
+        """The top line's words: ``P0 INC-0042 API down  ack 00:03  due 21:04 next update``; empty without an incident.
+
+        The name of what is due stands last: it is what a narrow line may cut, and not that it is overdue.
+        """
         incident = self.open
         if incident is None:
             return ""
@@ -223,11 +226,9 @@ class Desk:
         else:
             said = f"ack {clock(incident.acknowledged_at - incident.declared_at)}"
         following = next_clock(incident, wall)
-        due = (
-            f"  {following.name} {'overdue ' if following.left(wall) < 0 else ''}{clock(abs(following.left(wall)))}"
-            if following
-            else ""
-        )
+        left = following.left(wall) if following is not None else 0.0
+        late = "OVERDUE" if left < 0 else "due"
+        due = f"  {late} {clock(abs(left))} {following.name}" if following is not None else ""
         return f"{incident.severity.value} {incident.id} {incident.title}  {said}{due}"
 
     def clock_words(self, wall: float, width: int) -> str:

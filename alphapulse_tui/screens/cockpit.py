@@ -66,6 +66,8 @@ class Cockpit(CockpitScreen):
         self.suggested_values: dict[str, str] = {}
         """What it is opened with: the object of its finding."""
         self._ticks = 0
+        self._focused_before: Panel | None = None
+        """The panel that had the focus when the panels did not fit any more."""
         self._drawn_live: frozenset[str] = frozenset()
         """Targets that were live when they were drawn last."""
 
@@ -90,8 +92,12 @@ class Cockpit(CockpitScreen):
     def on_resize(self, event: Resize) -> None:
         """Where the panels do not fit, say so instead."""
         fits = event.size.width >= SMALLEST[0] and event.size.height >= SMALLEST[1]
+        if not fits and isinstance(self.focused, Panel):
+            self._focused_before = self.focused
         self.query_one("#panels").display = fits
         self.query_one(TooSmall).display = not fits
+        if fits and self.focused is None:  # Panels that are not shown lose the focus, and do not get it back by themselves.
+            self.set_focus(self._focused_before or self.query_one("#panel-alerts", Panel))
         self.call_after_refresh(self.tick)
 
     def on_unmount(self) -> None:

@@ -16,6 +16,8 @@ from alphapulse_tui.incident.desk import Desk
 from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.incident.journal import Journal, JournalUnavailable
 from alphapulse_tui.incident.recorder import Recorder
+from alphapulse_tui.model.health import Severity
+from alphapulse_tui.screens.topline import Standing, TopLine
 from tests.waiting import until
 
 
@@ -129,3 +131,16 @@ async def test_a_damaged_journal_is_told_before_all_that_follows_from_it(tmp_pat
     word, sentence = desk.trouble
     assert word == "NOT LIVE" and "is damaged" in sentence and "incident verify" in sentence
     desk.close()
+
+
+async def test_a_narrow_top_line_cuts_the_name_of_what_is_overdue_and_not_that_it_is(desk: Desk) -> None:
+    await desk.declare("API down", Severity.P0)
+    assert desk.open is not None
+    said = desk.headline(desk.open.declared_at + 3)
+    assert said == f"P0 {desk.open.id} API down  NOT ACKNOWLEDGED 00:03  due 04:57 escalate L2 Tech Lead"
+    await desk.acknowledge()
+    said = desk.headline(desk.open.declared_at + 634)
+    assert said.endswith("  OVERDUE 05:34 escalate L2 Tech Lead")
+    standing = Standing("lab", False, None, True, "ana@bastion-2", said, "API down")
+    shown = TopLine(standing).lines(80, 1)[0].text
+    assert "OVERDUE 05:34 escala" in shown and "~" in shown

@@ -69,6 +69,18 @@ async def test_a_small_terminal_says_what_it_needs_and_the_worst_thing() -> None
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
         assert "vault-1 SEALED" in text_of(app)
+        assert "[1 Alerts]" in text_of(app), "arrows and Enter have a panel"
+
+
+async def test_the_focus_comes_back_with_the_panels() -> None:
+    """A split of tmux made the terminal small for a moment; afterwards no panel heard the arrows."""
+    app, _ = quiet()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("5")
+        await pilot.resize_terminal(70, 20)
+        await until(lambda: "80x24 cells are needed" in text_of(app), 10, "that it is too small")
+        await pilot.resize_terminal(120, 40)
+        await until(lambda: "[5 Vault]" in text_of(app), 10, "the focus where it was")
 
 
 async def test_hostile_words_are_shown_as_they_are_and_do_nothing() -> None:

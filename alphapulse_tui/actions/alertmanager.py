@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 import httpx
 import msgspec
 
-from alphapulse_tui.actions.contract import ActionProblem, SentWithoutAnswer
+from alphapulse_tui.actions.contract import ActionProblem, SentWithoutAnswer, TargetUnreachable
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.sources import http
 from alphapulse_tui.sources.alertmanager import ALERTS, SILENCE, SILENCES, ManagedAlert, ManagedSilence
@@ -93,9 +93,9 @@ class AlertmanagerClient:
                 raise ActionProblem(f"Alertmanager answers with code {answer.code}: {clean(answer.body[:300])}")
             return msgspec.json.decode(answer.body, type=kind)
         except TimeoutError:
-            raise ActionProblem(f"Alertmanager gave no answer within {TOTAL_SECONDS:g} s") from None
+            raise TargetUnreachable(f"Alertmanager gave no answer within {TOTAL_SECONDS:g} s") from None
         except Unreachable as problem:
-            raise ActionProblem(clean(problem)) from None
+            raise TargetUnreachable(clean(problem)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise ActionProblem("Alertmanager answers, but not in the form of its API v2") from None
 
@@ -104,7 +104,7 @@ class AlertmanagerClient:
             async with asyncio.timeout(TOTAL_SECONDS):
                 answer = await self._http.request(method, self.url + path, json=body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
-            raise ActionProblem(
+            raise TargetUnreachable(
                 f"Alertmanager cannot be reached: {clean(error, 160) or type(error).__name__}"
             ) from None
         except (httpx.HTTPError, TimeoutError) as error:

@@ -19,6 +19,10 @@ class ActionProblem(Exception):
     """The action could not be planned or sent; the message is one sentence for a person: what, and what would make it possible."""
 
 
+class TargetUnreachable(ActionProblem):
+    """The target cannot be reached or gives no answer: nobody forbids it, nothing was changed, and it may be tried again."""
+
+
 class SentWithoutAnswer(Exception):
     """The request left and no answer came: the outcome is unknown. Never raised when it is certain that nothing was sent."""
 
@@ -76,7 +80,8 @@ class Action(ABC):
         """Say what would happen now. A plan that cannot be run has its ``refusal`` set.
 
         Raises:
-            ActionProblem: the target could not be read, or a parameter makes no sense.
+            TargetUnreachable: the target gives no answer.
+            ActionProblem: the target could not be read otherwise, or a parameter makes no sense.
         """
 
     @abstractmethod

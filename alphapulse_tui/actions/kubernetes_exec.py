@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from alphapulse_tui.actions.contract import ActionProblem
+from alphapulse_tui.actions.contract import ActionProblem, TargetUnreachable
 from alphapulse_tui.actions.kubernetes_link import WriteLink
 from alphapulse_tui.text import clean
 
@@ -60,7 +60,7 @@ async def run_inside(link: WriteLink, pod: str, container: str, command: Sequenc
     except aiohttp.WSServerHandshakeError as error:
         raise ActionProblem(_refused(error.status, container)) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise ActionProblem(f"the API server broke off: {clean(error, 200) or type(error).__name__}") from None
+        raise TargetUnreachable(f"the API server broke off: {clean(error, 200) or type(error).__name__}") from None
 
 
 async def _conversation(socket: Any) -> Answer:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from alphapulse_tui.actions.contract import ActionProblem
+from alphapulse_tui.actions.contract import ActionProblem, TargetUnreachable
 from alphapulse_tui.config.discover import postgres as discover
 from alphapulse_tui.config.settings import PostgresServer, Profile
 from alphapulse_tui.errors import AlphaPulseError
@@ -114,7 +114,7 @@ class Connection:
                 statement_cache_size=0,  # a pooler in transaction mode loses prepared statements (facts 10.2)
             )
         except (asyncpg.PostgresError, *BROKEN) as error:
-            raise ActionProblem(told(self.name, error)) from None
+            raise problem_of(self.name, error) from None
 
     async def rows(self, text: str, *arguments: Any) -> list[asyncpg.Record]:
         """The rows of a statement that only reads.
@@ -141,13 +141,13 @@ class Connection:
         except CUT:
             self.drop()
             if not kept:
-                raise ActionProblem(f"{self.name} closed the connection") from None
+                raise TargetUnreachable(f"{self.name} closed the connection") from None
         # The server was restarted since the connection was opened: that is no reason to refuse what can be read now.
         try:
             return await self._ask(ask)
         except CUT:
             self.drop()
-            raise ActionProblem(f"{self.name} closes connections at once") from None
+            raise TargetUnreachable(f"{self.name} closes connections at once") from None
 
     async def _ask(self, ask: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         connection = await self.open()
@@ -157,7 +157,7 @@ class Connection:
             raise
         except (asyncpg.PostgresError, *BROKEN) as error:
             self.drop()
-            raise ActionProblem(told(self.name, error)) from None
+            raise problem_of(self.name, error) from None
 
     def drop(self) -> None:
         """Cut the connection without waiting for a server that may be hung."""
@@ -198,6 +198,12 @@ def psql(server: PostgresServer, *statements: str) -> str:
         f"psql -h {server.host} -p {server.port} -U {server.user} -d {server.database} -v ON_ERROR_STOP=1 "
         + " ".join(f"-c {one}" for one in quoted)
     )
+
+
+def problem_of(name: str, error: Exception) -> ActionProblem:
+    """``error`` as what an action raises: whether the server refused, or was not there to be asked."""
+    silent = isinstance(error, BROKEN) or isinstance(error, asyncpg.CannotConnectNowError)
+    return (TargetUnreachable if silent else ActionProblem)(told(name, error))
 
 
 def told(name: str, error: Exception) -> str:

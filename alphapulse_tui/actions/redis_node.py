@@ -31,7 +31,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from alphapulse_tui.actions.contract import ActionProblem, SentWithoutAnswer
+from alphapulse_tui.actions.contract import ActionProblem, SentWithoutAnswer, TargetUnreachable
 from alphapulse_tui.config.discover import redis as discover
 from alphapulse_tui.config.settings import Profile, RedisTarget
 from alphapulse_tui.errors import AlphaPulseError
@@ -114,6 +114,8 @@ class Link:
         self._open: Connection | None = None
         self.accepted = 0
         """Changes that the node has taken."""
+        self.silent = False
+        """Whether the node gave no answer when it was last asked for its state."""
 
     @property
     def name(self) -> str:
@@ -139,7 +141,7 @@ class Link:
                 return await self._ask(commands)
         except (RedisError, OSError) as error:  # TimeoutError is an OSError.
             await self.drop()
-            raise ActionProblem(told(self.name, error, self._target.username)) from None
+            raise problem_of(self.name, error, self._target.username) from None
         except asyncio.CancelledError:
             await self.drop()  # Its answer may still come, and would be taken for the next one's.
             raise
@@ -172,7 +174,7 @@ class Link:
                 connection = await self._connected()
         except (RedisError, OSError) as error:
             await self.drop()
-            raise ActionProblem(told(self.name, error, self._target.username)) from None
+            raise problem_of(self.name, error, self._target.username) from None
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await connection.send_packed_command(connection.pack_command(*words))
@@ -195,7 +197,9 @@ class Link:
         try:
             answers = await self.ask(("INFO",), ("CLUSTER", "INFO"), ("CLUSTER", "NODES"))
         except ActionProblem as problem:
+            self.silent = isinstance(problem, TargetUnreachable)
             return RedisNode(self.name, where, problem=str(problem))
+        self.silent = False
         for answer in answers:
             if isinstance(answer, Exception):
                 return RedisNode(self.name, where, problem=told(self.name, answer, self._target.username))
@@ -289,6 +293,7 @@ class Cluster:
         """Every node's own answer, all asked at the same moment; then the members that no profile names, by the address that others tell.
 
         Raises:
+            TargetUnreachable: none of them answers.
             ActionProblem: none of them could be read.
         """
         configured = [self.link(address.name) for address in self._configured()]
@@ -296,7 +301,8 @@ class Cluster:
         strangers = [self._links.setdefault(address.name, Link(address, self.target)) for address in _strangers(nodes)]
         nodes += await asyncio.gather(*(link.state() for link in strangers))
         if all(node.problem for node in nodes):
-            raise ActionProblem(f"none of the {len(nodes)} Redis nodes can be read: {nodes[0].problem}")
+            said = f"none of the {len(nodes)} Redis nodes can be read: {nodes[0].problem}"
+            raise TargetUnreachable(said) if all(link.silent for link in self._links.values()) else ActionProblem(said)
         return tuple(nodes)
 
     async def close(self) -> None:
@@ -319,6 +325,14 @@ def _strangers(nodes: Sequence[RedisNode]) -> list[Address]:
             if not lost and host and port.isdecimal() and not {member.node_id, member.address} & asked:
                 found[member.node_id] = Address(member.address, host, int(port))
     return list(found.values())
+
+
+def problem_of(name: str, error: Exception, user: str) -> ActionProblem:
+    """``error`` as what an action raises: whether the node refused, or was not there to be asked."""
+    if isinstance(error, ActionProblem):
+        return error
+    answered = isinstance(error, AuthenticationError | ResponseError) and not isinstance(error, BusyLoadingError)
+    return (ActionProblem if answered else TargetUnreachable)(told(name, error, user))
 
 
 def told(name: str, error: Exception, user: str = "") -> str:

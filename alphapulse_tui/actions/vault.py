@@ -13,7 +13,7 @@ import uuid
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 
-from alphapulse_tui.actions.contract import Action, ActionProblem, Parameter, SentWithoutAnswer
+from alphapulse_tui.actions.contract import Action, ActionProblem, Parameter, SentWithoutAnswer, TargetUnreachable
 from alphapulse_tui.actions.vault_node import SealClient, addresses
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.model.vault import VaultNode
@@ -41,8 +41,15 @@ class _SealAction(Action):
             return await client.read_all(addresses(self.profile))
 
     async def touched(self, params: Mapping[str, str]) -> tuple[tuple[VaultNode, ...], tuple[VaultNode, ...], str]:
-        """All nodes, those that the action would touch, and why there is none."""
+        """All nodes, those that the action would touch, and why there is none.
+
+        Raises:
+            TargetUnreachable: no node answers.
+            ActionProblem: there is no node of that name.
+        """
         nodes = await self.read()
+        if nodes and all(node.problem for node in nodes):
+            raise TargetUnreachable(f"no Vault node answers: {'; '.join(node.problem for node in nodes)}")
         wanted = params.get("node", "")
         if wanted and wanted != NEXT:
             named = [node for node in nodes if node.name == wanted]

@@ -16,7 +16,7 @@ from typing import Any, Self
 import httpx
 import msgspec
 
-from alphapulse_tui.actions.contract import Action, ActionProblem, SentWithoutAnswer
+from alphapulse_tui.actions.contract import Action, ActionProblem, SentWithoutAnswer, TargetUnreachable
 from alphapulse_tui.actions.vault_node import PHASE_SECONDS, TOTAL_SECONDS, addresses, ca_file, target
 from alphapulse_tui.config.discover import vault as discover
 from alphapulse_tui.config.settings import Profile
@@ -110,9 +110,9 @@ class ClusterClient:
                     raise ActionProblem(denied(CONFIGURATION, "read"))
                 return servers_of(answer, name)
         except TimeoutError:
-            raise ActionProblem(f"{name} gave no answer within {TOTAL_SECONDS:g} s") from None
+            raise TargetUnreachable(f"{name} gave no answer within {TOTAL_SECONDS:g} s") from None
         except Unreachable as problem:
-            raise ActionProblem(clean(problem)) from None
+            raise TargetUnreachable(clean(problem)) from None
 
     async def write(
         self, method: str, path: str, place: tuple[str, str], capabilities: tuple[str, ...], body: Any = None
@@ -129,7 +129,7 @@ class ClusterClient:
             async with asyncio.timeout(WRITE_SECONDS):
                 answer = await self._http.request(method, f"{address}/v1/{path}", json=body, headers=headers)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
-            raise ActionProblem(f"{name} cannot be reached: {clean(error, 160) or type(error).__name__}") from None
+            raise TargetUnreachable(f"{name} cannot be reached: {clean(error, 160) or type(error).__name__}") from None
         except (httpx.HTTPError, TimeoutError) as error:
             raise SentWithoutAnswer(f"{name} gave no answer ({clean(error, 160) or type(error).__name__})") from None
         if answer.status_code not in (httpx.codes.OK, httpx.codes.NO_CONTENT):
@@ -160,6 +160,8 @@ class ClusterAction(Action):
         )
         try:
             return await source.read()
+        except Unreachable as problem:
+            raise TargetUnreachable(clean(problem)) from None
         except SourceProblem as problem:
             raise ActionProblem(clean(problem)) from None
         finally:

@@ -12,7 +12,7 @@ from typing import Self
 import httpx
 import msgspec
 
-from alphapulse_tui.actions.contract import ActionProblem, SentWithoutAnswer
+from alphapulse_tui.actions.contract import ActionProblem, SentWithoutAnswer, TargetUnreachable
 from alphapulse_tui.config.discover import vault as discover
 from alphapulse_tui.config.settings import Profile, VaultTarget
 from alphapulse_tui.model.vault import VaultNode
@@ -103,7 +103,7 @@ class SealClient:
             async with asyncio.timeout(TOTAL_SECONDS):
                 answer = await self._http.put(f"{address}/v1/sys/unseal", json={"reset": True})
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
-            raise ActionProblem(f"{name} cannot be reached: {clean(error, 160) or type(error).__name__}") from None
+            raise TargetUnreachable(f"{name} cannot be reached: {clean(error, 160) or type(error).__name__}") from None
         except (httpx.HTTPError, TimeoutError) as error:
             raise SentWithoutAnswer(f"{name} gave no answer ({clean(error, 160) or type(error).__name__})") from None
         if answer.status_code != httpx.codes.OK:

@@ -30,13 +30,24 @@ from alphapulse_tui.executor.protocol import (
     Request,
     Resolution,
     Status,
+    TargetSilent,
     decode_answer,
     encode,
 )
 from alphapulse_tui.executor.spawn import COMMAND, start_executor
 from alphapulse_tui.model.plan import Plan, Result, Verification
 
-__all__ = ["Begun", "ExecutorClient", "ExecutorGone", "ExecutorProblem", "OpenRun", "Progress", "Resolution", "Status"]
+__all__ = [
+    "Begun",
+    "ExecutorClient",
+    "ExecutorGone",
+    "ExecutorProblem",
+    "OpenRun",
+    "Progress",
+    "Resolution",
+    "Status",
+    "TargetSilent",
+]
 
 T = TypeVar("T")
 
@@ -205,7 +216,7 @@ class ExecutorClient:
                         asked=True,
                     )
                 if answer.problem:
-                    raise ExecutorProblem(answer.problem)
+                    raise (TargetSilent if answer.silent else ExecutorProblem)(answer.problem)
                 last = answer.last
                 yield answer
         except TimeoutError:

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 
-from alphapulse_tui.actions.contract import Action, ActionProblem
+from alphapulse_tui.actions.contract import Action, ActionProblem, TargetUnreachable
 from alphapulse_tui.actions.registry import action_class, make_action
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.executor.arming import Arming
@@ -30,6 +30,7 @@ from alphapulse_tui.executor.protocol import (
     Progress,
     Stage,
     Status,
+    TargetSilent,
 )
 from alphapulse_tui.executor.reconcile import Reconciler
 from alphapulse_tui.executor.run import Order, Run
@@ -114,15 +115,18 @@ class Executor:
         """What the action would do now. Read-only or not armed, it is shown all the same.
 
         Raises:
-            ExecutorProblem: no such action, or the target cannot be read.
+            TargetSilent: the target gives no answer.
+            ExecutorProblem: no such action, or the target cannot be read otherwise.
         """
         instrument = await self._instrument(action_id)
         try:
             plan = await instrument.call(lambda action: action.planned(dict(params)), PLAN_SECONDS)
+        except TargetUnreachable as problem:
+            raise TargetSilent(clean(problem)) from None
         except ActionProblem as problem:
             raise ExecutorProblem(clean(problem)) from None
         except TimeoutError:
-            raise ExecutorProblem(f"the target did not answer within {PLAN_SECONDS:g} s; nothing was planned") from None
+            raise TargetSilent(f"the target did not answer within {PLAN_SECONDS:g} s; nothing was planned") from None
         except ActionBroke as bug:
             raise ExecutorProblem(f"{action_id} cannot be planned: {bug}") from None
         self._shown[plan.id] = _Shown(Order(plan, dict(params)), self._monotonic())

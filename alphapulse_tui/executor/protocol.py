@@ -35,6 +35,12 @@ class ExecutorProblem(AlphaPulseError):
     exit_code: ClassVar[ExitCode] = ExitCode.REFUSED
 
 
+class TargetSilent(ExecutorProblem):
+    """The target gave no answer when it was read for a plan; nothing was sent."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.UNAVAILABLE
+
+
 class ExecutorGone(ExecutorProblem):
     """The executor cannot be started, or its connection broke. What it had taken over, it finishes, and the journal tells."""
 
@@ -167,6 +173,8 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     last: bool = True
     problem: str = ""
     """Set: refused, and why."""
+    silent: bool = False
+    """With ``problem``: not refused, the target gave no answer."""
     value: Any = None
 
 

@@ -22,7 +22,15 @@ from typing import Any
 import msgspec
 
 from alphapulse_tui.executor.core import Executor
-from alphapulse_tui.executor.protocol import LARGEST_LINE, Answer, ExecutorProblem, Request, decode_request, encode
+from alphapulse_tui.executor.protocol import (
+    LARGEST_LINE,
+    Answer,
+    ExecutorProblem,
+    Request,
+    TargetSilent,
+    decode_request,
+    encode,
+)
 from alphapulse_tui.text import clean
 
 IDLE_SECONDS = 30.0
@@ -119,7 +127,7 @@ class Server:
                 writer, Answer(number, problem=f"the executor does not understand this request: {clean(error)}")
             )
         except ExecutorProblem as problem:
-            await _send(writer, Answer(number, problem=problem.sentence))
+            await _send(writer, Answer(number, problem=problem.sentence, silent=isinstance(problem, TargetSilent)))
         except ConnectionError:
             pass  # The client is gone; what it asked for goes on without it.
         except Exception as error:  # noqa: BLE001 - the executor holds other people's runs and must outlive a mistake in one answer

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from alphapulse_tui.executor.client import ExecutorClient, ExecutorGone, ExecutorProblem, Progress
+from alphapulse_tui.executor.client import ExecutorClient, ExecutorGone, ExecutorProblem, Progress, TargetSilent
 from alphapulse_tui.executor.confirm import required_confirmation
 from alphapulse_tui.exits import ExitCode
 from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
@@ -28,7 +28,7 @@ class Deed:
     """What became of an action."""
 
     verdict: str = "unknown"
-    """``verified``, ``unknown``, ``failed``, ``refused``; of what only reads ``done``."""
+    """``verified``, ``unknown``, ``failed``, ``refused``, ``unreachable``; of what only reads ``done``."""
     sentence: str = "no word of its outcome"
     evidence: list[list[str]] = field(default_factory=list)
     before: dict[str, str] = field(default_factory=dict)
@@ -49,7 +49,8 @@ async def do(
             return Deed("refused", refusal, _evidence(plan), digest=plan.digest(), exit_code=ExitCode.REFUSED)
         return await _run(executor, plan, reason, incident)
     except ExecutorProblem as problem:
-        return Deed("refused", str(problem), exit_code=problem.exit_code)
+        verdict = "unreachable" if isinstance(problem, TargetSilent) else "refused"
+        return Deed(verdict, str(problem), exit_code=problem.exit_code)
 
 
 def why_not(plan: Plan, consent: Consent) -> str:

@@ -46,7 +46,7 @@ class Report:
     kind: str
     title: str
     verdict: str
-    """A check's own word, ``verified``, ``unknown``, ``failed``, ``refused``, ``by hand``, ``skipped`` or ``settled before``."""
+    """A check's own word, ``verified``, ``unknown``, ``failed``, ``refused``, ``unreachable``, ``by hand``, ``skipped`` or ``settled before``."""
     sentence: str
     evidence: list[list[str]] = field(default_factory=list)
     before: dict[str, str] = field(default_factory=dict)
@@ -154,7 +154,7 @@ class Walker:
         report = self._report(step, deed.verdict, deed.sentence, exit_code=deed.exit_code)
         report.evidence, report.before, report.after = deed.evidence, deed.before, deed.after
         report.digest = deed.digest
-        if deed.verdict == "refused" and not deed.before:  # Nothing was sent.
+        if deed.verdict in ("refused", "unreachable") and not deed.before:  # Nothing was sent.
             return report
         await self._engine.acted(step, deed.exit_code is ExitCode.OK)
         self._session.refresh(*self._engine.procedure.reads)

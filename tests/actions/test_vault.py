@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 import pytest
 
-from alphapulse_tui.actions.contract import ActionProblem
+from alphapulse_tui.actions.contract import ActionProblem, TargetUnreachable
 from alphapulse_tui.actions.vault import ResetUnseal, Unseal
 from alphapulse_tui.config.settings import Profile, VaultNode, VaultTarget
 from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
@@ -175,7 +175,6 @@ async def test_a_hung_node_delays_nobody_and_is_not_called_sealed(sealed, monkey
         ({**SEALED, "type": "awskms", "recovery_seal": True}, "opened by awskms, not by shares"),
         ({**SEALED, "recovery_seal": True}, "recovery keys do not unseal"),
         ({**SEALED, "initialized": False}, "not initialised"),
-        ({"errors": ["no"]}, "not as Vault does"),
     ],
 )
 async def test_recorded_answers_that_refuse(recorded, status, words):
@@ -184,8 +183,10 @@ async def test_recorded_answers_that_refuse(recorded, status, words):
 
 
 async def test_refused_and_hostile_answers(recorded):
-    plan = await Unseal(profile_of([f"http://127.0.0.1:{free_port()}"])).plan({})
-    assert "vault-0 refuses connections" in plan.refusal
+    with pytest.raises(TargetUnreachable, match="no Vault node answers: vault-0 refuses connections"):
+        await Unseal(profile_of([f"http://127.0.0.1:{free_port()}"])).plan({})
+    with pytest.raises(TargetUnreachable, match="not as Vault does"):
+        await Unseal(profile_of([recorded({"errors": ["no"]})])).plan({})
     plan = await Unseal(profile_of([recorded({**SEALED, "nonce": "evil\x1b[2J", "progress": 1})])).plan({})
     assert plan.victims[0].identity == "evil\\x1b[2J"
 

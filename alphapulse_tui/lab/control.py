@@ -181,6 +181,11 @@ def ask(directory: LabDirectory, request: Request, timeout: float = 60.0) -> Any
                 f"The lab in {directory.root} ({directory.lock_holder()}) is starting or ending: try again in a moment."
             ) from None
         raise LabError(f"No lab lives in {directory.root}: start one with `alphapulse lab up`.") from None
+    except (NotADirectoryError, PermissionError) as error:
+        # PermissionError: a folder on the way is closed, or the socket is another user's.
+        raise LabError(
+            f"{directory.root} cannot be a lab's directory of yours ({error.strerror}): name another one with --directory."
+        ) from None
     except OSError as error:
         raise LabError(f"The lab in {directory.root} does not answer ({error}); see {directory.daemon_log}.") from error
     if not line:

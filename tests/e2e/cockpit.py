@@ -113,12 +113,12 @@ class CockpitTerminal(Terminal):
         self.choose_procedure(procedure)
         self.walk_to(procedure, title)
 
-    def walk_to(self, procedure: str, title: str) -> None:
-        """From the first step of a procedure to another one."""
-        steps = load_procedures()[procedure].steps
-        place = next(place for place, step in enumerate(steps) if step.title == title)
-        self.wait_step(steps[0].title)
-        self.press(*["right"] * place)
+    def walk_to(self, procedure: str, title: str, start: str = "") -> None:
+        """From the step ``start`` of a procedure, the first by default, to a later one."""
+        titles = [step.title for step in load_procedures()[procedure].steps]
+        start = start or titles[0]
+        self.wait_step(start)
+        self.press(*["right"] * (titles.index(title) - titles.index(start)))
         self.wait_step(title)
 
     def wait_step(self, title: str, timeout: float = STEP_SECONDS) -> str:

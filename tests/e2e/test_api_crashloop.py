@@ -109,9 +109,7 @@ def test_what_is_not_confirmed_is_not_done(platform: LabHandle, kubectl: Kubectl
     before = kubectl.get("deployment", "api")["metadata"]["generation"]
     with CockpitTerminal(platform.profile, state) as cockpit:
         cockpit.wait_live("Pods")
-        cockpit.choose_procedure("api-crashloop")
-        cockpit.wait_step("Which pods crash")
-        cockpit.press(*["right"] * 12)
+        cockpit.open_at("api-crashloop", "Roll back")
         cockpit.run_step("Roll back")
         cockpit.confirmation()
         cockpit.leave("to do it")

@@ -30,9 +30,7 @@ def forgotten(lab: LabHandle) -> list[str]:
 def confirm_and_freeze(lab: LabHandle, cockpit: CockpitTerminal) -> None:
     """Plan to end the forgotten sessions, freeze PostgreSQL, confirm, and wait until the intent is on disk."""
     cockpit.wait_live("PostgreSQL")
-    cockpit.choose_procedure("pg-connections")
-    cockpit.wait_step("How many slots are taken")
-    cockpit.press(*["right"] * 4)
+    cockpit.open_at("pg-connections", "End sessions idle in transaction")
     cockpit.run_step("End sessions idle in transaction", "Enter plans it")
     letter = cockpit.confirmation()
     lab.break_("target-hung", "postgres")
@@ -92,8 +90,7 @@ def test_screen_and_executor_die_after_sending_began(platform: LabHandle, state:
         cockpit.press("p")
         cockpit.run_step("Which nodes are sealed", "sealed: vault-")
         cockpit.run_step("What opens it")
-        cockpit.wait_step("What sealed it")
-        cockpit.press(*["right"] * 5)
+        cockpit.walk_to("vault-sealed", "Give a key share", "What sealed it")
         cockpit.run_step("Give a key share")
         cockpit.type_share(platform.shares()[0])
         (sent,) = cockpit.wait_journal(Kind.SENT)

@@ -132,7 +132,7 @@ def _pods(pods: Iterable[Pod]) -> list[Finding]:
             why = why_never_ran(reason, container.waiting_message, container.image) if container and known else ""
             sentence = f"{pod.name} is in {pod.status}" + (f": {why[:160]}" if why else "")
             found.append(_of(pod, Health.CRITICAL, sentence, "facts 2.4.1"))
-        elif reason in ("Unknown", "Evicted", "NodeLost", "Failed"):
+        elif reason in ("Unknown", "NodeLost"):  # Evicted and Failed have ended for good: see above.
             found.append(_of(pod, Health.WARNING, f"{pod.name} is in {pod.status}", "facts 2.4.1"))
     return found
 

@@ -58,7 +58,9 @@ CASES: list[tuple[str, KubernetesSnapshot, Health, Severity | None, str]] = [
     ),
     ("out of memory", namespace(pod(status="OOMKilled", ready=0)), CRITICAL, None, "api-crashloop"),
     ("no image", namespace(pod(status="ImagePullBackOff", ready=0)), CRITICAL, None, "api-crashloop"),
-    ("evicted", namespace(pod(status="Evicted", ready=0)), WARNING, None, "api-crashloop"),
+    ("evicted", namespace(pod(status="Evicted", ready=0, finished=True)), WARNING, None, ""),
+    ("on a node that is lost", namespace(pod(status="NodeLost", ready=0)), WARNING, None, "api-crashloop"),
+    ("on a node that is lost for long", namespace(pod(status="Unknown", ready=0)), WARNING, None, "api-crashloop"),
     ("restarted once", namespace(pod(restarted_at=(NOW - 599,))), WARNING, None, "api-crashloop"),
     (
         "restarted three times",
@@ -102,7 +104,7 @@ def test_a_crash_opens_the_procedure_on_its_own_deployment_and_none_for_a_statef
     canary = replace(pod("canary-1", "CrashLoopBackOff", 0), owner="canary")
     (found,) = judge(namespace(canary), Thresholds(), NOW)
     assert (found.procedure, found.values) == ("api-crashloop", (("deployment", "canary"),))
-    for status in ("CrashLoopBackOff", "ImagePullBackOff", "Evicted", "Running"):
+    for status in ("CrashLoopBackOff", "ImagePullBackOff", "NodeLost", "Running"):
         redis = replace(pod("redis-0", status, 0, restarted_at=(NOW - 1,)), owner_kind="StatefulSet", owner="redis")
         assert {(one.procedure, one.values) for one in judge(namespace(redis), Thresholds(), NOW)} == {("", ())}
     (found,) = judge(namespace(workload(2, "canary")), Thresholds(), NOW)

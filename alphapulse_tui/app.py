@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -19,7 +19,6 @@ from textual.screen import Screen
 
 from alphapulse_tui.config.paths import log_file
 from alphapulse_tui.config.settings import Profile
-from alphapulse_tui.errors import BadDataError
 from alphapulse_tui.exits import ExitCode
 from alphapulse_tui.runbook.schema import Procedure
 from alphapulse_tui.screens.alarm import Alarm
@@ -30,6 +29,9 @@ from alphapulse_tui.screens.themes import load_themes
 from alphapulse_tui.session import STARTING, Session
 from alphapulse_tui.terminal import TerminalApp, run_in_terminal, unsuitable_terminal
 from alphapulse_tui.widgets.panel import ASCII, Panel
+
+if TYPE_CHECKING:
+    from alphapulse_tui.runbook.load import Shelf
 
 log = logging.getLogger(__name__)
 
@@ -62,18 +64,28 @@ class Cockpit(TerminalApp[None]):
         self.stylesheet.set_variables(self.get_css_variables())
 
     @cached_property
-    def procedures(self) -> dict[str, Procedure]:
-        """Every procedure by id; read when first asked for. A mistake in a file of the user's own is told, and ours remain."""
+    def shelf(self) -> Shelf:
+        """Every procedure, and what is wrong with files of the user's own; read when first asked for, and told once."""
         from alphapulse_tui.config.paths import procedures_folder
-        from alphapulse_tui.runbook.load import load_procedures
+        from alphapulse_tui.runbook.load import read_shelf
 
-        try:
-            return load_procedures(procedures_folder())
-        except BadDataError as problem:
+        shelf = read_shelf(procedures_folder())
+        if shelf.mistakes:
+            first, more = shelf.mistakes[0].sentence, len(shelf.mistakes) - 1
+            others = f" And {more} more: the list of procedures ends with them." if more else ""
             self.notify(
-                problem.sentence, title="Only the built-in procedures", severity="error", markup=False, timeout=30
+                f"{first}{others}",
+                title="A procedure of your own is left out",
+                severity="error",
+                markup=False,
+                timeout=30,
             )
-            return load_procedures()
+        return shelf
+
+    @property
+    def procedures(self) -> dict[str, Procedure]:
+        """Every procedure by id."""
+        return self.shelf.procedures
 
     def get_default_screen(self) -> Screen[None]:
         """The cockpit."""

@@ -39,6 +39,7 @@ from alphapulse_tui.actions.kubernetes_workload import (
 )
 from alphapulse_tui.foreign_yaml import WRONG_VALUE, refuse_traps
 from alphapulse_tui.model.plan import Plan, Risk
+from alphapulse_tui.plain_file import read_plain
 from alphapulse_tui.text import clean
 
 LARGEST = 256 * 1024
@@ -225,10 +226,9 @@ def read_manifest(path: str, namespace: str) -> tuple[Path, Object, str]:
     file = Path(path).expanduser().absolute()
     shown = clean(str(file), 300)
     try:
-        with file.open("rb") as opened:
-            data = opened.read(LARGEST + 1)
+        data = read_plain(file, LARGEST)
     except OSError as error:
-        raise ActionProblem(f"{shown} cannot be read: {error.strerror}") from None
+        raise ActionProblem(f"{shown} cannot be read: {clean(error.strerror or error)}") from None
     if len(data) > LARGEST:
         raise ActionProblem(f"{shown} has more than {LARGEST // 1024} KiB: that is no manifest of one workload")
     try:

@@ -202,7 +202,7 @@ def psql(server: PostgresServer, *statements: str) -> str:
 
 def problem_of(name: str, error: Exception) -> ActionProblem:
     """``error`` as what an action raises: whether the server refused, or was not there to be asked."""
-    silent = isinstance(error, BROKEN) or isinstance(error, asyncpg.CannotConnectNowError)
+    silent = isinstance(error, (*BROKEN, asyncpg.CannotConnectNowError))
     return (TargetUnreachable if silent else ActionProblem)(told(name, error))
 
 

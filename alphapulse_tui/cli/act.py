@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -11,9 +10,11 @@ import click
 import msgspec
 
 from alphapulse_tui.cli.invocation import Invocation, pass_invocation, takes_profile
+from alphapulse_tui.cli.unattended import print_json, run_until_told, sound_value, told_in_json
 from alphapulse_tui.errors import UsageError
 from alphapulse_tui.exits import ExitCode
-from alphapulse_tui.redact import redact, redact_each
+from alphapulse_tui.redact import redact
+from alphapulse_tui.text import clean
 
 if TYPE_CHECKING:
     from alphapulse_tui.actions.contract import Action
@@ -38,35 +39,36 @@ def act(
 ) -> ExitCode:
     """Plan one action; with --yes do it and prove it.
 
-    Leaves with 0 when it was proven, 2 when it failed or the target says otherwise, 3 when nobody can tell, 77 when it was refused. Without an
-    ID every action is listed.
+    Leaves with 0 when it was proven, 2 when it failed or the target says otherwise, 3 when nobody can tell, 69 when the target gives no answer,
+    77 when it was refused. Without an ID every action is listed.
     """
     from alphapulse_tui.actions.registry import ACTIONS, action_class
 
     if not action_id:
         _list([action_class(name) for name in ACTIONS], as_json)
         return ExitCode.OK
-    if action_id not in ACTIONS:
-        near = get_close_matches(action_id, ACTIONS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "`alphapulse act` lists them."
-        raise UsageError(f"There is no action {action_id!r}; {hint}")
-    values = _values(action_class(action_id), params)
     from alphapulse_tui.runbook.deed import Consent
     from alphapulse_tui.runbook.unattended import act_unattended
 
-    deed = asyncio.run(
-        act_unattended(
-            invocation.profile,
-            invocation.config_file,
-            action_id,
-            values,
-            consent=Consent(yes, confirm),
-            read_only=invocation.read_only,
+    with told_in_json({"action": action_id}, as_json):
+        if action_id not in ACTIONS:
+            near = get_close_matches(action_id, ACTIONS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "`alphapulse act` lists them."
+            raise UsageError(f"There is no action {clean(action_id, 80)!r}; {hint}")
+        values = _values(action_class(action_id), params)
+        deed = run_until_told(
+            act_unattended(
+                invocation.profile,
+                invocation.config_file,
+                action_id,
+                values,
+                consent=Consent(yes, confirm),
+                read_only=invocation.read_only,
+            )
         )
-    )
     if as_json:
         told = {"action": action_id, "params": values, **msgspec.to_builtins(deed, builtin_types=())}
-        click.echo(json.dumps(redact_each(told), indent=2))
+        print_json(told)
         return deed.exit_code
     click.echo(redact(f"{action_id}: {deed.verdict}: {deed.sentence}"))
     for name, value in deed.evidence:
@@ -84,8 +86,10 @@ def _values(action: type[Action], params: tuple[str, ...]) -> dict[str, str]:
         name, equals, value = pair.partition("=")
         if not equals or name not in known:
             names = ", ".join(known) or "none, this action has no parameters"
-            raise UsageError(f"--param {pair}: write NAME=VALUE with one of: {names}.")
-        values[name] = value
+            raise UsageError(f"--param {clean(pair, 80)}: write NAME=VALUE with one of: {names}.")
+        if name in values:
+            raise UsageError(f"--param {name} is given twice; give it once.")
+        values[name] = sound_value(name, value)
     missing = [one for one in action.parameters if one.required and not one.default and not values.get(one.name)]
     if missing:
         raise UsageError(f"{action.id} needs --param {missing[0].name}=VALUE: {missing[0].title}.")

@@ -10,6 +10,7 @@ import click
 from alphapulse_tui.cli.invocation import Invocation, json_text, pass_invocation, say, takes_profile
 from alphapulse_tui.config.discover import logins
 from alphapulse_tui.config.load import ProfileFile, chosen_file, named_file, read_profile_file
+from alphapulse_tui.config.paths import procedures_folder
 from alphapulse_tui.config.report import Row, all_problems, login_problem, report, rows
 from alphapulse_tui.config.starter import plain_number, write_starter
 from alphapulse_tui.exits import ExitCode
@@ -51,20 +52,24 @@ def show(invocation: Invocation, as_json: bool) -> None:
 @takes_profile
 @pass_invocation
 def validate(invocation: Invocation) -> ExitCode:
-    """Print everything that is wrong with the profile file, one sentence a line; exit 78 if anything is."""
+    """Print everything that is wrong with the profile file and your own procedures, one sentence a line; exit 78 if anything is."""
     file = chosen_file(invocation.config_file)
-    if file is None:
+    own, problems = _own_procedures()
+    if file is None and not own and not problems:
         say(f"nothing to check: there is no {clean(named_file('')[0])}; `alphapulse config init` makes it")
         return ExitCode.OK
-    content = read_profile_file(file)
-    problems = [*all_problems(content), *_key_problems(content)]
+    if file is not None:
+        content = read_profile_file(file)
+        problems = [*all_problems(content), *_key_problems(content), *problems]
     for problem in problems:
         click.echo(problem)
-    count = len(content.settings.profiles)
     if not problems:
-        click.echo(f"{clean(file)}: {count} profile{'' if count == 1 else 's'}, nothing wrong")
+        if file is not None:
+            click.echo(f"{clean(file)}: {_counted(len(content.settings.profiles), 'profile')}, nothing wrong")
+        if own:
+            click.echo(f"{clean(procedures_folder())}: {_counted(own, 'procedure')} of your own, nothing wrong")
         return ExitCode.OK
-    say(f"{len(problems)} problem{'' if len(problems) == 1 else 's'}")
+    say(_counted(len(problems), "problem"))
     return ExitCode.BAD_CONFIG
 
 
@@ -77,6 +82,24 @@ def init(invocation: Invocation) -> None:
     write_starter(file)
     click.echo(clean(file))
     say("edit it, then `alphapulse config validate`")
+
+
+def _own_procedures() -> tuple[int, list[str]]:
+    """How many procedures of the user's own are sound, and what is wrong with the others, a sentence each."""
+    from alphapulse_tui.runbook.load import read_shelf  # 0.2 s that only this command should pay
+    from alphapulse_tui.runbook.names import procedure_files
+
+    shelf = read_shelf(procedures_folder())
+    problems = [mistake.sentence for mistake in shelf.mistakes]
+    try:
+        files = procedure_files(procedures_folder())
+    except OSError:
+        return 0, problems
+    return len(files) - len(problems), problems
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _key_problems(content: ProfileFile) -> Iterator[str]:

@@ -22,6 +22,7 @@ from alphapulse_tui.config.discover import discovered_targets
 from alphapulse_tui.config.lines import KeyPath, key_lines, nearest_line
 from alphapulse_tui.config.settings import Profile, Settings
 from alphapulse_tui.errors import ConfigError
+from alphapulse_tui.plain_file import PATIENCE, read_soon
 from alphapulse_tui.runbook.names import procedure_names
 from alphapulse_tui.text import clean
 
@@ -131,8 +132,7 @@ def named_file(config: str) -> tuple[Path, str]:
 def read_profile_file(file: Path) -> ProfileFile:
     """Read and check ``file``; raises ``ConfigError`` when it cannot be read or is no TOML, else collects problems."""
     try:
-        with open(file, "rb", opener=_at_once) as stream:
-            content = stream.read(LARGEST_FILE + 1)
+        content = read_soon(file, LARGEST_FILE, PATIENCE)
     except OSError as error:
         raise ConfigError(f"{clean(file)} cannot be read: {clean(error.strerror or error)}") from None
     if len(content) > LARGEST_FILE:
@@ -156,13 +156,6 @@ def read_profile_file(file: Path) -> ProfileFile:
         raise ConfigError(f"{clean(file)} is nested too deeply to be a profile file") from None
     settings, problems = decode_settings(raw)
     return ProfileFile(file, settings, lines, (*problems, *_unknown_procedures(settings)))
-
-
-def _at_once(file: str, flags: int) -> int:
-    """Open ``file``, also where it is a FIFO that nobody writes to: it is empty then. One with a writer (``<(...)``) is read to its end."""
-    descriptor = os.open(file, flags | os.O_NONBLOCK)
-    os.set_blocking(descriptor, True)
-    return descriptor
 
 
 def _unknown_procedures(settings: Settings) -> list[Problem]:

@@ -10,7 +10,7 @@ from alphapulse_tui.incident.events import Kind
 from alphapulse_tui.incident.journal import Journal, JournalUnavailable
 from alphapulse_tui.incident.postmortem import file_name, render, write, write_as
 from alphapulse_tui.incident.records import IncidentState
-from alphapulse_tui.runbook.load import load_procedures
+from alphapulse_tui.runbook.load import read_shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,10 @@ class Exported:
 
 
 def preventions(folder: Path) -> dict[str, tuple[str, ...]]:
-    """What each procedure says keeps it from happening again, by procedure id; the team's own are in ``folder``.
-
-    Raises:
-        AlphaPulseError: a procedure file is malformed.
+    """What each procedure says keeps it from happening again, by procedure id; the team's own are in ``folder``, those with a mistake left out:
+    a postmortem is not withheld because of a comma.
     """
-    return {procedure.id: procedure.prevention for procedure in load_procedures(folder).values()}
+    return {procedure.id: procedure.prevention for procedure in read_shelf(folder).procedures.values()}
 
 
 def export(

@@ -20,7 +20,7 @@ from alphapulse_tui.config.settings import Contact, Links, Profile, PrometheusTa
 from alphapulse_tui.model.platform_queries import PLATFORM_QUERIES
 from alphapulse_tui.model.thresholds import Thresholds
 from alphapulse_tui.runbook.checks import CHECKS
-from alphapulse_tui.runbook.load import mistake, read_document, unknown, unplaced
+from alphapulse_tui.runbook.document import mistake, read_document, unknown, unplaced
 from alphapulse_tui.runbook.schema import Procedure, Sentence
 
 Kind = Literal[
@@ -103,7 +103,7 @@ def load_coverage(procedures: Mapping[str, Procedure], file: Path | None = None)
     try:
         coverage = msgspec.convert(plain, Coverage)
     except msgspec.ValidationError as error:
-        raise unplaced(file, root, str(error)) from None
+        raise unplaced(file, root, str(error), Coverage) from None
     for number, section in enumerate(coverage.sections):
         for index, entry in enumerate(section.entries):
             field, said = problem(entry, procedures)

@@ -17,7 +17,7 @@ from alphapulse_tui.incident.events import Event, Kind
 from alphapulse_tui.incident.payload import text, texts, written
 from alphapulse_tui.runbook.checks import CHECKS, Check, CheckResult, Passed, Scene
 from alphapulse_tui.runbook.checks.look import look
-from alphapulse_tui.runbook.load import fill, fill_command
+from alphapulse_tui.runbook.filling import fill, fill_command
 from alphapulse_tui.runbook.schema import ActionStep, BranchStep, CheckStep, Parameter, Procedure, Step, WaitStep
 
 LOOK_SECONDS = 15.0
@@ -108,6 +108,20 @@ def unfinished(events: Iterable[Event], procedure: str) -> RunState | None:
     """The latest run of ``procedure`` that was not finished, to be taken up where it stood."""
     open_runs = [run for run in project(events).values() if run.procedure == procedure and run.finished_at is None]
     return open_runs[-1] if open_runs else None
+
+
+def picks(procedure: Procedure, scene: Scene) -> dict[str, str]:
+    """What is taken now for each parameter that has no value in ``scene``: the first of its choices, if there are any.
+
+    None while they are still being looked for: a larger one may come.
+    """
+    picked = {}
+    for parameter in procedure.parameters:
+        if parameter.pick and not scene.params[parameter.name]:
+            result = look(CHECKS[parameter.pick], scene)
+            if result.choices and not result.awaited:
+                picked[parameter.name] = result.choices[0][0]
+    return picked
 
 
 def _check_of(step: Step) -> str:
@@ -216,26 +230,16 @@ class Engine:
         """What ``parameter`` may be now: value, and what it is in words; empty where anything may be typed."""
         return CHECKS[parameter.pick](self.scene()).choices if parameter.pick else ()
 
-    def _read_choices(self, parameter: Parameter) -> tuple[tuple[str, str], ...]:
-        """Those to take the first of: none while they are still being looked for, a larger one may come."""
-        result = look(CHECKS[parameter.pick], self.scene()) if parameter.pick else None
-        return () if result is None or result.awaited else result.choices
-
     def values(self) -> dict[str, str]:
         """Every parameter's value now; an empty one takes the first of its choices."""
-        picked = {
-            parameter.name: choices[0][0]
-            for parameter in self.procedure.parameters
-            if not self.params[parameter.name] and (choices := self._read_choices(parameter))
-        }
-        return {**self.params, **picked}
+        return {**self.params, **picks(self.procedure, self.scene())}
 
     def filled(self, text: str) -> str:
         """A command or an instruction with this run's values in it; one that has no value yet stays a placeholder."""
         return fill(text, {name: value for name, value in self.values().items() if value})
 
     def command(self, step: Step) -> str:
-        """The step's command for a bastion, with this run's values in it as words of the shell."""
+        """The step's command for a bastion, with this run's values in it as words of the shell; comments while it lacks one."""
         return fill_command(step.command, self.values())
 
     def action_params(self, step: ActionStep) -> dict[str, str]:

@@ -14,16 +14,16 @@ from alphapulse_tui.runbook.schema import CheckStep, Procedure
 class Past:
     """A procedure's runs in this environment's journal."""
 
-    runs: int
+    runs: int = 0
     """All that were begun."""
-    succeeded: int
+    succeeded: int = 0
     """Finished, with every proof passed and none left out."""
-    under_way: bool
-    last: float | None
+    under_way: bool = False
+    last: float | None = None
     """When one was last finished, unix seconds."""
-    typical: float
+    typical: float = 0.0
     """Seconds: the median of the finished runs; without one what the file says of its steps together."""
-    measured: bool
+    measured: bool = False
     """Whether ``typical`` comes from runs."""
 
 

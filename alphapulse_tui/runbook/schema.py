@@ -13,19 +13,35 @@ from msgspec import Meta, Struct
 from alphapulse_tui.model.thresholds import Thresholds
 
 Identifier = Annotated[
-    str, Meta(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", extra={"says": "words of a-z and 0-9 joined by dashes"})
+    str,
+    Meta(
+        pattern=r"\A[a-z][a-z0-9]*(-[a-z0-9]+)*\Z",
+        max_length=64,
+        extra={"says": "words of a-z and 0-9 joined by dashes"},
+    ),
 ]
 """Id of a procedure or step."""
 
-Sentence = Annotated[str, Meta(min_length=3, extra={"says": "a sentence"})]
+Sentence = Annotated[str, Meta(min_length=3, pattern=r"\S", extra={"says": "a sentence"})]
 """A text for a person."""
+
+Title = Annotated[
+    str,
+    Meta(
+        min_length=3, max_length=120, pattern=r"\A[^\n]*\S[^\n]*\Z", extra={"says": "one line of 3 to 120 characters"}
+    ),
+]
+"""What stands in a list."""
+
+Seconds = Annotated[float, Meta(ge=0, le=86400, extra={"says": "seconds, from 0 to a day (86400)"})]
+"""A time that somebody waits."""
 
 
 class Parameter(Struct, frozen=True, forbid_unknown_fields=True):
     """An input of the procedure, changeable before an action is planned. ``default`` is the runbook's own value."""
 
     name: Identifier
-    title: Sentence
+    title: Title
     default: str = ""
     threshold: str = ""
     """A field of the profile's thresholds that gives the default instead; its own default is the runbook's."""
@@ -40,7 +56,7 @@ class StepBase(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, ta
 
     kind: ClassVar[str]
     id: Identifier
-    title: Sentence
+    title: Title
     why: Sentence
     """Why this step, for somebody who has just been woken."""
     section: str = ""
@@ -58,7 +74,7 @@ class StepBase(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, ta
     """Id of an earlier step that must have passed (or been skipped with a reason) first; empty for none."""
     opens: tuple[Identifier, ...] = ()
     """Other procedures that the step may lead to, by id."""
-    typical_seconds: float = 0.0
+    typical_seconds: Seconds = 0.0
     """How long it usually takes, until past runs tell better."""
 
 
@@ -86,9 +102,9 @@ class WaitStep(StepBase, frozen=True, tag="wait"):
 
     kind: ClassVar[str] = "wait"
     check: str
-    hold_seconds: Annotated[float, Meta(ge=0)]
+    hold_seconds: Seconds
     """How long it must hold without a break."""
-    deadline_seconds: Annotated[float, Meta(gt=0)]
+    deadline_seconds: Annotated[float, Meta(gt=0, le=86400, extra={"says": "seconds, above 0, at most a day (86400)"})]
     """After this long without having held, the step has failed."""
 
 
@@ -141,14 +157,14 @@ class Procedure(Struct, frozen=True, forbid_unknown_fields=True):
     """One chapter of the runbook."""
 
     id: Identifier
-    title: Sentence
-    section: Annotated[str, Meta(min_length=1)]
-    severity: str
+    title: Title
+    section: Annotated[str, Meta(min_length=1, max_length=16, extra={"says": "a section of the runbook, as in 2.1"})]
+    severity: Annotated[str, Meta(pattern=r"\AP[0-3]\Z", extra={"says": "P0, P1, P2 or P3"})]
     """What the runbook makes of it at worst: ``P0``."""
     target: str
     """The board's key of the target that it mends."""
     summary: Sentence
-    steps: Annotated[tuple[Step, ...], Meta(min_length=1, extra={"says": "a list of at least one step"})]
+    steps: Annotated[tuple[Step, ...], Meta(min_length=1, max_length=100, extra={"says": "a list of 1 to 100 steps"})]
     reads: tuple[str, ...] = ()
     """Surveys that its checks read besides the panels' own readings."""
     symptoms: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from alphapulse_tui.errors import AlphaPulseError
 from alphapulse_tui.executor.protocol import ExecutorProblem
 from alphapulse_tui.runbook.engine import Engine
+from alphapulse_tui.runbook.filling import not_runnable, open_places
 from alphapulse_tui.runbook.schema import ActionStep, BranchStep, Procedure, Step
 from alphapulse_tui.screens.base import CockpitScreen
 from alphapulse_tui.screens.choice import ChoiceScreen
@@ -147,11 +148,25 @@ class ProcedureChoices(CockpitScreen):
         if isinstance(step, ActionStep):
             self.run_worker(self._copy_plan(step), group="copy", exclusive=True)
             return
-        text = self.engine.command(step) or self.engine.filled(step.run) or step.written
-        if text:
+        lacking = ", ".join(open_places(step.command, self.engine.values()))
+        form = self.engine.filled(step.run) or step.written
+        if lacking:
+            said = f"{lacking} is to be filled in first; {self.key('procedure.values')} gives it a value."
+            self._copy_comments(self.engine.command(step), said)
+        elif form and not step.command:
+            said = "it is a form, to be finished by hand"
+            self._copy_comments(not_runnable(form, said), f"{said}.")
+        elif text := self.engine.command(step):
             copy(self.app, text, "it stands under As we run it (w).")
         else:
             self.app.notify("This step has no command.", title="Nothing copied")
+
+    def _copy_comments(self, text: str, why: str) -> None:
+        """Copy what is not to be run as it stands, and say why."""
+        self.app.copy_to_clipboard(text)
+        self.app.notify(
+            f"Copied as comments: {why}", title="Not to be run as it stands", severity="warning", markup=False
+        )
 
     async def _copy_plan(self, step: ActionStep) -> None:
         executor = self.session.executor
@@ -163,7 +178,9 @@ class ProcedureChoices(CockpitScreen):
         except ExecutorProblem as problem:
             self.app.notify(str(problem), title="Nothing copied", severity="warning", markup=False)
             return
-        if plan.shell:
+        if plan.shell and plan.refusal:
+            self._copy_comments(not_runnable(plan.shell, plan.refusal), plan.refusal)
+        elif plan.shell:
             copy(self.app, plan.shell, "Enter shows it with the plan, before anything is sent.")
         else:
             said = plan.refusal or "This action has no form for the shell."

@@ -32,10 +32,14 @@ class Listed:
     steps: int
     past: Past
     lacking: Lacking
+    mistake: str = ""
+    """Set: it is a file of the team's own that was left out, and why."""
 
     @property
     def may(self) -> str:
         """May I run it: ``yes`` only when every right was verified."""
+        if self.mistake:
+            return "no"
         if self.lacking.missing:
             return f"lacks {len(self.lacking.missing)}"
         if self.lacking.verified:
@@ -45,13 +49,15 @@ class Listed:
     @property
     def state(self) -> str:
         """How it stands now."""
+        if self.mistake:
+            return "left out, see Enter"
         if self.past.under_way:
             return "under way"
         return f"finished {utc(self.past.last)}" if self.past.last else "not run yet"
 
 
 def _may_style(row: Listed) -> str:
-    return "warning" if row.lacking.missing else "ok" if row.lacking.verified else "unknown"
+    return "warning" if row.lacking.missing or row.mistake else "ok" if row.lacking.verified else "unknown"
 
 
 COLUMNS: tuple[Column[Listed], ...] = (
@@ -61,12 +67,12 @@ COLUMNS: tuple[Column[Listed], ...] = (
     Column(
         "TAKES",
         5,
-        lambda row: ("" if row.past.measured else "~") + age(row.past.typical),
+        lambda row: "" if row.mistake else ("" if row.past.measured else "~") + age(row.past.typical),
         right=True,
         sort=lambda row: row.past.typical,
     ),
     Column("DONE", 6, lambda row: f"{row.past.succeeded}/{row.past.runs}" if row.past.runs else "", right=True),
-    Column("STATE", 18, lambda row: row.state),
+    Column("STATE", 19, lambda row: row.state),
     Column("RUNBOOK", 7, lambda row: row.section, wide_only=True),
     Column("STEPS", 5, lambda row: str(row.steps), right=True, sort=lambda row: row.steps, wide_only=True),
     Column("LACKS", 30, lambda row: "; ".join(grant for grant, _ in row.lacking.missing), wide_only=True),
@@ -128,8 +134,15 @@ class RunbookScreen(ListScreen):
                 lacking(procedure, readings, now),
             )
             for procedure in self.cockpit.procedures.values()
+        ] + [
+            Listed(one.file, one.sentence, "", "", 0, Past(), Lacking(), one.sentence)
+            for one in self.cockpit.shelf.mistakes
         ]
 
     def on_live_table_opened(self, event: LiveTable.Opened) -> None:
-        """Open the procedure."""
-        self.open_procedure(event.key)
+        """Open the procedure, or say in full why it cannot be."""
+        mistake = next((one.sentence for one in self.cockpit.shelf.mistakes if one.file == event.key), "")
+        if mistake:
+            self.app.notify(mistake, title="Left out", severity="error", markup=False, timeout=30)
+        else:
+            self.open_procedure(event.key)

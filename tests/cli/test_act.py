@@ -49,3 +49,62 @@ def test_a_target_that_is_not_configured_refuses(config: Path) -> None:
     result = alphapulse("--config", str(config), "act", "redis.set-policy", "--yes", "--json")
     told = json.loads(result.out)
     assert (result.code, told["verdict"], told["digest"]) == (ExitCode.REFUSED, "refused", ""), result
+
+
+NOBODY = """\
+[profiles.dead]
+[profiles.dead.postgres]
+primary = { host = "127.0.0.1", port = 1, user = "u", database = "d" }
+[profiles.dead.redis]
+nodes = [{ name = "redis-0", host = "127.0.0.1", port = 1 }]
+[profiles.dead.vault]
+nodes = [{ name = "vault-0", address = "http://127.0.0.1:1" }]
+[profiles.dead.alertmanager]
+url = "http://127.0.0.1:1"
+[profiles.dead.kubernetes]
+kubeconfig = "kubeconfig"
+"""
+"""Every target at a port where nobody listens."""
+
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+current-context: dead
+contexts: [{name: dead, context: {cluster: dead, user: dead}}]
+clusters: [{name: dead, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: dead, user: {token: none}}]
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("pg.reload",),
+        ("pg.analyze", "--param", "tables=public.trades"),
+        ("redis.set-policy",),
+        ("vault.unseal",),
+        ("vault.step-down",),
+        ("kubernetes.restart", "--param", "name=api"),
+        ("alerts.silence", "--param", "alert=RedisMemory", "--param", "duration=30m", "--param", "comment=seen"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_target_that_is_down_is_unavailable_and_not_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "alphapulse.toml").write_text(NOBODY)
+    (tmp_path / "kubeconfig").write_text(KUBECONFIG)
+    monkeypatch.setenv("ALPHAPULSE_CONFIG", str(tmp_path / "alphapulse.toml"))
+    monkeypatch.setenv("BAO_TOKEN", "none")
+    result = alphapulse("act", *arguments, "--yes", "--json")
+    told = json.loads(result.out)
+    assert (result.code, told["verdict"]) == (ExitCode.UNAVAILABLE, "unreachable"), result
+
+
+def test_a_step_whose_target_is_down_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "alphapulse.toml").write_text(NOBODY)
+    (tmp_path / "kubeconfig").write_text(KUBECONFIG)
+    monkeypatch.setenv("ALPHAPULSE_CONFIG", str(tmp_path / "alphapulse.toml"))
+    result = alphapulse("runbook", "run", "pg-connections", "--step", "end-idle-in-transaction", "--yes", "--json")
+    (step,) = json.loads(result.out)["steps"]
+    assert (result.code, step["verdict"]) == (ExitCode.UNAVAILABLE, "unreachable"), result

@@ -119,3 +119,12 @@ def test_the_demo_opens_at_once_and_takes_its_lab_along(place: LabDirectory) -> 
         terminal.press("ctrl+q")
         assert terminal.wait_exit(20) == ExitCode.OK
     wait_until(lambda: not place.is_locked(), 10, "the lab to end with the cockpit")
+
+
+def test_a_directory_below_a_file_is_told_as_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    place = str(tmp_path / "file" / "lab")
+    for words in (["status"], ["break", "vault-sealed-one"], ["save"], ["down"], ["up"]):
+        done = alphapulse("lab", *words, "--directory", place)
+        assert (done.code, done.out) == (ExitCode.UNAVAILABLE, ""), done
+        assert "cannot be" in done.err and "Not a directory" in done.err and "does not answer" not in done.err, done

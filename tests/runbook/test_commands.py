@@ -17,7 +17,8 @@ from alphapulse_tui.config.load import load_profile
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.lab import pooler
 from alphapulse_tui.model.thresholds import Thresholds
-from alphapulse_tui.runbook.load import fill, fill_command, load_procedures
+from alphapulse_tui.runbook.filling import fill, fill_command
+from alphapulse_tui.runbook.load import load_procedures
 from alphapulse_tui.runbook.schema import ActionStep
 from tests.kubectl import Kubectl, kubectl
 from tests.lab_handle import LabHandle

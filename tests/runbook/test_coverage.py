@@ -61,7 +61,7 @@ MISTAKES = {
     "empty": ("", 1, "is empty; a coverage file has sections"),
     "no entries": (GOOD[: GOOD.index("    entries:")] + "    entries: []\n", 4, "entries"),
     "unknown kind": (GOOD.replace("kind: command", "kind: comand"), 6, "Invalid enum value 'comand'"),
-    "unknown field": (GOOD + "        colour: red\n", 5, "colour"),
+    "unknown field": (GOOD + "        colour: red\n", 10, "colour: there is no such field; there are: action, because"),
     "gone procedure": (GOOD.replace("vault-sealed/", "vault-seeled/"), 9, "did you mean 'vault-sealed'?"),
     "gone step": (GOOD.replace("which-nodes", "which-node"), 9, "did you mean 'which-nodes'?"),
     "no place": (GOOD.replace("        step: vault-sealed/which-nodes\n", ""), 5, "names no place"),

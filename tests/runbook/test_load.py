@@ -50,7 +50,7 @@ MISTAKES = {
     "no yaml": ("id: [unclosed", 1, "no valid YAML"),
     "tab": ("id: x\n\ttitle: y\n", 2, "no valid YAML"),
     "a list": ("- id: x\n", 1, "the file"),
-    "unknown field": (GOOD + "colour: red\n", 1, "colour"),
+    "unknown field": (GOOD + "colour: red\n", 13, "colour: there is no such field; there are: id, links"),
     "written twice": (GOOD + "title: again\n", 13, "'title' is written twice"),
     "wrong type": (GOOD.replace("title: Our own", "title: [1]"), 2, "title"),
     "bad id": (GOOD.replace("id: own-check", "id: Own Check"), 1, "id"),
@@ -83,7 +83,7 @@ MISTAKES = {
     "itself": (GOOD.replace("title: Our own", "title: &a [*a]"), 2, "*a stands for what it is itself a part of"),
     "too deep": ("id: x\ntitle: " + "[" * 100_000, 2, "is nested deeper than 50 levels"),
     "unfolding": (BOMB, 6, "has more than 100000 values"),
-    "hostile": (GOOD.replace("vault.seal", '"\\e]52;c;x\\a[/x]"'), 12, "no check"),
+    "hostile": (GOOD.replace("vault.seal", '"\\e]52;c;x\\a[/x]"'), 12, "the invisible character U+001B"),
 }
 
 
@@ -110,7 +110,7 @@ def test_an_alias_may_stand_for_anything_that_stays_small(tmp_path: Path) -> Non
 def test_a_file_that_is_not_utf8_or_not_readable_is_said_to_be_so(tmp_path: Path) -> None:
     file = tmp_path / "bytes.yaml"
     file.write_bytes(b"id: \xff\xfe\n")
-    with pytest.raises(BadDataError, match="no valid YAML"):
+    with pytest.raises(BadDataError, match=r"bytes\.yaml:1: no UTF-8 text; save the file as UTF-8\."):
         load_procedure(file)
     with pytest.raises(BadDataError, match="cannot be read"):
         load_procedure(tmp_path / "missing.yaml")

@@ -20,7 +20,11 @@ import msgspec
 from alphapulse_tui.config.paths import home_folder, there
 from alphapulse_tui.config.secret import Credential, Secret, read_secret_file
 from alphapulse_tui.errors import CredentialError
+from alphapulse_tui.plain_file import read_plain
 from alphapulse_tui.text import clean
+
+_LARGEST_CACHE = 1024 * 1024
+"""Bytes of a cached login; a larger file is none."""
 
 WHAT = "AWS credentials"
 """What the login is for."""
@@ -113,7 +117,7 @@ def _sso_expiry(key: str) -> datetime | None:
     mark = hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest()  # the AWS tools' own naming
     file = home_folder() / ".aws" / "sso" / "cache" / f"{mark}.json"
     try:
-        cached = msgspec.json.decode(file.read_bytes())
+        cached = msgspec.json.decode(read_plain(file, _LARGEST_CACHE))
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError):

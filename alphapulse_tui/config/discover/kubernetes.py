@@ -15,6 +15,7 @@ from typing import Any
 from alphapulse_tui.config.decode import suggestion
 from alphapulse_tui.config.paths import home_folder, there
 from alphapulse_tui.errors import CredentialError
+from alphapulse_tui.plain_file import read_plain
 from alphapulse_tui.text import clean
 
 LARGEST_FILE = 4 * 1024 * 1024
@@ -93,8 +94,7 @@ def _read(file: Path) -> Mapping[str, Any] | None:
     from alphapulse_tui.foreign_yaml import FAST, WRONG_VALUE, refuse_traps
 
     try:
-        with file.open("rb") as stream:
-            data = stream.read(LARGEST_FILE + 1)
+        data = read_plain(file, LARGEST_FILE)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

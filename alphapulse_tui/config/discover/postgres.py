@@ -20,6 +20,7 @@ from alphapulse_tui.config.paths import home_folder, there
 from alphapulse_tui.config.secret import Credential, read_secret_file
 from alphapulse_tui.config.settings import PostgresServer
 from alphapulse_tui.errors import ConfigError, CredentialError
+from alphapulse_tui.plain_file import read_plain
 from alphapulse_tui.text import clean
 
 Origins = dict[str, str]
@@ -38,6 +39,8 @@ _SYSTEM_SERVICE_FOLDERS = ("/etc/postgresql-common", "/etc", "/etc/sysconfig/pgs
 _SOCKET_FOLDERS = ("/run/postgresql", "/var/run/postgresql", "/tmp")
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _PORTS = range(1, 65536)
+_LARGEST_FILE = 1024 * 1024
+"""Bytes of a service file; of a larger one the rest is not read."""
 
 
 def configured_by_environment() -> bool:
@@ -116,7 +119,7 @@ def read_service(service: str) -> tuple[dict[str, str], str]:
     known: set[str] = set()
     for file in files:
         try:
-            lines = file.read_text("utf-8", "replace").splitlines()
+            lines = read_plain(file, _LARGEST_FILE).decode("utf-8", "replace").splitlines()
         except FileNotFoundError:
             continue
         except OSError as error:

@@ -16,12 +16,15 @@ from alphapulse_tui.config.paths import home_folder, there
 from alphapulse_tui.config.secret import Credential, read_secret_file
 from alphapulse_tui.config.settings import VaultTarget
 from alphapulse_tui.errors import CredentialError
+from alphapulse_tui.plain_file import read_plain
 from alphapulse_tui.text import clean
 
 HELPER_TIMEOUT = 5.0
 """Seconds that a token helper may take: it may open a keyring, it may not ask a person."""
 
 _HELPER_LINE = re.compile(r'^\s*token_helper\s*=\s*"((?:[^"\\]|\\.)+)"', re.MULTILINE)
+_LARGEST_FILE = 64 * 1024
+"""Bytes of the file that names the token helper; of a larger one the rest is not read."""
 _HELPER_CONFIGS = (("VAULT_CONFIG_PATH", ".vault"), ("BAO_CONFIG_PATH", ".bao"))
 
 
@@ -64,7 +67,7 @@ def _helper() -> tuple[str, str]:
     for name, usual in _HELPER_CONFIGS:
         file = Path(os.environ.get(name) or home_folder() / usual)
         try:
-            match = _HELPER_LINE.search(file.read_text("utf-8", "replace"))
+            match = _HELPER_LINE.search(read_plain(file, _LARGEST_FILE).decode("utf-8", "replace"))
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             continue
         except OSError as error:

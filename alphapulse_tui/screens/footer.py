@@ -22,6 +22,12 @@ class FooterLine(LineWidget):
         self._keys = keys
         self.news: Line = Line()
 
+    def offer(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Name other keys."""
+        if keys != self._keys:
+            self._keys = keys
+            self.repaint()
+
     def say(self, news: Line) -> None:
         """Show ``news`` at the right end."""
         if news != self.news:

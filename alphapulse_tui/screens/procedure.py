@@ -88,7 +88,7 @@ class ProcedureScreen(ProcedureChoices):
         with Horizontal():
             yield Panel(0, self.procedure.title, id="steps")
             yield Panel(0, "Step", id="step")
-        yield FooterLine(footer_text(PROCEDURE, EVERYWHERE, keymap=self.session.profile.keys), tall=True)
+        yield FooterLine(self._keys(), tall=True)
 
     def on_mount(self) -> None:
         """Take up an unfinished run, or begin one."""
@@ -103,6 +103,18 @@ class ProcedureScreen(ProcedureChoices):
         """Stop listening and looking."""
         self._unsubscribe()
         self._leave_surveys()
+
+    def _keys(self) -> list[tuple[str, str]]:
+        """The footer's keys without those that do nothing at this step, and how another step is looked at."""
+        idle = {
+            "procedure.values": not self.procedure.parameters,
+            "procedure.way": not isinstance(self.step, BranchStep),
+            "procedure.open": not any(self.installed(name) for name in self.step.opens),
+        }
+        hidden = {self.key(command) for command, is_idle in idle.items() if is_idle}
+        keys = footer_text(PROCEDURE, EVERYWHERE, keymap=self.session.profile.keys)
+        walk = (f"{self.key('procedure.previous')} {self.key('procedure.next')}", "step")
+        return [keys[0], walk, *(pair for pair in keys[1:] if pair[0] not in hidden)]
 
     def on_resize(self) -> None:
         """Fold or unfold."""
@@ -189,6 +201,7 @@ class ProcedureScreen(ProcedureChoices):
         steps, panel = self.query_one("#steps", Panel), self.query_one("#step", Panel)
         steps.cursor_key = self._chosen
         steps.show(step_list(self.engine, self._chosen), self._progress())
+        self.query_one(FooterLine).offer(self._keys())
         number = self.procedure.steps.index(self.step) + 1
         panel.title = f"{number} {self.step.title}"
         head = [step_one_line(self.engine, self.step)] if self.has_class("-narrow") else []

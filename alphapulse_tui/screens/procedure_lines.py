@@ -53,10 +53,11 @@ def step_list(engine: Engine, chosen: str) -> list[Line]:
 
 
 def step_one_line(engine: Engine, step: Step) -> Line:
-    """The list folded for narrow screens: ``step 3 of 8``, with a mark for each."""
+    """The list folded for narrow screens: the procedure, ``step 3 of 8``, and a mark for each."""
     number = engine.procedure.steps.index(step) + 1
     marks = [MARKS[engine.step_record(each).state] for each in engine.procedure.steps]
-    return line((f"step {number} of {len(engine.procedure.steps)}  [", "dim"), *marks, ("]", "dim"))
+    name = (f"{engine.procedure.id}  ", "title")
+    return line(name, (f"step {number} of {len(engine.procedure.steps)}  [", "dim"), *marks, ("]", "dim"))
 
 
 def rights_lines(found: Lacking, width: int) -> list[Line]:

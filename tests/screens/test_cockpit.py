@@ -292,6 +292,9 @@ async def test_the_palette_finds_fixes_procedures_and_views(words: str, screen: 
         post(app, "postgres", snapshots()["postgres"])
         await pilot.press("colon")
         await until(lambda: type(app.screen).__name__ == "CommandPalette", 10, "the palette")
+        assert "\N{RIGHT-POINTING MAGNIFYING GLASS}" not in text_of(app), (
+            "an emoji is two cells wide here and one there"
+        )
         await pilot.press(*("space" if letter == " " else letter for letter in words))
         await until(lambda: words in text_of(app).casefold(), 10, "the entry")
         await pilot.press("enter")

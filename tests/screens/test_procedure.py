@@ -84,6 +84,17 @@ async def test_what_happens_now_and_every_key_are_in_view_at_80x24(app: Cockpit)
             assert words in shown, words
 
 
+async def test_the_footer_of_a_step_names_only_keys_that_do_something(app: Cockpit) -> None:
+    """Three of its keys did nothing at most steps, and the two that look at another step were a secret; nor was the procedure named."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app)
+        shown = text_of(app)
+        assert "vault-sealed  step 1 of" in shown and "left right step" in shown
+        assert not any(words in shown for words in ("t values", "y another way", "p procedure"))
+        await pilot.press("right")
+        await until(lambda: "y another way" in text_of(app), 10, "the branch's key")
+
+
 async def test_what_we_lack_stands_before_the_first_step_and_in_the_list(app: Cockpit) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await until(lambda: app.session.desk and app.session.executor, 10, "journal and executor")

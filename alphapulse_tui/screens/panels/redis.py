@@ -60,7 +60,7 @@ def _memory(snapshot: RedisSnapshot, thresholds: Thresholds) -> Line:
         "memory ",
         memory,
         f"  evicted {evicted:.0f}/s  hit ",
-        ("idle" if hit is None else f"{hit:.1f}%", "warning" if low else "plain"),
+        ("idle" if hit is None else f"{hit:.0f}%" if hit >= 99.95 else f"{hit:.1f}%", "warning" if low else "plain"),
     )
 
 

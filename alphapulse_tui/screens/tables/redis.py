@@ -19,17 +19,18 @@ MEMORY = "redis-memory"
 NODES: tuple[Column[RedisNode], ...] = (
     Column(
         "NODE",
-        18,
+        16,
         lambda row: row.name,
         lambda row: "critical" if row.problem or row.cluster_state != "ok" else "plain",
+        keep_end=True,
     ),
-    Column("ROLE", 8, lambda row: {"slave": "replica"}.get(row.role, row.role)),
-    Column("CLUSTER", 8, lambda row: row.cluster_state, lambda row: "ok" if row.cluster_state == "ok" else "critical"),
-    Column("SLOTS", 6, lambda row: str(row.slots_assigned), right=True, sort=lambda row: row.slots_assigned),
+    Column("ROLE", 7, lambda row: {"slave": "replica"}.get(row.role, row.role)),
+    Column("CLUSTER", 7, lambda row: row.cluster_state, lambda row: "ok" if row.cluster_state == "ok" else "critical"),
+    Column("COVERED", 7, lambda row: str(row.slots_assigned), right=True, sort=lambda row: row.slots_assigned),
     Column("EPOCH", 6, lambda row: str(row.current_epoch), right=True, sort=lambda row: row.current_epoch),
     Column(
         "MEMORY",
-        14,
+        16,
         lambda row: f"{row.memory_percent:.0f}% of {size(row.max_memory)}" if row.max_memory else size(row.used_memory),
         sort=lambda row: -row.used_memory,
     ),

@@ -61,7 +61,7 @@ LOGS: tuple[Column[NodeLog], ...] = (
     Column("UP", 5, lambda row: since(row.started_at), right=True),
     Column("RST", 4, lambda row: str(row.restarts), right=True, sort=lambda row: -row.restarts),
     Column("COMPLAINS", 9, lambda row: str(len(row.complaints)), right=True, sort=lambda row: -len(row.complaints)),
-    Column("SEAL", 34, lambda row: row.problem or row.seal.sentence, lambda row: _cause_style(row)),
+    Column("SEAL", 34, lambda row: row.problem or _seal_told(row), lambda row: _cause_style(row)),
     Column("LAST WORDS", 0, lambda row: row.complaints[-1] if row.complaints else "", lambda row: "dim"),  # noqa: ARG005
 )
 
@@ -119,7 +119,7 @@ def _logs_head(logs: VaultLogs) -> Line:
 def _log_text(row: NodeLog, readings: Readings) -> Sequence[Line]:  # noqa: ARG001 - a View's signature
     """Why it sealed, what it complains of, and its last lines."""
     started = f"runs since {age(time.time() - row.started_at)}" if row.started_at else "when it started is not known"
-    lines = [line((row.seal.sentence, _cause_style(row))), line((f"{started}, {row.restarts} restarts", "dim"))]
+    lines = [line((_seal_told(row), _cause_style(row))), line((f"{started}, {row.restarts} restarts", "dim"))]
     if row.last_end:
         lines.append(line((f"its run before ended with {row.last_end}", "warning")))
     if row.problem:
@@ -167,6 +167,11 @@ def _figure(row: SurveyedNode, name: str) -> str:
 def _count(row: SurveyedNode, name: str) -> str:
     value = getattr(row.telemetry, name) if row.telemetry is not None else None
     return "" if value is None else f"{value:.0f}"
+
+
+def _seal_told(row: NodeLog) -> str:
+    """What the log knows of the seal. One that knows nothing may be that of a node that has been open for long: nothing is to be explained."""
+    return "its log says nothing of a seal" if row.seal.cause is Cause.UNKNOWN else row.seal.sentence
 
 
 def _cause_style(row: NodeLog) -> str:

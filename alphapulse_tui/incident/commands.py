@@ -247,8 +247,8 @@ async def set_field(record: Record, state: IncidentState, name: str, text: str) 
     """
     if name not in FIELDS:
         raise UsageError(f'no field "{clean(name, 64)}"; there are {", ".join(FIELDS)}')
-    if name == "started" and text.strip() and operators_start(text) is None:
-        raise UsageError(f'"{clean(text, 64)}" is no moment: write it in UTC as {FORM}')
+    if name == "started" and text.strip():
+        moment(text)
     if state.fields.get(name, "") == text.strip():
         return False
     await record(Kind.POSTMORTEM_FIELD, {"field": name, "text": text.strip()}, state.id)
@@ -272,6 +272,18 @@ async def add_action_item(
 async def pin(record: Record, state: IncidentState, event_id: str) -> None:
     """Pin an entry of the timeline, or take the pin off."""
     await record(Kind.PIN, {"event": event_id}, state.id)
+
+
+def moment(text: str) -> float:
+    """``text`` as a moment, in Unix seconds.
+
+    Raises:
+        UsageError: it is none.
+    """
+    found = operators_start(text)
+    if found is None:
+        raise UsageError(f'"{clean(text, 64)}" is no moment: write it in UTC as {FORM}')
+    return found
 
 
 async def correct(

@@ -129,6 +129,19 @@ COMMANDS: tuple[Command, ...] = (
     Command("incident.severity", "S", "severity", "severity", "Change the severity, with a reason.", INCIDENT),
     Command("incident.phase", "P", "phase", "phase", "Set the phase: assess, investigate, fix, mitigated.", INCIDENT),
     Command("incident.commander", "M", "commander", "commander", "Say who is incident commander.", INCIDENT),
+    Command(
+        "incident.clock", "K", "clock", "clock", "Satisfy a clock or put it off, with a reason.", INCIDENT, footer=False
+    ),
+    Command(
+        "incident.entry",
+        "enter",
+        "",
+        "entry",
+        "Pin the entry of the timeline, or correct it.",
+        INCIDENT,
+        footer=False,
+        shown_key="Enter",
+    ),
     Command("incident.write", "W", "write", "postmortem", "Summary, cause, impact, lessons, action items.", INCIDENT),
     Command("incident.resolve", "R", "resolve", "resolve", "Resolve it, with a reason; or reopen it.", INCIDENT),
     Command("incident.undo", "z", "undo", "undo", "Take back an action of the incident.", INCIDENT, footer=False),

@@ -18,10 +18,10 @@ from alphapulse_tui.incident import commands
 from alphapulse_tui.incident.records import PHASES, IncidentState
 from alphapulse_tui.incident.undo import ways_back
 from alphapulse_tui.model.health import Severity
-from alphapulse_tui.screens.base import CockpitScreen
 from alphapulse_tui.screens.commands import EVERYWHERE, INCIDENT, bindings, footer_text
 from alphapulse_tui.screens.footer import FooterLine
 from alphapulse_tui.screens.incident_lines import clock_lines, standing_lines, story_lines
+from alphapulse_tui.screens.incident_marks import IncidentMarks
 from alphapulse_tui.screens.topline import TopLine
 from alphapulse_tui.text import clean
 from alphapulse_tui.widgets.lines import Line, line, wrap
@@ -36,7 +36,7 @@ RESOLVE_REASONS = (
 )
 
 
-class IncidentScreen(CockpitScreen):
+class IncidentScreen(IncidentMarks):
     """One incident."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE, INCIDENT)

@@ -71,9 +71,10 @@ def story_lines(incident: IncidentState | None, desk: Desk, width: int) -> list[
     entries = timeline(incident) if incident is not None else desk.timeline
     lines: list[Line] = []
     for entry in reversed(entries):
+        pin = "* " if entry.pinned else ""
         late = " (read afterwards)" if entry.read_afterwards else ""
-        style = "dim" if entry.read_afterwards else "plain"
-        first, *rest = wrap(entry.sentence + late, max(10, width - TIME_CELLS), style) or [Line()]
+        style = "strong" if entry.pinned else "dim" if entry.read_afterwards else "plain"
+        first, *rest = wrap(pin + entry.sentence + late, max(10, width - TIME_CELLS), style) or [Line()]
         lines.append(Line(((f"{utc(entry.wall)} ", "dim"), *first.spans), entry.event_id))
         lines += [Line(((" " * TIME_CELLS, "plain"), *one.spans)) for one in rest]
     return lines

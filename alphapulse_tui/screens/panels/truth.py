@@ -63,12 +63,12 @@ def truthful(
     told = wrap(notice, width, "accent")
     lines = told + wrap(reading.problem or _waiting(reading), width, "unknown")
     if old is not None:
-        lines.append(line((f"last answer {age(old)} ago: not verified since", "unknown")))
+        lines.append(line((f"last answer {age(old)} ago: not verified", "unknown")))
     if reading.attempts:
         lines.append(
             line(
                 (
-                    f"{reading.attempts} {'attempt' if reading.attempts == 1 else 'attempts'}; it is tried again by itself",
+                    f"{reading.attempts} {'attempt' if reading.attempts == 1 else 'attempts'}, tried again by itself",
                     "dim",
                 )
             )

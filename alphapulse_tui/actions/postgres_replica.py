@@ -168,6 +168,13 @@ class ResumeReplay(OnReplica):
             return Verification(Verdict.CONTRADICTED, f"{replica} takes writes itself now: it was promoted", reading)
         if row["pause_state"] != "not paused":
             return Verification(Verdict.PENDING, f"{replica} is still {row['pause_state']}", reading)
+        startup = await self.on(replica).rows(statement("replaying"))
+        wait = clean(startup[0]["wait"]) if startup else ""
+        reading["replay waits for"] = wait or "nothing"
+        if waits_for_a_session(wait):
+            # The pause is over, which is what was asked for; that it caught up would be untrue.
+            said = f"{replica} is not paused any more, but its replay waits for a query ({wait}), {size(waiting)} to go: end that query next"
+            return Verification(Verdict.VERIFIED, said, reading)
         if waiting >= SEGMENT:
             return Verification(Verdict.PENDING, f"{replica} replays; {size(waiting)} to go", reading)
         return Verification(Verdict.VERIFIED, f"{replica} replays and has caught up with what it received", reading)
@@ -274,9 +281,7 @@ class CancelConflicting(OnReplica):
         replica = plan.params["replica"]
         row = await self.replay(replica)
         rows = await self.on(replica).rows(statement("conflicting"))
-        startup = await self.on(replica).rows(
-            "SELECT coalesce(wait_event_type || ':' || wait_event, '') AS wait FROM pg_stat_activity WHERE backend_type = 'startup'"
-        )
+        startup = await self.on(replica).rows(statement("replaying"))
         wait = clean(startup[0]["wait"]) if startup else ""
         waiting = max(0, (row["received"] or 0) - (row["replayed"] or 0))
         reading = {

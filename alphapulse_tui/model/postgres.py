@@ -123,7 +123,7 @@ class ReplicationSlot:
     """``physical`` or ``logical``."""
     active: bool
     wal_status: str
-    """``reserved``, ``extended``, ``unreserved`` or ``lost``; the last two mean that the reader must be built anew."""
+    """``reserved``, ``extended``, ``unreserved`` or ``lost``; only with the last must the reader be built anew."""
     retained_bytes: int | None
     retained_limit: int | None
     """Bytes, ``max_slot_wal_keep_size``; none means without limit."""

@@ -7,6 +7,7 @@ statement that takes the most time on it says which columns. It is a hint: whoev
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from alphapulse_tui.model.postgres_surveys import Statement, StatementSurvey, TableFigures, TableSurvey
@@ -23,8 +24,9 @@ _COMPARED = re.compile(r"\b(?:\w+\.)?\"?(\w+)\"?\s*=\s*(?:\$\d+|ANY\b|'|\d)", re
 """A column that a statement holds equal to a value; pg_stat_statements writes values as ``$1``."""
 
 
-DEFINITION = re.compile(r"^CREATE INDEX \S+ ON (?P<table>\S+) USING btree \((?P<columns>[\w, ]+)\)$")
-"""An index whose columns are plain, as ``pg_get_indexdef`` writes it: one that can be built anew by table and columns."""
+DEFINITION = re.compile(r"^CREATE INDEX \S+ ON (?P<table>\S+) USING btree \((?P<columns>\w+(?:, \w+)*)\)$")
+"""An index whose columns are plain, as ``pg_get_indexdef`` writes it: one that can be built anew by table and columns. Neither an order
+(``executed_at DESC``) nor an operator class (``symbol text_pattern_ops``) is plain: the same columns without it are another index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,16 @@ class IndexHint:
         if self.replaces:
             return self.replaces
         parts = [column.strip().removesuffix("_id") for column in self.columns.split(",")]
-        return f"idx_{self.table.rpartition('.')[2]}_{'_'.join(parts)}"[:63]
+        return index_name(self.table.partition(".")[2] or self.table, parts)
+
+
+def index_name(table: str, columns: Iterable[str]) -> str:
+    """What an index of the table would be called, in letters that need no quotes, whatever the table is called.
+
+    >>> index_name("Odd Table", ["tenant", "symbol"])
+    'idx_Odd_Table_tenant_symbol'
+    """
+    return re.sub(r"[^A-Za-z0-9_$]", "_", f"idx_{table}_{'_'.join(columns)}")[:63]
 
 
 def missing_indexes(tables: TableSurvey, statements: StatementSurvey | None) -> tuple[IndexHint, ...]:

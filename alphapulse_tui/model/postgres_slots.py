@@ -40,6 +40,6 @@ def left_behind(survey: ReplicationSurvey) -> tuple[SlotFigures, ...]:
         if slot.kind == "physical"
         and not slot.active
         and not owner_of(slot, survey)
-        and (slot.lost or (slot.retained or 0) >= WORTH_A_WORD)
+        and (slot.lost or slot.endangered or (slot.retained or 0) >= WORTH_A_WORD)
     ]
     return tuple(sorted(found, key=lambda slot: -(slot.retained or 0)))

@@ -44,6 +44,8 @@ class LockNode:
     """Sessions that wait for it, directly or through others."""
     gid: str = ""
     """Global identifier of a prepared transaction."""
+    blocks: tuple[int, ...] = ()
+    """Who waits for a prepared transaction itself; sessions are told apart by ``blocked_by``, where all of these are pid 0."""
     leader_pid: int | None = None
     protected: str = ""
     """Why it is never ended from here: ``a superuser's session``; empty when it may be."""
@@ -249,8 +251,13 @@ class SlotFigures:
 
     @property
     def lost(self) -> bool:
-        """Whether its reader must be built anew."""
-        return self.wal_status in ("unreserved", "lost") or bool(self.invalidation_reason)
+        """Whether its reader must be built anew. ``unreserved`` is not lost yet: a reader that comes back in time gets everything."""
+        return self.wal_status == "lost" or bool(self.invalidation_reason)
+
+    @property
+    def endangered(self) -> bool:
+        """Whether the next checkpoint may throw away WAL that its reader needs."""
+        return self.wal_status == "unreserved" and not self.lost
 
 
 @dataclass(frozen=True, slots=True)

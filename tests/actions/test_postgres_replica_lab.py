@@ -128,6 +128,19 @@ async def test_verdicts_while_it_is_still_paused(postgres_lab: LabHandle, action
     assert found.verdict is Verdict.PENDING and found.sentence == f"{REPLICA} is still paused"
 
 
+async def test_a_pause_that_ends_in_a_conflict_has_not_caught_up(postgres_lab: LabHandle, action) -> None:
+    postgres_lab.break_("replica-lag")
+    resume = action("pg.resume-replay")
+    plan = await resume.plan({})
+    await resume.execute(plan)
+    await proof(resume, plan)
+    # What may wait behind a pause; the fault itself cannot be made while it lasts.
+    postgres_lab.break_("replica-conflict")
+    found = await resume.verify(plan)
+    assert found.verdict is Verdict.VERIFIED and "caught up" not in found.sentence
+    assert "its replay waits for a query (IPC:RecoveryConflictSnapshot)" in found.sentence
+
+
 async def test_only_who_is_in_the_way_and_does_what_was_shown_is_ended(postgres_lab: LabHandle, action) -> None:
     cancel = action("pg.cancel-conflicting")
     postgres_lab.break_("replica-conflict", "lock")

@@ -54,6 +54,9 @@ def look(check: str, params: dict[str, str] | None = None, **snapshots: Any) -> 
         ({"replay_wait": "Lock:relation"}, {}, "conflict", "(relation)"),
         ({"receiver": ""}, {}, "receiver", "looks for its primary at db:5432"),
         ({"receiver": ""}, {"wal_status": "lost"}, "lost", "built anew"),
+        ({"receiver": ""}, {"wal_status": "unreserved"}, "receiver", "looks for its primary"),
+        ({"receiver": "", "slot": ""}, {"wal_status": "lost"}, "receiver", "looks for its primary"),
+        ({"receiver": "", "slot": ""}, {"name": "replica_0", "wal_status": "lost"}, "lost", "built anew"),
         ({}, {"invalidation_reason": "wal_removed"}, "lost", "built anew"),
         ({"behind_bytes": 2000 * MEGABYTE, "received_not_replayed": 1900 * MEGABYTE}, {}, "replaying", "too slowly"),
         ({"behind_bytes": 2000 * MEGABYTE, "received_not_replayed": MEGABYTE}, {}, "sending", "network"),
@@ -80,6 +83,17 @@ def test_each_cause_of_a_lag(fields: dict[str, Any], slot: dict[str, Any], value
         ({"behind_bytes": 24 * MEGABYTE, "behind_seconds": 2.0}, Passed.NO, "not late yet"),
         ({"behind_bytes": 2000 * MEGABYTE, "behind_seconds": 1.0}, Passed.NO, "behind"),
         ({"receiver": ""}, Passed.NO, "receives nothing; nothing is missing yet"),
+        ({"pause_state": "paused"}, Passed.NO, "is paused; nothing is missing yet"),
+        (
+            {"pause_state": "paused", "behind_bytes": 5000, "behind_seconds": 0.4},
+            Passed.NO,
+            "so far 4.9 KiB, 0s is missing",
+        ),
+        (
+            {"replay_wait": "IPC:RecoveryConflictSnapshot", "behind_bytes": 5000},
+            Passed.NO,
+            "waits for a query of its own",
+        ),
         ({"behind_bytes": None}, Passed.UNKNOWN, "is not known"),
         ({"problem": "no answer"}, Passed.UNKNOWN, "is not known: no answer"),
     ],
@@ -105,7 +119,13 @@ def test_hidden_or_missing_standbys_are_never_ok() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "value"), [({}, "ok"), ({"active": False}, "unread"), ({"wal_status": "lost"}, "lost")]
+    ("fields", "value"),
+    [
+        ({}, "ok"),
+        ({"active": False}, "unread"),
+        ({"wal_status": "lost"}, "lost"),
+        ({"wal_status": "unreserved"}, "endangered"),
+    ],
 )
 def test_slots(fields: dict[str, Any], value: str) -> None:
     assert look("pg.lag-slots", postgres_replication=ReplicationSurvey(slots=(replace(SLOT, **fields),))).value == value
@@ -244,6 +264,9 @@ def picked_index(tables: TableSurvey) -> list[list[str]]:
 def test_an_invalid_index_is_built_anew_as_it_was_meant() -> None:
     broken = replace(INDEX, table="orders", definition="CREATE INDEX idx_a ON public.orders USING btree (placed_at)")
     assert picked_index(TableSurvey((), (broken,), 5.0)) == [["public.orders"], ["placed_at"], ["idx_a"]]
+    for more in ("placed_at DESC", "symbol text_pattern_ops"):  # The same columns without it are another index.
+        other = replace(broken, definition=f"CREATE INDEX idx_a ON public.orders USING btree ({more})")
+        assert picked_index(TableSurvey((), (other,), 5.0)) == [[], [], []]
     found = look("pg.indexes", **{**FRESH, "postgres_tables": TableSurvey((), (EXPRESSION,), 5.0)})
     assert "its owner builds it anew" in found.sentence
 

@@ -104,7 +104,7 @@ def test_slots_are_asked_for_what_the_version_has(version: int, has: tuple[str, 
     [
         ({}, False),
         ({"wal_status": "lost"}, True),
-        ({"wal_status": "unreserved"}, True),
+        ({"wal_status": "unreserved"}, False),
         ({"invalidation_reason": "wal_removed"}, True),
     ],
 )

@@ -197,11 +197,12 @@ def _replication_slots(snapshot: PostgresSnapshot, thresholds: Thresholds) -> li
         percent = (
             100.0 * slot.retained_bytes / slot.retained_limit if slot.retained_bytes and slot.retained_limit else 0.0
         )
-        if slot.wal_status in ("unreserved", "lost"):
-            health, sentence = (
-                Health.CRITICAL,
-                f"slot {slot.name} has lost WAL ({slot.wal_status}): its replica must be built anew",
-            )
+        reader = "replica" if slot.kind == "physical" else "subscription"
+        if slot.wal_status == "lost":
+            health, sentence = Health.CRITICAL, f"slot {slot.name} has lost WAL: its {reader} must be built anew"
+        elif slot.wal_status == "unreserved":
+            why = "the next checkpoint may throw away what its reader needs"
+            health, sentence = Health.CRITICAL, f"slot {slot.name} is about to lose WAL (unreserved): {why}"
         elif not slot.active:
             health, sentence = Health.WARNING, f"nobody reads slot {slot.name}: it keeps WAL and fills the disk"
         elif percent >= thresholds.postgres_slot_retained_warning:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alphapulse_tui.model.postgres import HIDDEN
-from alphapulse_tui.model.postgres_slots import left_behind, owner_of
+from alphapulse_tui.model.postgres_slots import belongs_to, left_behind, owner_of
 from alphapulse_tui.model.postgres_surveys import ReplicaFigures, ReplicationSurvey, SlotFigures
 from alphapulse_tui.model.words import age, size
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
@@ -54,6 +54,11 @@ def lag(scene: Scene) -> CheckResult:
     if deaf is not None:
         missing = f"so far {_distance(deaf)} is missing" if deaf.behind_bytes else "nothing is missing yet"
         return CheckResult(Passed.NO, f"{deaf.name} receives nothing; {missing}", rows, "deaf")
+    held = next((one for one in survey.replicas if one.paused or one.conflict), None)
+    if held is not None:  # Before any figure: the next commit is not replayed, and who reads from it is not told.
+        why = "is paused" if held.paused else f"waits for a query of its own ({held.replay_wait})"
+        missing = f"so far {_distance(held)} is missing" if held.behind_bytes else "nothing is missing yet"
+        return CheckResult(Passed.NO, f"the replay of {held.name} {why}; {missing}", rows, "held")
     most = max(survey.replicas, key=lambda one: one.behind_bytes or 0)
     if (most.behind_bytes or 0) > TOLERATED:
         return CheckResult(
@@ -108,9 +113,14 @@ def slots(scene: Scene) -> CheckResult:
         return CheckResult(Passed.UNKNOWN, survey.primary_problem, value="unknown")
     rows = tuple((slot.name, _held(slot, survey, scene)) for slot in survey.slots)
     forgotten = left_behind(survey)
-    lost = [slot.name for slot in survey.slots if slot.lost and slot not in forgotten]
-    if lost:
-        return CheckResult(Passed.NO, f"slot {lost[0]} has lost WAL: its replica must be built anew", rows, "lost")
+    lost = next((slot for slot in survey.slots if slot.lost and slot not in forgotten), None)
+    if lost is not None:
+        reader = "replica" if lost.kind == "physical" else "subscription"
+        return CheckResult(Passed.NO, f"slot {lost.name} has lost WAL: its {reader} must be built anew", rows, "lost")
+    endangered = next((slot for slot in survey.slots if slot.endangered and slot not in forgotten), None)
+    if endangered is not None:
+        said = f"slot {endangered.name} is about to lose WAL: its reader must be back before the next checkpoint, or max_slot_wal_keep_size larger"
+        return CheckResult(Passed.NO, said, rows, "endangered")
     if forgotten:
         return CheckResult(Passed.NO, _forgotten(forgotten[0], scene), rows, "unread")
     unread = next((slot for slot in survey.slots if not slot.active), None)
@@ -230,7 +240,7 @@ def cause_of(one: ReplicaFigures, survey: ReplicationSurvey, scene: Scene) -> st
     if one.conflict:
         return "conflict"
     if one.deaf:
-        lost = not one.slot and any(slot.lost for slot in survey.slots)
+        lost = any(slot.lost and belongs_to(slot.name, one.name, one.slot) for slot in survey.slots)
         return "lost" if lost else "receiver"
     if one.behind_bytes is None:
         return "unknown"

@@ -126,7 +126,7 @@ def _standby(one: StandbyFigures) -> Row:
 def _slot(one: SlotFigures) -> Row:
     limit = "no limit" if one.limit is None else f"at most {size(one.limit)}"
     note = f"{one.wal_status}, {limit}" + (f", {one.invalidation_reason}" if one.invalidation_reason else "")
-    style = "critical" if one.lost else "plain" if one.active else "warning"
+    style = "critical" if one.lost or one.endangered else "plain" if one.active else "warning"
     detail = (
         ("slot", f"{one.name}, {one.kind}"),
         (

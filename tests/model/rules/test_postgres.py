@@ -104,6 +104,7 @@ CASES: list[tuple[str, dict[str, Any], Health, str]] = [
     ("a silent replica", replica(problem="r gave no answer"), UNKNOWN, "pg-replication-lag"),
     ("a slot that nobody reads", slot(active=False), WARNING, "pg-replication-lag"),
     ("a lost slot", slot(active=False, wal_status="lost"), CRITICAL, "pg-replication-lag"),
+    ("a slot about to lose WAL", slot(active=False, wal_status="unreserved"), CRITICAL, "pg-replication-lag"),
     ("half of what a slot may hold", slot(retained_bytes=50, retained_limit=100), WARNING, "pg-replication-lag"),
     ("a primary that is none", {"in_recovery": True}, CRITICAL, ""),
     ("a missing grant", {"missing_grants": ("GRANT pg_monitor TO x",)}, WARNING, ""),
@@ -153,3 +154,17 @@ def test_the_root_of_a_chain_is_named() -> None:
         session("idle in transaction", 9, pid=3),
     )
     assert "2 sessions wait for locks of pid 3" in judge(replace(WELL, sessions=chain), Thresholds(), NOW)[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("more", "says", "not_said"),
+    [
+        ({"wal_status": "lost"}, "its replica must be built anew", "about to"),
+        ({"wal_status": "lost", "kind": "logical"}, "its subscription must be built anew", "replica"),
+        ({"wal_status": "unreserved"}, "is about to lose WAL", "anew"),
+    ],
+)
+def test_only_a_lost_slot_means_a_new_reader(more: dict[str, Any], says: str, not_said: str) -> None:
+    """A reader that comes back before the next checkpoint gets everything, as a real server showed."""
+    (found,) = judge(replace(WELL, **slot(active=False, **more)), Thresholds(), 0.0)
+    assert says in found.sentence and not_said not in found.sentence

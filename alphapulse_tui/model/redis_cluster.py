@@ -135,6 +135,18 @@ def uncovered(nodes: Iterable[RedisNode]) -> tuple[int, ...]:
     return tuple(slot for slot, claims in enumerate(zip(*tables, strict=True)) if not any(claims)) if tables else ()
 
 
+def forgetful(nodes: Iterable[RedisNode]) -> list[tuple[str, tuple[int, ...]]]:
+    """Nodes in whose own view slots have no owner though others know one: name and slots. They have forgotten a master, or gave up a slot alone."""
+    tables = [(node.name, owners(node.view)) for node in answering(nodes)]
+    found = []
+    for name, table in tables:
+        holes = [slot for slot, owner in enumerate(table) if not owner]
+        missing = tuple(slot for slot in holes if any(other[slot] for _, other in tables))
+        if missing:
+            found.append((name, missing))
+    return found
+
+
 def contested(nodes: Iterable[RedisNode]) -> tuple[int, ...]:
     """Slots that have one owner in one node's view and another one in another's: two sides."""
     known = answering(nodes)
@@ -297,10 +309,11 @@ def maybe_masters(nodes: Sequence[RedisNode]) -> list[RedisNode]:
 
 
 def leadership(nodes: Sequence[RedisNode]) -> str:
-    """Where the masters stand: ``partition``, ``master-down``, ``no-majority``, ``master-lost``, ``unreachable`` or ``ok``.
+    """Where the masters stand: ``partition``, ``master-down``, ``no-majority``, ``master-lost``, ``forgotten``, ``unreachable`` or ``ok``.
 
     ``master-down``: a majority lives and a replica can take over by force. ``no-majority``: it cannot, nobody may decide. ``master-lost``: no
-    replica answers. ``unreachable``: nothing has failed in the nodes' own eyes, but one of them does not answer us.
+    replica answers. ``forgotten``: a master lives, and not every node knows it and its slots. ``unreachable``: nothing has failed in the
+    nodes' own eyes, but one of them does not answer us.
     """
     if cut_off(nodes) or contested(nodes):
         return "partition"
@@ -315,4 +328,6 @@ def leadership(nodes: Sequence[RedisNode]) -> str:
         return "unreachable"
     if any(not votes(node).majority for node in answering(nodes)):
         return "no-majority"
+    if forgetful(nodes):
+        return "forgotten"
     return "unreachable" if unheard(nodes) else "ok"

@@ -11,8 +11,10 @@ from alphapulse_tui.model.redis_cluster import (
     contested,
     counting,
     cut_off,
+    forgetful,
     ghosts,
     gone_for_most,
+    joined,
     leadership,
     lost_masters,
     maybe_masters,
@@ -170,3 +172,12 @@ def test_a_ghost_is_gone_for_good_and_owns_nothing(flags, address, slots, is_one
     ghost = ClusterMember("idx", address, flags, "", 0, "disconnected", slots)
     nodes = [replace(node, view=(*node.view, ghost)) for node in NODES]
     assert [one.node_id for one in ghosts(nodes)] == (["idx"] if is_one else [])
+
+
+def test_a_node_that_forgot_a_living_master_is_named_with_the_slots():
+    """All slots are owned in the views taken together, and yet ``n0`` serves nobody: cluster_state fail, and no fault of the master's."""
+    forgot = replace(NODES[0], view=tuple(one for one in NODES[0].view if one.node_id != "id2"))
+    nodes = (forgot, *NODES[1:])
+    assert forgetful(NODES) == [] and uncovered(nodes) == ()
+    assert [(name, joined(slots)) for name, slots in forgetful(nodes)] == [("n0", ((10923, 16383),))]
+    assert leadership(nodes) == "forgotten"

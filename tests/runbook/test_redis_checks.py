@@ -41,6 +41,19 @@ def each(**more: Any) -> tuple[RedisNode, ...]:
 
 DEAD = flagged(silent(WELL.nodes, 0), 0, "fail", (1, 2, 3, 4, 5))
 FULL = each(used_memory=950)
+FORGOT = (
+    replace(WELL.nodes[0], view=tuple(one for one in WELL.nodes[0].view if one.node_id != "id2")),
+    *WELL.nodes[1:],
+)
+"""``n0`` was told to forget ``n2``, which lives and owns slots."""
+GAVE_UP = (
+    *WELL.nodes[:2],
+    replace(
+        WELL.nodes[2], view=tuple(replace(one, slots=()) if one.node_id == "id2" else one for one in WELL.nodes[2].view)
+    ),
+    *WELL.nodes[3:],
+)
+"""``n2`` gave up its slots (CLUSTER DELSLOTS) and told nobody."""
 ENDLESS = (replace(WELL.nodes[0], max_memory=0), *WELL.nodes[1:])
 NAMES = [name for name in CHECKS if name.startswith("redis.")]
 
@@ -78,6 +91,10 @@ def test_what_was_not_read_never_passes(name):
         ("redis.views", flagged(silent(WELL.nodes, 4), 4, "fail", (0, 1, 2, 3, 5)), Passed.NO, "differ"),
         ("redis.leaders", WELL.nodes, Passed.YES, "ok"),
         ("redis.leaders", DEAD, Passed.NO, "master-down"),
+        ("redis.leaders", FORGOT, Passed.NO, "forgotten"),
+        ("redis.slots", FORGOT, Passed.NO, "differ"),
+        ("redis.slots", GAVE_UP, Passed.NO, "differ"),
+        ("redis.views", GAVE_UP, Passed.NO, "differ"),
         ("redis.leaders", silent(WELL.nodes, 4), Passed.UNKNOWN, "unreachable"),
         ("redis.candidates", DEAD, Passed.NO, "n3"),
         ("redis.slots", WELL.nodes, Passed.YES, "ok"),

@@ -11,6 +11,7 @@ from alphapulse_tui.model.redis_cluster import (
     contested,
     counting,
     cut_off,
+    forgetful,
     ghosts,
     joined,
     leadership,
@@ -104,6 +105,10 @@ def _differences(known: Sequence[RedisNode]) -> list[tuple[str, str]]:
     if missing:
         rows.append(("no owner", f"slots {ranges(joined(missing))}"))
     rows += [
+        ("no owner", f"{name} knows none of slots {ranges(joined(lacks))}; others do")
+        for name, lacks in forgetful(known)
+    ]
+    rows += [
         ("open slot", f"{one.slot}: {name_of(known, one.owner_id)} -> {name_of(known, one.importer_id)}")
         for one in open_slots(known)
     ]
@@ -135,6 +140,8 @@ SAYS = {
     "master-down": "a master is dead and nobody has taken over; the others can vote",
     "no-majority": "most masters are silent: nobody can be elected",
     "master-lost": "a master has failed and none of its replicas answers: its keys come back with its pod, or not at all",
+    "forgotten": "no master is dead, but not every node knows whose all slots are: gossip tells a node that forgot a member within a minute or "
+    "two; else an administrator has them meet (CLUSTER MEET)",
     "unreachable": "the nodes agree that all live, but not all of them answer us: look at the way from here",
     "ok": "every shard has a master that the majority knows",
 }
@@ -198,6 +205,10 @@ def slots(scene: Scene) -> CheckResult:
             Passed.NO, f"{gone[0].name} has failed with {ranges(gone[0].slots)} and no replica", tuple(rows), "gone",
             tuple((lost.name, f"slots {ranges(lost.slots)}") for lost in gone),
         )  # fmt: skip
+    if lacking := forgetful(known):
+        rows = [(name, f"knows no owner of {ranges(joined(lacks))}") for name, lacks in lacking]
+        said = f"{', '.join(name for name, _ in lacking)} knows no owner of slots that have one for the others"
+        return CheckResult(Passed.NO, said, tuple(rows), "differ")
     return CheckResult(Passed.YES, f"all {CLUSTER_SLOTS} slots have an owner, none is open", (), "ok")
 
 

@@ -5,6 +5,7 @@ Used by ``runbook.unattended`` for the actions of a procedure, and by ``alphapul
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 
 from alphapulse_tui.executor.client import ExecutorClient, ExecutorGone, ExecutorProblem, Progress, TargetSilent
@@ -62,7 +63,7 @@ def why_not(plan: Plan, consent: Consent) -> str:
     if not plan.changes:
         return ""
     if plan.risk is Risk.DESTRUCTIVE and consent.confirm != plan.confirm_word:
-        return f"{plan.sentence} It is destructive: it needs --yes --confirm {plan.confirm_word!r}, the name of what it hits."
+        return f"{plan.sentence} It is destructive: it needs --yes --confirm {shlex.quote(plan.confirm_word)}, the name of what it hits."
     if not consent.yes:
         return f"{plan.sentence} Nothing was sent: it needs --yes."
     return ""

@@ -64,7 +64,7 @@ class RedisKeysSource(Source[KeysSnapshot]):
         most_keys: int = MOST_KEYS,
         most_seconds: float = MOST_SECONDS,
     ) -> None:
-        self._links = [ReadLink(node, username, password) for node in nodes]
+        self._links = [ReadLink(node, username, password, "surrogateescape") for node in nodes]
         self._most_keys, self._most_seconds = most_keys, most_seconds
         self._scanned = False
 

@@ -33,14 +33,21 @@ class Address:
 
 
 class ReadLink:
-    """One node's client; opened by the first question, dropped after any failure of the line."""
+    """One node's client; opened by the first question, dropped after any failure of the line.
 
-    def __init__(self, node: Address, username: str, password: Callable[[], str] | None) -> None:
+    ``undecodable`` says what becomes of bytes that are no UTF-8, as Python names it: ``surrogateescape`` where an answer's words are asked for
+    again (a key's name, which may be any bytes) and must come back to the server as they were.
+    """
+
+    def __init__(
+        self, node: Address, username: str, password: Callable[[], str] | None, undecodable: str = "replace"
+    ) -> None:
         self.name = node.name
         self.address = f"{node.host}:{node.port}"
         self._node = node
         self._username = username
         self._password = password
+        self._undecodable = undecodable
         self._client: Redis | None = None
 
     def _connected(self) -> Redis:
@@ -52,7 +59,7 @@ class ReadLink:
                 password=(self._password() if self._password else "") or None,
                 protocol=2,
                 decode_responses=True,
-                encoding_errors="replace",
+                encoding_errors=self._undecodable,
                 socket_timeout=4.0,
                 socket_connect_timeout=3.0,
                 retry=Retry(NoBackoff(), 0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -10,9 +11,9 @@ import pytest
 from alphapulse_tui.executor.client import ExecutorClient
 from alphapulse_tui.executor.protocol import ExecutorGone, Progress
 from alphapulse_tui.exits import ExitCode
-from alphapulse_tui.model.plan import Plan
-from alphapulse_tui.runbook.deed import Consent, do
-from tests.screens.hand import Hand
+from alphapulse_tui.model.plan import Plan, Risk
+from alphapulse_tui.runbook.deed import Consent, do, why_not
+from tests.screens.hand import Hand, a_plan
 
 
 class Leaving(Hand):
@@ -36,3 +37,12 @@ async def test_an_executor_that_is_gone(asked: bool, verdict: str, code: ExitCod
     executor = cast("ExecutorClient", Leaving(asked=asked))
     deed = await do(executor, "pg.terminate-idle", {}, Consent(yes=True), "why", "")
     assert (deed.verdict, deed.exit_code, deed.sentence) == (verdict, code, "the executor is gone")
+
+
+def test_the_name_to_confirm_can_be_pasted_into_a_shell() -> None:
+    """A key may be called anything; between double quotes a shell would run what is in its name."""
+    hostile = "it's $(touch pwned)`id`"
+    said = why_not(a_plan(Risk.DESTRUCTIVE, confirm_word=hostile), Consent(yes=True))
+    words = shlex.split(said.partition("it needs ")[2].rpartition(", the name")[0])
+    assert words == ["--yes", "--confirm", hostile]
+    assert shlex.quote(hostile) in said

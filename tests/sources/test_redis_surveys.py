@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
@@ -112,6 +113,17 @@ async def test_names_that_cannot_be_shown_are_marked(filled: RedisCluster) -> No
     evil = next(key for key in snapshot.keys if key.name.startswith("evil"))
     assert evil.name == "evil\\x1b[2J" and not evil.exact
     filled.cli(port, "unlink", "evil\x1b[2J")
+
+
+async def test_a_name_that_is_no_text_is_measured_under_its_own_bytes(filled: RedisCluster) -> None:
+    name = os.fsdecode(b"giant\xff\xfe\x80")
+    port = next(port for port in filled.ports[:3] if "OK" in filled.cli(port, "set", name, "z" * 100_000))
+    async with closing(RedisKeysSource(addresses(filled.ports))) as source:
+        snapshot = await source.read()
+    giant = next(key for key in snapshot.keys if key.name.startswith("giant"))
+    assert giant.bytes > 100_000 and giant.kind == "string" and not giant.exact
+    assert giant.name.encode() and "\ufffd" in giant.name
+    filled.cli(port, "unlink", name)
 
 
 async def test_views_side_by_side(cluster: RedisCluster) -> None:

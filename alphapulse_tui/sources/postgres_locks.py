@@ -150,4 +150,5 @@ def _transaction(row: Mapping[str, Any]) -> LockNode:
         locks=row["locks"],
         wrote=True,
         gid=clean(row["gid"]),
+        blocks=tuple(sorted(row["blocks"])),
     )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from alphapulse_tui.cli import main
+from alphapulse_tui.config.paths import state_folder
 from alphapulse_tui.exits import ExitCode
 from tests.cli.program import Result, alphapulse
 from tests.lab_handle import LabHandle
@@ -125,3 +129,62 @@ def test_what_cannot_be_read_is_not_verified(tmp_path: Path) -> None:
     result = alphapulse("--config", str(config), "runbook", "run", "pg-connections", "--step", "slots", "--json")
     assert result.code == ExitCode.UNKNOWN, result
     assert steps(result)[0]["verdict"] == "not verified"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("pg-connectoins",), "did you mean 'pg-connections'?"),
+        (("pg-connections", "--step", ""), "--step '': pg-connections has no such step"),
+        (("pg-connections", "--param", "idle-seconds=1", "--param", "idle-seconds=2"), "is given twice; give it once"),
+        (("pg-connections", "--param", "idle-seconds="), "is empty; give it a value, or leave it out for its default"),
+        (("pg-replication-lag", "--param", "replica= "), "leave it out for what a check picks"),
+        (("pg-connections", "--param", f"application={'x' * 5000}"), "5,000 characters are too many (at most 4,096)"),
+        (("pg-connections", "--param", "application=a\x1b[31m"), "a\\x1b[31m holds characters that cannot be seen"),
+        (("pg-connections", "--param", "application=\udcff"), "holds characters that cannot be seen"),
+        (("pg-connections", "--step", "x" * 5000), "has no such step"),
+    ],
+)
+def test_a_mistake_is_one_document_with_json(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    config = tmp_path / "alphapulse.toml"
+    config.write_text("[profiles.bare]\n")
+    result = alphapulse("--config", str(config), "runbook", "run", *arguments, "--yes", "--json")
+    told = json.loads(result.out)
+    assert (result.code, told["exit_code"], told["steps"]) == (ExitCode.USAGE, ExitCode.USAGE, [])
+    assert sentence in told["problem"] and len(result.err.strip().splitlines()) == 1 and len(result.err) < 1000
+
+
+def test_a_run_that_is_over_is_one_document_too(profile: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (profile.parent / "procedures").mkdir()
+    code = main.run(["runbook", "run", "vault-sealed", "--step", "kms", "--json"])  # A step for a person.
+    assert (code, json.loads(capsys.readouterr().out)["steps"][0]["verdict"]) == (ExitCode.REFUSED, "by hand")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_with_one_document_and_its_own_code(tmp_path: Path, number: signal.Signals) -> None:
+    config = tmp_path / "alphapulse.toml"
+    config.write_text(
+        '[profiles.dead.postgres]\nprimary = { host = "127.0.0.1", port = 1, user = "u", database = "d" }\n'
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "alphapulse_tui",
+        "--config",
+        str(config),
+        "runbook",
+        "run",
+        "pg-connections",
+        "--json",
+    ]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    journal = state_folder() / "dead" / "journal.sqlite"
+    wait_until(lambda: journal.exists() and journal.stat().st_size > 0, 60, "the run's beginning")
+    running.send_signal(number)
+    out, err = running.communicate(timeout=60)
+    told = json.loads(out)
+    assert (running.returncode, told["exit_code"]) == (128 + number, 128 + number), err
+    assert (
+        f"ended by {number.name}: what was sent goes on in the executor" in told["problem"] and "Traceback" not in err
+    )

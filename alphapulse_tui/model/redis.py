@@ -59,6 +59,9 @@ class RedisNode:
     fragmentation: float | None = None
     """Resident over used memory, ``mem_fragmentation_ratio``."""
     connected_clients: int = 0
+    client_buffers: int = 0
+    """Bytes of buffers that clients keep, replicas apart (``mem_clients_normal``): they count against ``maxmemory`` as keys do.
+    At most what is used: Valkey counts a value that waits for several clients once for each."""
     replication_lag_bytes: int | None = None
     """For a replica: bytes of the stream behind its master's own offset, or behind what it has received when the master does not answer."""
     master_link: str = ""

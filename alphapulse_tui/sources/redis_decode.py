@@ -89,6 +89,7 @@ def node(
         max_memory=number(info, "maxmemory"),
         policy=clean(info.get("maxmemory_policy", "")),
         fragmentation=ratio(info, "mem_fragmentation_ratio"),
+        client_buffers=min(number(info, "mem_clients_normal"), number(info, "used_memory")),
         connected_clients=number(info, "connected_clients"),
         master_link=clean(info.get("master_link_status", "")),
         link_down_seconds=max(0, number(info, "master_link_down_since_seconds")),

@@ -124,6 +124,9 @@ def test_what_was_not_read_never_passes(name):
         ("redis.policy", each(policy="allkeys-lru"), Passed.YES, "ok"),
         ("redis.memory-next", FULL, Passed.NO, "policy"),
         ("redis.memory-next", each(used_memory=950, policy="allkeys-lru"), Passed.NO, "memory"),
+        ("redis.memory-next", each(used_memory=950, client_buffers=300), Passed.NO, "buffers"),
+        ("redis.memory-next", each(used_memory=950, client_buffers=100), Passed.NO, "policy"),
+        ("redis.memory-next", each(used_memory=500, client_buffers=300), Passed.YES, "ok"),
         ("redis.memory-next", WELL.nodes, Passed.YES, "ok"),
         ("redis.room", WELL.nodes, Passed.YES, "ok"),
         ("redis.room", each(evicted_per_second=2.0), Passed.NO, "evicting"),
@@ -146,6 +149,7 @@ def test_the_large_keys_are_offered_and_a_giant_goes_first():
     assert result("redis.big-keys", WELL.nodes, keys(state="n0 refuses")).passed is Passed.UNKNOWN
     assert result("redis.memory-first", FULL, keys(KEY)).value == "giant"
     assert result("redis.memory-first", FULL, keys(KEY), giant_percent="50").value == "policy"
+    assert result("redis.memory-first", each(used_memory=950, client_buffers=400), keys(KEY)).value == "buffers"
     assert result("redis.memory-first", FULL).value == "policy", "without a scan the rest is judged all the same"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -55,6 +56,32 @@ async def test_rates_come_from_deltas(cluster: RedisCluster) -> None:
         now[0] += 10
         after = await reader.read()
         assert min(node.hit_percent for node in after.masters if node.hit_percent is not None) == 0.0
+
+
+async def test_what_a_client_does_not_read_is_told(cluster: RedisCluster) -> None:
+    """A job that asks and does not take the answers fills the server, and no key is to blame."""
+    port = next(port for port in cluster.ports if cluster.cli(port, "role").startswith("master"))
+    fields_ = [word for place in range(100) for word in (f"f{place}", "x" * 2000)]
+    names = (f"asked{place}" for place in range(200))
+    name = next(name for name in names if not cluster.cli(port, "hset", name, *fields_).startswith("MOVED"))
+    hog = socket.socket()
+    hog.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    try:
+        hog.connect(("127.0.0.1", port))
+        hog.sendall(f"HGETALL {name}\r\n".encode() * 100)
+        place = cluster.ports.index(port)
+        async with source(cluster.ports) as reader:
+
+            async def held() -> bool:
+                return (await reader.read()).nodes[place].client_buffers > 8 * 1024**2
+
+            await until(held, 10, "its buffers")
+            told = number(fields(cluster.cli(port, "info", "memory")), "mem_clients_normal")
+            node = (await reader.read()).nodes[place]
+            assert abs(node.client_buffers - told) < 1024**2 and node.client_buffers <= node.used_memory + 1024**2
+    finally:
+        hog.close()
+        cluster.cli(port, "unlink", name)
 
 
 async def test_a_frozen_node_marks_only_itself(cluster: RedisCluster) -> None:

@@ -7,6 +7,12 @@ from alphapulse_tui.model.redis_keys import BigKey, KeysSnapshot
 from alphapulse_tui.model.words import age, size
 from alphapulse_tui.runbook.checks.result import Check, CheckResult, Passed, Scene
 
+BUFFER_PERCENT = 20.0
+"""Of a master's limit in its clients' buffers, from which a client that does not read is what fills it. Ours, as the giant key's."""
+
+WORTH_A_WORD = 1024**2
+"""Bytes of clients' buffers that are shown; a few hundred bytes a client are always there."""
+
 GIANT_PERCENT = 20.0
 """Of its node's limit; a key beyond it is worth a look before memory is bought for it. Ours: the runbook knows no figure."""
 
@@ -48,7 +54,19 @@ def _stand(node: RedisNode) -> str:
     share = (
         f"{percent:.0f} % of {size(node.max_memory)}" if percent is not None else f"{size(node.used_memory)}, no limit"
     )
-    return f"{'replica' if node.role == 'slave' else node.role}  {share}  {node.policy}"
+    buffers = f"  clients' buffers {size(node.client_buffers)}" if node.client_buffers >= WORTH_A_WORD else ""
+    return f"{'replica' if node.role == 'slave' else node.role}  {share}  {node.policy}{buffers}"
+
+
+def _hogged(scene: Scene) -> RedisNode | None:
+    """The full master whose clients hold most in buffers, where that is much: no key, no policy and no larger limit is to blame."""
+    found = [
+        node
+        for node in _masters(scene) or ()
+        if (node.memory_percent or 0.0) >= scene.thresholds.redis_memory_warning
+        and 100.0 * node.client_buffers >= BUFFER_PERCENT * node.max_memory
+    ]
+    return max(found, key=lambda node: node.client_buffers, default=None)
 
 
 def evictions(scene: Scene) -> CheckResult:
@@ -154,9 +172,10 @@ def _giant(scene: Scene, keys: KeysSnapshot) -> BigKey | None:
 
 
 def choose(scene: Scene) -> CheckResult:
-    """What to do first: one giant key, a policy that refuses, or simply too little memory."""
+    """What to do first: a client that does not read, one giant key, a policy that refuses, or simply too little memory."""
     keys: KeysSnapshot | None = scene.snapshot("redis-keys")
-    giant = _giant(scene, keys) if keys is not None else None
+    # The client before the key: nothing is lost with its connection, and what fills its buffers may be that very key.
+    giant = _giant(scene, keys) if keys is not None and _hogged(scene) is None else None
     if giant is not None and used(scene).value != "unknown":
         said = f"{giant.name[:60]} alone takes {size(giant.bytes)} of {giant.node}: more memory would not help for long"
         return CheckResult(Passed.NO, said, (), "giant")
@@ -168,6 +187,13 @@ def then(scene: Scene) -> CheckResult:
     memory, wrong, flow = used(scene), policy(scene), evictions(scene)
     if memory.passed is Passed.UNKNOWN and memory.value == "unknown":
         return memory
+    hogged = _hogged(scene)
+    if hogged is not None:
+        said = (
+            f"clients hold {size(hogged.client_buffers)} in buffers on {hogged.name}, of {size(hogged.max_memory)}: one does not read its answers; "
+            "more memory would go the same way, and keys are evicted for it"
+        )
+        return CheckResult(Passed.NO, said, memory.rows, "buffers")
     if wrong.value == "other" and (memory.value in ("full", "unlimited") or flow.value == "refusing"):
         return CheckResult(Passed.NO, f"{wrong.sentence}; {memory.sentence}", wrong.rows, "policy")
     if memory.value in ("full", "unlimited") or flow.value in ("refusing", "evicting"):

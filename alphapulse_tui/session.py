@@ -109,12 +109,17 @@ class Session:
         self.spawn(desk.recorder.run(), "recorder")
         await desk.follow()
 
-    async def start_executor(self) -> None:
-        """Have the executor at hand, warm, before anybody presses a key; without one, ``executor_problem`` says why."""
+    async def start_executor(self, idle: float | None = None) -> None:
+        """Have the executor at hand, warm, before anybody presses a key; without one, ``executor_problem`` says why.
+
+        ``idle``: seconds that it stays once nobody is there and nothing is under way; its own default where none is given.
+        """
         self.executor_problem = STARTING
         client = await off_the_loop(_import_executor)
         try:
-            self.executor = await client.ExecutorClient.start(self.profile, self.config, read_only=self.read_only)
+            self.executor = await client.ExecutorClient.start(
+                self.profile, self.config, read_only=self.read_only, idle=idle
+            )
         except client.ExecutorProblem as problem:
             self.executor_problem = str(problem)
 

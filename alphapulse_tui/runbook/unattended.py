@@ -36,6 +36,10 @@ from alphapulse_tui.text import clean
 MOST_STEPS = 100
 """Steps of one walk: a procedure may go back, but not for ever."""
 
+IDLE_SECONDS = 1.0
+"""What the executor stays behind a command that has ended, if nothing is under way: nobody comes back to it, and each holds a connection of a role
+that may have twelve (deploy/privileges/postgres)."""
+
 
 @dataclass(slots=True)
 class Report:
@@ -210,7 +214,7 @@ async def _sitting(profile: Profile, config: str, read_only: bool, *, sources: b
             if desk.done():
                 raise UnavailableError(session.journal_problem or f"the journal cannot be read: {_died_of(desk)}")
             await asyncio.sleep(LOOK_INTERVAL)
-        await session.start_executor()
+        await session.start_executor(IDLE_SECONDS)
         yield session
     finally:
         await session.close()

@@ -10,6 +10,8 @@ import pytest
 from alphapulse_tui.actions.registry import ACTIONS
 from alphapulse_tui.exits import ExitCode
 from tests.cli.program import alphapulse
+from tests.e2e.cockpit import processes_of
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -108,3 +110,13 @@ def test_a_step_whose_target_is_down_is_unavailable(tmp_path: Path, monkeypatch:
     result = alphapulse("runbook", "run", "pg-connections", "--step", "end-idle-in-transaction", "--yes", "--json")
     (step,) = json.loads(result.out)["steps"]
     assert (result.code, step["verdict"]) == (ExitCode.UNAVAILABLE, "unreachable"), result
+
+
+def test_the_executor_of_a_command_leaves_soon_after_it(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALPHAPULSE_STATE", str(tmp_path / "state"))
+    result = alphapulse("--config", str(config), "act", "redis.set-policy", "--yes", "--json")
+    assert result.code == ExitCode.REFUSED, result
+    # By its own default it would stay for 30 s, and a script's next dozen commands would find no connection left.
+    wait_until(lambda: not processes_of(tmp_path / "state"), 15, "the executor's end")

@@ -148,6 +148,8 @@ def test_a_slot_that_was_left_behind_is_named_with_what_it_holds() -> None:
     found = look("pg.lag-slots", postgres_replication=survey)
     assert found.passed is Passed.NO and "slot old_1 was left behind" in found.sentence, found
     assert "nobody has read it for 2h, and it keeps 48.0 MiB of WAL" in found.sentence
+    ahead = replace(postgres(), clock_offset=3600.0)  # The server's clock says since when; ours may be elsewhere.
+    assert "for 3h" in look("pg.lag-slots", postgres_replication=survey, postgres=ahead).sentence
     said = dict(found.rows)["old_1"]
     assert said == "NOT READ for 2h, extended, holds 48.0 MiB of 256.0 MiB, safe for 208.0 MiB more, of no replica"
     assert look("pg.lag-cause", postgres_replication=survey).value == "slot"

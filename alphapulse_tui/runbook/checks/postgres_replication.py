@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alphapulse_tui.model.postgres import HIDDEN
+from alphapulse_tui.model.postgres import HIDDEN, PostgresSnapshot
 from alphapulse_tui.model.postgres_slots import belongs_to, left_behind, owner_of
 from alphapulse_tui.model.postgres_surveys import ReplicaFigures, ReplicationSurvey, SlotFigures
 from alphapulse_tui.model.words import age, size
@@ -150,9 +150,15 @@ def unforgotten(scene: Scene) -> CheckResult:
     return CheckResult(Passed.NO, _forgotten(forgotten[0], scene), rows, "slot")
 
 
+def _server_now(scene: Scene) -> float:
+    """The primary's clock, which may be minutes away from ours; ours where the panel has not read it."""
+    taken: PostgresSnapshot | None = scene.snapshot("postgres")
+    return scene.wall + (taken.clock_offset if taken is not None else 0.0)
+
+
 def _forgotten(slot: SlotFigures, scene: Scene) -> str:
     """``slot old_0 was left behind: no replica of the profile owns it, nobody has read it for 4h, and it keeps 48.0 MiB of WAL``."""
-    unread = "" if slot.inactive_since is None else f" for {age(scene.wall - slot.inactive_since)}"
+    unread = "" if slot.inactive_since is None else f" for {age(_server_now(scene) - slot.inactive_since)}"
     kept = "it has lost its WAL" if slot.lost or slot.retained is None else f"it keeps {size(slot.retained)} of WAL"
     return (
         f"slot {slot.name} was left behind: no replica of the profile owns it, nobody has read it{unread}, and {kept}"
@@ -166,7 +172,7 @@ def _held(slot: SlotFigures, survey: ReplicationSurvey, scene: Scene) -> str:
     elif slot.inactive_since is None:
         read = "NOT READ"
     else:
-        read = f"NOT READ for {age(scene.wall - slot.inactive_since)}"
+        read = f"NOT READ for {age(_server_now(scene) - slot.inactive_since)}"
     parts = [read, slot.wal_status or "unknown"]
     if slot.retained is not None:
         parts.append(f"holds {size(slot.retained)}" + (f" of {size(slot.limit)}" if slot.limit else " without a limit"))

@@ -52,7 +52,7 @@ class Kind(Enum):
     PROCEDURE_VALUES = "procedure_values"
     """run, procedure, params (those that were changed)."""
     STEP = "step"
-    """run, procedure, step, state (``running``, ``passed``, ``failed``, ``skipped``, ``done``), sentence, reason, evidence."""
+    """run, procedure, step, state (``running``, ``passed``, ``found``, ``failed``, ``skipped``, ``done``), sentence, reason, evidence."""
     PROCEDURE_FINISHED = "procedure_finished"
     """run, procedure, result."""
     MESSAGE = "message"

@@ -36,6 +36,8 @@ class StepState(Enum):
     OPEN = "open"
     RUNNING = "running"
     PASSED = "passed"
+    FOUND = "found"
+    """A diagnosis has looked and something is not well: the step is over, the trouble is not."""
     FAILED = "failed"
     SKIPPED = "skipped"
     DONE = "done"
@@ -44,7 +46,7 @@ class StepState(Enum):
     @property
     def settled(self) -> bool:
         """Whether the step needs nobody any more."""
-        return self in (StepState.PASSED, StepState.SKIPPED, StepState.DONE)
+        return self in (StepState.PASSED, StepState.FOUND, StepState.SKIPPED, StepState.DONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,8 +280,8 @@ class Engine:
     async def run_check(self, step: CheckStep) -> CheckResult:
         """Judge and record. A diagnosis is done once it has looked; a proof must hold; what could not be read fails both."""
         result = look(CHECKS[step.check], self.scene())
-        failed = result.passed is Passed.UNKNOWN or (step.proof and result.passed is Passed.NO)
-        state = StepState.FAILED if failed else StepState.PASSED
+        bad = StepState.FAILED if step.proof else StepState.FOUND
+        state = {Passed.YES: StepState.PASSED, Passed.NO: bad, Passed.UNKNOWN: StepState.FAILED}[result.passed]
         await self.settle(step, state, result.sentence, evidence=[list(row) for row in result.rows])
         return result
 

@@ -16,6 +16,7 @@ MARKS = {
     StepState.OPEN: (" ", "dim"),
     StepState.RUNNING: (">", "accent"),
     StepState.PASSED: ("+", "ok"),
+    StepState.FOUND: ("*", "warning"),
     StepState.FAILED: ("!", "critical"),
     StepState.SKIPPED: ("-", "dim"),
     StepState.DONE: ("+", "ok"),

@@ -106,7 +106,7 @@ def whole_incident() -> Story:
     story.write(90, Kind.NOTE, text="node restarted by\nthe | rollout [x](http://evil)", actor="ben")
     story.write(120, Kind.PROCEDURE_STARTED, run="p-1", procedure="vault-sealed", title="Vault sealed", params={})
     story.write(
-        150, Kind.STEP, run="p-1", procedure="vault-sealed", step="which", title="Which nodes are sealed", state="passed",
+        150, Kind.STEP, run="p-1", procedure="vault-sealed", step="which", title="Which nodes are sealed", state="found",
         sentence="1 of 3 is sealed", evidence=[["vault-0", "unsealed"], ["vault-1", "SEALED"]],
     )  # fmt: skip
     story.fix(200)

@@ -84,7 +84,7 @@ async def test_a_diagnosis_is_done_by_looking_but_a_proof_must_hold() -> None:
     look, proof = engine.procedure.step("which-nodes"), engine.procedure.step("unsealed")
     assert isinstance(look, CheckStep) and isinstance(proof, CheckStep)
     assert (await engine.run_check(look)).passed is Passed.NO
-    assert engine.step_record(look).state is StepState.PASSED
+    assert engine.step_record(look).state is StepState.FOUND
     await engine.run_check(proof)
     assert engine.step_record(proof).state is StepState.FAILED
     stage.nodes = (OPEN,)
@@ -349,7 +349,7 @@ async def test_a_branch_back_opens_the_steps_between_again_and_the_journal_knows
     await engine.go(again, "mend", result.sentence, "still sealed")
     assert engine.current is mend and not engine.complete
     resumed = Engine(procedure, stage.scene, stage.record, unfinished(stage.events, "picked"))
-    assert resumed.current is mend and resumed.step_record(look).state is StepState.PASSED
+    assert resumed.current is mend and resumed.step_record(look).state is StepState.FOUND
     stage.nodes = (OPEN,)
     await engine.settle(mend, StepState.DONE, "really mended")
     await engine.go(again, "end", "all well", "nothing is sealed")

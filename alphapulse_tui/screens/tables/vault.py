@@ -160,8 +160,13 @@ def _high(times: Times | None) -> float:
 
 
 def _figure(row: SurveyedNode, name: str) -> str:
+    """Milliseconds; from ten seconds on (a follower that is not heard of) seconds, with their sign."""
     value = getattr(row.telemetry, name) if row.telemetry is not None else None
-    return "" if value is None else f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+    if value is None:
+        return ""
+    if value >= 10_000:
+        return f"{value / 1000:.0f} s"
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def _count(row: SurveyedNode, name: str) -> str:

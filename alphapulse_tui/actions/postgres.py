@@ -21,6 +21,7 @@ import asyncpg
 
 from alphapulse_tui.actions.contract import Action, ActionProblem, Parameter, SentWithoutAnswer
 from alphapulse_tui.actions.postgres_connection import BROKEN, Connection, psql, told
+from alphapulse_tui.actions.postgres_grants import with_grant
 from alphapulse_tui.actions.postgres_victims import TOOLS, Choice, choose, identities, pid_of
 from alphapulse_tui.actions.sql import statement
 from alphapulse_tui.config.settings import Profile
@@ -205,9 +206,7 @@ class _Terminate(Action):
 
     async def _after_error(self, plan: Plan, error: asyncpg.PostgresError) -> Result:
         """The server stopped half way; signals that it had sent before stay sent, so the sessions themselves are asked."""
-        sentence = told(self.target, error)
-        if isinstance(error, asyncpg.InsufficientPrivilegeError):
-            sentence += "; GRANT pg_signal_backend lets a role terminate the sessions of others, superusers excepted"
+        sentence = with_grant(told(self.target, error), error, self._connection.server().user)
         remaining = await self._after_sending(plan, SETTLE_READS)
         details = {victim.key: "still there" if pid_of(victim) in remaining else "gone" for victim in plan.victims}
         gone = len(plan.victims) - len(remaining)

@@ -16,6 +16,7 @@ import asyncpg
 
 from alphapulse_tui.actions.contract import Action, ActionProblem, SentWithoutAnswer
 from alphapulse_tui.actions.postgres_connection import BROKEN, CUT, Connection, told
+from alphapulse_tui.actions.postgres_grants import with_grant
 from alphapulse_tui.actions.postgres_victims import pid_of
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Victim
@@ -107,7 +108,7 @@ class PostgresAction(Action):
         try:
             return await self._sent(connection, text, *arguments)
         except asyncpg.PostgresError as error:
-            raise ActionProblem(told(connection.name, error)) from None
+            raise ActionProblem(with_grant(told(connection.name, error), error, connection.server().user)) from None
 
     async def signals(
         self, connection: Connection, plan: Plan, left: Callable[[], Awaitable[set[int]]], text: str, *arguments: Any
@@ -121,7 +122,7 @@ class PostgresAction(Action):
         try:
             rows = await self._sent(connection, text, *arguments)
         except asyncpg.PostgresError as error:
-            sentence = told(connection.name, error)
+            sentence = with_grant(told(connection.name, error), error, connection.server().user)
         else:
             return {row["pid"] for row in rows if row["signalled"]}
         still: set[int] = set()

@@ -15,6 +15,7 @@ import asyncpg
 from alphapulse_tui.actions.contract import ActionProblem, Parameter, SentWithoutAnswer
 from alphapulse_tui.actions.postgres_action import PostgresAction
 from alphapulse_tui.actions.postgres_connection import BROKEN, psql, told
+from alphapulse_tui.actions.postgres_grants import grant_of
 from alphapulse_tui.actions.sql import statement
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.text import clean
@@ -100,7 +101,12 @@ class Analyze(PostgresAction):
         finally:
             opened.terminate()
         done = sum(1 for said in details.values() if said == "analyzed")
-        return Result(Outcome.DONE, f"{done} of {len(plan.victims)} tables analyzed", details)
+        said = f"{done} of {len(plan.victims)} tables analyzed"
+        role = self.on().server().user
+        grants = "; ".join(filter(None, (grant_of(warning, role) for warning in warnings)))
+        if grants and not done:
+            return Result(Outcome.FAILED, f"{said}: {grants}", details)
+        return Result(Outcome.DONE, f"{said}; {grants}" if grants else said, details)
 
     async def verify(self, plan: Plan) -> Verification:
         """When each was analyzed last; the statistics arrive a moment after the command."""

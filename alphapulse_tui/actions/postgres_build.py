@@ -15,6 +15,7 @@ import asyncpg
 
 from alphapulse_tui.actions.contract import ActionProblem, SentWithoutAnswer
 from alphapulse_tui.actions.postgres_connection import BROKEN, Connection, told
+from alphapulse_tui.actions.postgres_grants import with_grant
 from alphapulse_tui.text import clean
 
 WATCHED_SECONDS = 2.0
@@ -66,7 +67,7 @@ class Build:
             self.problem = told(name, error)
             raise SentWithoutAnswer(self.problem) from None
         except asyncpg.PostgresError as error:
-            self.problem = _failed(name, error)
+            self.problem = with_grant(_failed(name, error), error, self._connection.server().user)
             raise ActionProblem(self.problem) from None
         except BROKEN as error:
             self.problem = told(name, error)

@@ -22,6 +22,7 @@ import msgspec
 from alphapulse_tui.actions.contract import ActionProblem, Parameter
 from alphapulse_tui.actions.postgres_action import PostgresAction, chosen_sessions
 from alphapulse_tui.actions.postgres_connection import BROKEN, psql, told
+from alphapulse_tui.actions.postgres_grants import grant_to_become, with_grant
 from alphapulse_tui.actions.sql import statement
 from alphapulse_tui.model.plan import Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.model.postgres_explainable import no_plan
@@ -230,14 +231,14 @@ def _refusal(found: _Found, about: Mapping[str, Any], params: Mapping[str, str])
     if without := no_plan(found.text):
         return without
     if params.get("as_owner") == "yes" and not about["owner"]:
-        return f"role {role} may become no owner of a table: GRANT the owner TO {role} WITH INHERIT FALSE, SET TRUE"
+        return f"role {role} may become no owner of a table: {grant_to_become('the owner', role)}"
     return ""
 
 
 def _may_not(error: asyncpg.PostgresError, about: Mapping[str, Any], plan: Plan) -> str:
     said = f"it cannot be explained: {clean(error.message or error, 200)}"
     if plan.preconditions["become"]:
-        return said
+        return with_grant(said, error, about["role"])
     owner = about["owner"]
     return f"{said}. Planning takes the right to read; " + (
         f"explain it as the owner of the tables ({owner}), which {clean(about['role'])} may become"

@@ -16,6 +16,7 @@ import asyncpg
 from alphapulse_tui.actions.contract import ActionProblem, Parameter, SentWithoutAnswer
 from alphapulse_tui.actions.postgres_action import PostgresAction
 from alphapulse_tui.actions.postgres_connection import BROKEN, CUT, psql, replica_names, told
+from alphapulse_tui.actions.postgres_grants import grant_to_become, with_grant
 from alphapulse_tui.actions.sql import statement
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.model.postgres_slots import belongs_to
@@ -122,7 +123,7 @@ class DropSlot(PostgresAction):
             connection.drop()
             raise SentWithoutAnswer(told(connection.name, error)) from None
         except asyncpg.PostgresError as error:
-            raise ActionProblem(told(connection.name, error)) from None
+            raise ActionProblem(with_grant(told(connection.name, error), error, connection.server().user)) from None
         if rows:
             return Result(Outcome.DONE, f"slot {name} was dropped")
         return Result(
@@ -192,7 +193,7 @@ def _grant(row: Mapping[str, Any]) -> str:
         return ""
     role = clean(row["role"])
     way = (
-        f"has {role} become the replication role for it: GRANT {row['replicator']} TO {role} WITH INHERIT FALSE, SET TRUE"
+        f"has {role} become the replication role for it: {grant_to_become(row['replicator'], role)}"
         if row["replicator"]
         else f"gives {role} a role with REPLICATION to become"
     )

@@ -17,6 +17,7 @@ from alphapulse_tui.actions.contract import Parameter
 from alphapulse_tui.actions.postgres_action import PostgresAction
 from alphapulse_tui.actions.postgres_build import Build, mark
 from alphapulse_tui.actions.postgres_connection import psql
+from alphapulse_tui.actions.postgres_grants import grant_of
 from alphapulse_tui.actions.sql import statement
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
@@ -99,7 +100,10 @@ class Vacuum(PostgresAction):
         build = self._builds[plan.id] = Build(self.on(), plan.id)
         statements = [_sql(victim.facts["quoted"]) for victim in plan.victims]
         ended = await build.begin("", statements, {"vacuum_cost_delay": plan.preconditions["delay"]})
-        skipped = _skipped(build)
+        skipped, role = _skipped(build), self.on().server().user
+        grants = [grant for one in skipped if (grant := grant_of(one, role))]
+        if ended and len(grants) >= len(plan.victims):  # The answer is VACUUM all the same: it is only warned.
+            return Result(Outcome.FAILED, f"nothing was vacuumed: {'; '.join([*skipped, *grants])}")
         if ended:
             return Result(Outcome.DONE, "; ".join(["done", *skipped]))
         return Result(Outcome.DONE, "begun; how far it has come is read below")

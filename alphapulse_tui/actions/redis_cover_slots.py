@@ -14,6 +14,7 @@ from alphapulse_tui.actions.contract import ActionProblem, Parameter
 from alphapulse_tui.actions.redis_action import RedisAction, figures
 from alphapulse_tui.actions.redis_forget import forget_everywhere
 from alphapulse_tui.actions.redis_keepers import Keeper, find_keepers
+from alphapulse_tui.actions.redis_rights import forbidden
 from alphapulse_tui.actions.redis_shell import cli
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.model.redis import RedisNode
@@ -59,6 +60,7 @@ class CoverSlots(RedisAction):
                 keepers = await find_keepers(self.cluster, nodes, slots)
             except ActionProblem as problem:
                 refusal = str(problem)
+        refusal = refusal or await forbidden(self.cluster, _commands(keepers, nodes, lost))
         word = lost.name if lost is not None else "slots"
         return self.draft(
             params,
@@ -207,6 +209,18 @@ def _sentence(keepers: Sequence[Keeper], lost: LostMaster | None) -> str:
         for keeper in keepers
     ]
     return f"Gives the slots {what}{'; '.join(parts)}."
+
+
+def _commands(
+    keepers: Sequence[Keeper], nodes: Sequence[RedisNode], lost: LostMaster | None
+) -> dict[str, list[tuple[str, ...]]]:
+    """What each node is sent; of the slots the first stands for all."""
+    forget = [("CLUSTER", "FORGET", lost.node_id)] if lost is not None else []
+    sent: dict[str, list[tuple[str, ...]]] = {node.name: list(forget) for node in answering(nodes)}
+    for keeper in keepers:
+        claim = [("CLUSTER", "ADDSLOTS", str(keeper.slots[0][0])), ("CLUSTER", "BUMPEPOCH")]
+        sent[keeper.node.name] = [*sent.get(keeper.node.name, []), *claim]
+    return sent
 
 
 def _shell(action: CoverSlots, keepers: Sequence[Keeper], nodes: Sequence[RedisNode], lost: LostMaster | None) -> str:

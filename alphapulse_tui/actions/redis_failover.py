@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from alphapulse_tui.actions.contract import ActionProblem, Parameter
 from alphapulse_tui.actions.redis_action import RedisAction, figures, named
+from alphapulse_tui.actions.redis_rights import forbidden
 from alphapulse_tui.actions.redis_shell import cli
 from alphapulse_tui.actions.redis_stakes import better, config_epoch, follows, loss, majority, master_of, owns, slots_of
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
@@ -84,6 +85,8 @@ class _Failover(RedisAction):
                 f"nobody is named who agreed to it: {self.ask_for}, and name a second person in agreed_with "
                 "(procedure redis-split-brain: t, agreed-with)"
             )
+        words = ("CLUSTER", "FAILOVER", self.option) if self.option else ("CLUSTER", "FAILOVER")
+        refusal = refusal or await forbidden(self.cluster, {replica.name: [words]})
         old = name_of(nodes, replica.master_id) if replica.master_id else replica.name
         slots, now = ranges(slots_of(nodes, replica.master_id)), config_epoch(nodes, replica.master_id)
         return self.draft(

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from alphapulse_tui.actions.contract import ActionProblem, Parameter, SentWithoutAnswer
 from alphapulse_tui.actions.redis_action import RedisAction, figures
 from alphapulse_tui.actions.redis_node import Cluster
+from alphapulse_tui.actions.redis_rights import forbidden
 from alphapulse_tui.actions.redis_shell import cli
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.model.redis import ClusterMember, RedisNode
@@ -41,6 +42,8 @@ class Forget(RedisAction):
             refusal = (
                 "no member is a ghost: each one has an address, and none that has failed is missing from the profile"
             )
+        asked = [("CLUSTER", "FORGET", member.node_id) for member in gone]
+        refusal = refusal or await forbidden(self.cluster, {node.name: asked for node in tellers})
         names = ", ".join(f"{name_of(nodes, member.node_id)} ({member.node_id[:8]})" for member in gone)
         return self.draft(
             params,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from alphapulse_tui.actions.contract import ActionProblem, Parameter
 from alphapulse_tui.actions.redis_action import RedisAction, figures
+from alphapulse_tui.actions.redis_rights import forbidden
 from alphapulse_tui.actions.redis_shell import admin, cli
 from alphapulse_tui.model.plan import Check, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.model.redis import RedisNode
@@ -72,6 +73,9 @@ class CloseSlots(RedisAction):
             if not move.how
         ]
         missing = f"slot {clean(wanted, 16)} is not open" if wanted else "no slot is open"
+        sent: dict[str, list[tuple[str, ...]]] = {}
+        for name, words in (one for move in mended for one in _commands(move)):
+            sent.setdefault(name, []).append(words)
         return self.draft(
             params,
             object="redis/slots",
@@ -91,7 +95,7 @@ class CloseSlots(RedisAction):
             ),
             warnings=tuple(reasons) if mended else (),
             undo="none needed: no key moves; a move is begun anew by an administrator (redis-cli --cluster reshard)",
-            refusal="" if mended else "; ".join(reasons) or missing,
+            refusal=await forbidden(self.cluster, sent) if mended else "; ".join(reasons) or missing,
             deadline=15.0 + 2.0 * len(mended),
             verify_seconds=20.0,
         )

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from alphapulse_tui.actions.contract import ActionProblem, Parameter, SentWithoutAnswer
 from alphapulse_tui.actions.redis_action import RedisAction
 from alphapulse_tui.actions.redis_memory_limits import limits, too_much
+from alphapulse_tui.actions.redis_rights import setting_forbidden
 from alphapulse_tui.actions.redis_shell import cli
 from alphapulse_tui.model.bytesize import bytes_of
 from alphapulse_tui.model.plan import Check, Plan, Result, Risk, Verdict, Verification, Victim
@@ -112,8 +113,10 @@ class _Setting(RedisAction):
             if old != wanted[node.name]:
                 changes[node.name] = (node, old, wanted[node.name])
         judged = await self.judged(changes) if changes else _Judged()
-        refusal = judged.refusal or ("" if changes else self._nothing(nodes, problems, wanted))
         persist = params.get("persist", "yes") != "no"
+        news = {name: new for name, (_, _, new) in changes.items()}
+        may_not = await setting_forbidden(self.cluster, self.setting, news, persist=persist)
+        refusal = judged.refusal or (may_not if changes else self._nothing(nodes, problems, wanted))
         return self.draft(
             params,
             title=f"{self.title} {self.shown(next(iter(wanted.values()), ''))}".strip(),
@@ -215,11 +218,7 @@ class _Setting(RedisAction):
         return await self.each(plan, change, "nodes were set")
 
     async def still_harmless(self, victim: Victim) -> None:
-        """Look at the node once more, right before the change.
-
-        Raises:
-            ActionProblem: the change would do there what was not shown.
-        """
+        """Look at the node once more, right before the change; :class:`ActionProblem` when it would do there what was not shown."""
 
     async def verify(self, plan: Plan) -> Verification:
         """What every node says now."""

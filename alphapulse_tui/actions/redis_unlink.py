@@ -14,6 +14,7 @@ from redis.crc import key_slot
 from alphapulse_tui.actions.contract import ActionProblem, Parameter
 from alphapulse_tui.actions.redis_action import RedisAction
 from alphapulse_tui.actions.redis_node import told
+from alphapulse_tui.actions.redis_rights import forbidden
 from alphapulse_tui.actions.redis_settings import fullest
 from alphapulse_tui.actions.redis_shell import cli, quoted
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
@@ -50,6 +51,7 @@ class Unlink(RedisAction):
         )
         if shown != key:
             refusal = "its name has bytes that cannot be shown, so nobody could confirm it: an administrator unlinks it by hand"
+        refusal = refusal or await forbidden(self.cluster, {owner.name: [("UNLINK", key)]})
         lives = f"would live {age(ttl)} more" if ttl >= 0 else "has no TTL"
         what = f"{kind} of {size(bytes_)}" if bytes_ else kind
         return self.draft(

@@ -13,6 +13,7 @@ from typing import Any
 
 from alphapulse_tui.actions.contract import ActionProblem, Parameter
 from alphapulse_tui.actions.vault_cluster import ClusterAction, ClusterClient, Standing, no_leader
+from alphapulse_tui.actions.vault_rights import forbidden
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.model.vault_raft import Peer, SurveyedNode, VaultSurvey
 from alphapulse_tui.text import clean
@@ -37,6 +38,7 @@ class StepDown(ClusterAction):
         refusal = no_leader(survey) or step_down_refusal(survey)
         if leader is None:
             refusal = refusal or "no node leads at the moment: an election may be under way"
+        refusal = refusal or await forbidden(self.profile, self.id)
         name, address = (leader.name, leader.address) if leader else ("nobody", "")
         others = [node.name for node in survey.serving if node.name != name]
         return Plan(
@@ -114,6 +116,7 @@ class RemovePeer(ClusterAction):
         survey = await self.survey()
         peer, refusal = chosen_peer(survey, params.get("peer", ""))
         refusal = no_leader(survey) or refusal or (removal_refusal(survey, peer) if peer else "")
+        refusal = refusal or await forbidden(self.profile, self.id)
         leader = survey.leader
         address = leader.address if leader else ""
         name = peer.name if peer else ""

@@ -6,6 +6,7 @@ whether our login has these rights (facts 11); ``runbook.rights`` puts that toge
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -35,6 +36,10 @@ BECOME_OWNER = Right("postgres", ("become owner",))
 MAINTAIN = Right("postgres", ("maintain",))
 RELOAD = Right("postgres", ("reload",))
 ALTER_SYSTEM = Right("postgres", ("alter system",))
+READ_FILES = Right("postgres", ("read files",))
+"""Which value waits for a restart: the proof of a setting that was written."""
+RESERVED = Right("postgres", ("reserved",))
+"""To get in when every ordinary slot is taken: what is done against that needs it just then."""
 
 
 def kubernetes(group: str, resource: str, verb: str) -> Right:
@@ -61,8 +66,8 @@ SET_SLOT = redis("CLUSTER", "SETSLOT", "0", "STABLE")
 CONFIGURE = (redis("CONFIG", "SET", "maxmemory", "0"), redis("CONFIG", "REWRITE"))
 
 NEEDS: dict[str, tuple[Right, ...]] = {
-    "pg.terminate-idle-in-transaction": (SIGNAL,),
-    "pg.terminate-idle": (SIGNAL,),
+    "pg.terminate-idle-in-transaction": (SIGNAL, RESERVED),
+    "pg.terminate-idle": (SIGNAL, RESERVED),
     "pg.terminate-backend": (SIGNAL,),
     "pg.cancel-query": (SIGNAL,),
     "pg.terminate-query": (SIGNAL,),
@@ -77,7 +82,7 @@ NEEDS: dict[str, tuple[Right, ...]] = {
     "pg.cancel-conflicting": (SIGNAL_ON_REPLICA,),
     "pg.drop-slot": (),  # Nobody's by right: its plan names the grant that an administrator gives for the one slot.
     "pg.reload": (RELOAD,),
-    "pg.set-max-connections": (ALTER_SYSTEM, RELOAD),
+    "pg.set-max-connections": (ALTER_SYSTEM, RELOAD, READ_FILES),
     "vault.unseal": (),  # A key share, and no token.
     "vault.reset-unseal": (),
     "vault.step-down": (vault("sys/step-down", "update", "sudo"),),
@@ -109,6 +114,18 @@ NEEDS: dict[str, tuple[Right, ...]] = {
     "kubernetes.test-inside": (kubernetes("", "pods/exec", "get"), kubernetes("", "pods/exec", "create")),
 }
 """By action id: every action of the registry (a test compares)."""
+
+
+_OTHER_KIND = {"deployment": "statefulsets", "statefulset": "deployments"}
+"""Kind of a workload to the resource that a change of it never touches."""
+
+
+def needs(action: str, params: Mapping[str, str]) -> tuple[Right, ...]:
+    """What ``action`` takes with these parameters: a change that is of a Deployment in every case needs nothing on StatefulSets."""
+    other = _OTHER_KIND.get(params.get("kind", "").lower(), "")
+    return tuple(
+        right for right in NEEDS[action] if right.system != "kubernetes" or right.words[1].partition("/")[0] != other
+    )
 
 
 def needed_of(system: str) -> tuple[Right, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alphapulse_tui.model.reading import Link, Reading
-from alphapulse_tui.model.rights import NEEDS, Right, RightsSurvey
+from alphapulse_tui.model.rights import Right, RightsSurvey, needs
 from alphapulse_tui.runbook.checks.look import target_of
 from alphapulse_tui.runbook.schema import ActionStep, Procedure
 
@@ -66,5 +66,5 @@ def _needs(procedure: Procedure) -> Iterator[tuple[str, Right]]:
     """Every right with the action that needs it, in the order of the steps."""
     for step in procedure.steps:
         if isinstance(step, ActionStep):
-            for right in NEEDS[step.action]:
+            for right in needs(step.action, step.params):
                 yield step.action, right

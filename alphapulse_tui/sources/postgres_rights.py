@@ -13,7 +13,9 @@ from alphapulse_tui.model.rights import (
     ALTER_SYSTEM,
     BECOME_OWNER,
     MAINTAIN,
+    READ_FILES,
     RELOAD,
+    RESERVED,
     RESUME_ON_REPLICA,
     SIGNAL,
     SIGNAL_ON_REPLICA,
@@ -30,6 +32,9 @@ MAINTAIN_SINCE = 170000
 
 PARAMETER_SINCE = 150000
 """From which ALTER SYSTEM can be granted by parameter."""
+
+SET_SINCE = 160000
+"""From which a membership can come without its rights being inherited."""
 
 ON_REPLICA = (SIGNAL_ON_REPLICA, RESUME_ON_REPLICA)
 
@@ -96,8 +101,15 @@ def lacking_on_primary(row: asyncpg.Record, version: int) -> list[tuple[Right, s
     if not row["alter_system"]:
         by_parameter = f"GRANT ALTER SYSTEM ON PARAMETER max_connections TO {role}"
         found.append((ALTER_SYSTEM, by_parameter if version >= PARAMETER_SINCE else f"ALTER ROLE {role} SUPERUSER"))
+    if not row["file_view"]:
+        found.append((READ_FILES, f"GRANT SELECT ON pg_file_settings TO {role}"))
+    if not row["file_function"]:
+        found.append((READ_FILES, f"GRANT EXECUTE ON FUNCTION pg_show_all_file_settings() TO {role}"))
+    if not row["reserved"]:
+        found.append((RESERVED, f"GRANT pg_use_reserved_connections TO {role}"))
+    become = " WITH INHERIT FALSE, SET TRUE" if version >= SET_SINCE else ""
     for owner in row["foreign_owners"]:
-        found.append((BECOME_OWNER, f"GRANT {clean(owner, 64)} TO {role}"))
+        found.append((BECOME_OWNER, f"GRANT {clean(owner, 64)} TO {role}{become}"))
     for name in row["unmaintained"]:
         maintain = f"GRANT MAINTAIN ON ALL TABLES IN SCHEMA {clean(name, 64)} TO {role}"
         found.append((MAINTAIN, maintain if version >= MAINTAIN_SINCE else f"GRANT {clean(name, 64)} TO {role}"))

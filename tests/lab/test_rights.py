@@ -26,7 +26,10 @@ POSTGRES = {
     "GRANT pg_signal_backend TO viewer",
     "GRANT EXECUTE ON FUNCTION pg_reload_conf() TO viewer",
     "GRANT ALTER SYSTEM ON PARAMETER max_connections TO viewer",
-    "GRANT alphapulse TO viewer",
+    "GRANT alphapulse TO viewer WITH INHERIT FALSE, SET TRUE",
+    "GRANT pg_use_reserved_connections TO viewer",
+    "GRANT SELECT ON pg_file_settings TO viewer",
+    "GRANT EXECUTE ON FUNCTION pg_show_all_file_settings() TO viewer",
     "GRANT MAINTAIN ON ALL TABLES IN SCHEMA public TO viewer",
     "GRANT EXECUTE ON FUNCTION pg_wal_replay_resume() TO viewer",
 }

@@ -5,6 +5,9 @@ SELECT current_user::text AS role, pg_is_in_recovery() AS in_recovery,
        has_function_privilege('pg_wal_replay_resume()', 'execute') AS resume,
        has_function_privilege('pg_reload_conf()', 'execute') AS reload,
        has_parameter_privilege('max_connections', 'alter system') AS alter_system,
+       has_table_privilege('pg_file_settings', 'select') AS file_view, has_function_privilege('pg_show_all_file_settings()', 'execute') AS file_function,
+       coalesce(current_setting('reserved_connections', true), '0')::int = 0
+         OR coalesce(pg_has_role(current_user, to_regrole('pg_use_reserved_connections'), 'usage'), true) AS reserved,
        o.foreign_owners, o.unmaintained
   FROM (SELECT coalesce(array_agg(DISTINCT quote_ident(pg_get_userbyid(c.relowner)))
                         FILTER (WHERE NOT (pg_has_role(current_user, c.relowner, 'usage') OR pg_has_role(current_user, c.relowner, 'SET'))), '{}')

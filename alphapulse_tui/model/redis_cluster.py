@@ -232,6 +232,12 @@ def open_slots(nodes: Iterable[RedisNode]) -> tuple[OpenSlot, ...]:
     return tuple(found[slot] for slot in sorted(found))
 
 
+def marked_open(nodes: Iterable[RedisNode]) -> set[int]:
+    """Slots that anybody has a mark of; both sides of one move have one: ``[12182->-id]`` and ``[12182-<-id]``."""
+    marks = (mark for node in nodes for member in node.view for mark in member.open_slots)
+    return {int(match[1]) for mark in marks if (match := _OPEN.match(mark)) is not None}
+
+
 def ghosts(nodes: Sequence[RedisNode]) -> list[ClusterMember]:
     """Members without slots that are gone for good: no address, or failed and in nobody's profile. A failed node of the profile may come back.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from alphapulse_tui.model.health import Finding, Health, Severity
 from alphapulse_tui.model.redis import CLUSTER_SLOTS, RedisNode, RedisSnapshot
-from alphapulse_tui.model.redis_cluster import contested, name_of, owners
+from alphapulse_tui.model.redis_cluster import contested, joined, marked_open, name_of, owners, ranges
 from alphapulse_tui.model.rules import missing, worst_first
 from alphapulse_tui.model.thresholds import Thresholds
 
@@ -109,7 +109,6 @@ def _members(snapshot: RedisSnapshot, views: list[RedisNode]) -> list[Finding]:
     suspected: dict[str, list[str]] = {}
     cut: dict[str, list[str]] = {}
     ghosts: dict[str, list[str]] = {}
-    moving: set[str] = set()
     for node in views:
         for member in node.view:
             who = next(
@@ -121,7 +120,6 @@ def _members(snapshot: RedisSnapshot, views: list[RedisNode]) -> list[Finding]:
                 "",
             )
             who = who or member.address or member.node_id[:8]
-            moving.update(member.open_slots)
             if "fail" in member.flags:
                 failed.setdefault(who, []).append(node.name)
             elif "fail?" in member.flags:
@@ -130,7 +128,7 @@ def _members(snapshot: RedisSnapshot, views: list[RedisNode]) -> list[Finding]:
                 ghosts.setdefault(who, []).append(node.name)
             elif member.link == "disconnected" and "myself" not in member.flags:
                 cut.setdefault(who, []).append(node.name)
-    many = len(views)
+    many, moving = len(views), marked_open(views)
     return [
         *[
             _split(Health.CRITICAL, f"{who} has failed, say {len(by)} of {many} nodes", who, Severity.P1)
@@ -151,11 +149,15 @@ def _members(snapshot: RedisSnapshot, views: list[RedisNode]) -> list[Finding]:
             for who, by in ghosts.items()
         ],
         *(
-            [_split(Health.WARNING, f"{len(moving)} slots are open: {', '.join(sorted(moving)[:3])}", "slots")]
+            [_split(Health.WARNING, f"{_slots(len(moving))} stuck in a move: {ranges(joined(moving)[:3])}", "slots")]
             if moving
             else []
         ),
     ]
+
+
+def _slots(count: int) -> str:
+    return "1 slot is" if count == 1 else f"{count} slots are"
 
 
 def _agreement(views: list[RedisNode]) -> list[Finding]:

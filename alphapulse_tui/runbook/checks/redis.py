@@ -193,7 +193,12 @@ def slots(scene: Scene) -> CheckResult:
         return CheckResult(Passed.UNKNOWN, "no node tells its slots", (), "unknown")
     if opened:
         rest = f", {len(missing)} have no owner" if missing else ""
-        return CheckResult(Passed.NO, f"{len(opened)} slots are stuck in a move{rest}", tuple(rows), "open")
+        return CheckResult(
+            Passed.NO,
+            f"{'1 slot is' if len(opened) == 1 else f'{len(opened)} slots are'} stuck in a move{rest}",
+            tuple(rows),
+            "open",
+        )
     if missing:
         return CheckResult(
             Passed.NO, f"{len(missing)} of {CLUSTER_SLOTS} slots have no owner", tuple(rows), "uncovered"

@@ -116,7 +116,13 @@ CASES: list[tuple[str, RedisSnapshot, Health, str, str]] = [
         "may have failed",
     ),
     ("a link is cut", member(WELL, range(1), 4, link="disconnected"), WARNING, "redis-split-brain", "no link"),
-    ("a slot is open", member(WELL, range(1), 0, open_slots=("[93->-id1]",)), WARNING, "redis-split-brain", "open"),
+    (
+        "a slot is open",
+        member(WELL, range(1), 0, open_slots=("[93->-id1]",)),
+        WARNING,
+        "redis-split-brain",
+        "stuck in a move",
+    ),
     (
         "a slot without owner",
         member(WELL, EVERYBODY, 0, slots=((0, 5459),)),
@@ -169,3 +175,12 @@ def test_a_ghost_and_a_stranger() -> None:
 @pytest.mark.parametrize(("place", "more"), [(0, {"used_memory": 0, "max_memory": 0}), (3, {"max_memory": 0})])
 def test_a_master_that_tells_no_memory_and_a_replica_are_not_called_unlimited(place: int, more: dict[str, int]) -> None:
     assert judge(changed(place, **more), Thresholds()) == ()
+
+
+def test_a_move_that_both_sides_mark_is_one_slot() -> None:
+    both = member(WELL, range(1), 0, open_slots=("[93->-id1]", "[94->-id1]"))
+    both = member(both, range(1, 2), 1, open_slots=("[93-<-id0]", "[garbled"))
+    (found,) = judge(both, Thresholds())
+    assert found.sentence == "2 slots are stuck in a move: 93-94"
+    (one,) = judge(member(WELL, range(1), 0, open_slots=("[93->-id1]",)), Thresholds())
+    assert one.sentence == "1 slot is stuck in a move: 93"

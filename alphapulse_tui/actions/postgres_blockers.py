@@ -7,7 +7,6 @@ back by its identifier, and that loses what was promised to a coordinator: destr
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from alphapulse_tui.actions.contract import ActionProblem, Parameter
 from alphapulse_tui.actions.postgres_action import PostgresAction, chosen_sessions, listed
 from alphapulse_tui.actions.postgres_connection import psql
+from alphapulse_tui.actions.postgres_grants import grant_to_become
 from alphapulse_tui.actions.postgres_victims import TOOLS, pid_of, protection, transactions
 from alphapulse_tui.actions.sql import statement
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
@@ -62,7 +62,7 @@ class TerminateRootBlockers(_OfTheTree):
             f"{node.name} is left alone: {why}" for node in roots if (why := _why_not(node, rows.get(node.pid), wanted))
         ]
         chosen = [node for node in roots if not _why_not(node, rows.get(node.pid), wanted)]
-        now = time.time()
+        now = tree.taken  # The server's clock, as the moments of its sessions are; ours may be minutes away.
         victims = [_victim(node, now) for node in chosen]
         prepared = [node.name for node in tree.roots if node.pid == PREPARED]
         server = self.on().server()
@@ -152,22 +152,23 @@ class RollBackPrepared(_OfTheTree):
         rows = await self.on().rows(statement("prepared"), params.get("gid", ""))
         tree = await self.tree()
         blocking = {node.gid: node.behind for node in tree.roots if node.pid == PREPARED}
-        found = [row for row in rows if params.get("gid") or clean(row["gid"]) in blocking][:1]
+        wanted = [row for row in rows if params.get("gid") or clean(row["gid"]) in blocking]
+        found = [row for row in wanted if row["here"]][:1]
         server = self.on().server()
         if not found:
             return self.made(
                 params, object="postgres/prepared", sentence="Would roll back a prepared transaction.", call="ROLLBACK PREPARED",
                 shell=psql(server, "SELECT * FROM pg_prepared_xacts"), checks=(),
-                refusal="no prepared transaction of this database keeps anybody waiting",
+                refusal=_elsewhere(wanted[0]) if wanted else "no prepared transaction of this database keeps anybody waiting",
             )  # fmt: skip
         row, gid = found[0], clean(found[0]["gid"])
         become = [] if row["role"] == row["owner"] else [f"SET ROLE {row['quoted_owner']}"]
-        old = age(time.time() - row["prepared"].timestamp())
+        old = age(row["seconds"])
         return self.made(
             params,
             object=f"postgres/prepared/{gid}",
             sentence=f'Rolls back the prepared transaction "{gid}" of {clean(row["owner"])}, prepared {old} ago: '
-            f"{blocking.get(gid, 0)} sessions that wait behind it go on.",
+            f"{len(_freed(tree, set(), gid))} of {blocking.get(gid, 0)} sessions that wait behind it go on.",
             call=f"{'; '.join([*become, 'ROLLBACK PREPARED ' + row['quoted_gid']])}",
             shell=psql(server, *become, f"ROLLBACK PREPARED {row['quoted_gid']}"),
             victims=[Victim(f"prepared {gid}", row["prepared"].isoformat(timespec="microseconds"), f'"{gid}", {old} old')],
@@ -175,7 +176,7 @@ class RollBackPrepared(_OfTheTree):
             checks=(Check("gone", "pg_prepared_xacts does not list it any more"),),
             warnings=("a coordinator may still mean to commit it: ask whose it is before you type its name",),
             refusal="" if row["may"] else f"role {clean(row['role'])} may not become {clean(row['owner'])}: "
-            f"GRANT {row['quoted_owner']} TO {clean(row['role'])} WITH INHERIT FALSE, SET TRUE",
+            f"{grant_to_become(row['quoted_owner'], clean(row['role']))}",
             confirm_word=gid,
         )  # fmt: skip
 
@@ -202,6 +203,13 @@ class RollBackPrepared(_OfTheTree):
         if any(str(row["transaction"]) == plan.preconditions["transaction"] for row in rows):
             return Verification(Verdict.PENDING, f'"{gid}" is still prepared', reading)
         return Verification(Verdict.VERIFIED, f'"{gid}" is gone', reading)
+
+
+def _elsewhere(row: Mapping[str, Any]) -> str:
+    """Why a prepared transaction of another database is not rolled back from here, and where it is."""
+    gid, database = clean(row["gid"]), clean(row["database"])
+    owner = clean(row["owner"])
+    return f'"{gid}" was prepared in the database {database}, and is rolled back there only: connect to it as {owner}, ROLLBACK PREPARED'
 
 
 def _why_not(node: LockNode, row: Mapping[str, Any] | None, wanted: Mapping[int, str]) -> str:
@@ -237,12 +245,15 @@ def _refusal(
     return "; ".join(left) or "no such session is at a root of the lock tree any more"
 
 
-def _freed(tree: LockSurvey, ended: set[int]) -> set[int]:
-    """Who goes on by itself once ``ended`` are gone: those whose every blocker has ended or goes on."""
+def _freed(tree: LockSurvey, ended: set[int], rolled_back: str = "") -> set[int]:
+    """Who goes on by itself once ``ended`` and the prepared transaction ``rolled_back`` are gone: whose every blocker has ended or goes on."""
+    held = {pid for node in tree.roots if node.pid == PREPARED and node.gid != rolled_back for pid in node.blocks}
+    if rolled_back:
+        ended = ended | {PREPARED}
     going: set[int] = set()
     grew = True
     while grew:
-        ready = {node.pid for node in tree.waiting if set(node.blocked_by) <= ended | going}
+        ready = {node.pid for node in tree.waiting if set(node.blocked_by) <= ended | going and node.pid not in held}
         grew = bool(ready - going)
         going |= ready
     return going
@@ -288,6 +299,8 @@ def _moment(node: LockNode) -> str:
 
 
 def _sql(nodes: Sequence[LockNode]) -> str:
-    pairs = ", ".join(f"({node.pid}, '{node.backend_start}'::timestamptz)" for node in nodes)
-    where = f"(pid, backend_start) IN ({pairs})" if pairs else "false"
+    shown = ", ".join(
+        f"({node.pid}, '{node.backend_start}'::timestamptz, '{_moment(node)}'::timestamptz)" for node in nodes
+    )
+    where = f"(pid, backend_start, coalesce(xact_start, state_change)) IN ({shown})" if shown else "false"
     return f"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE {where}"

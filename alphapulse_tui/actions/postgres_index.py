@@ -15,9 +15,11 @@ from alphapulse_tui.actions.contract import ActionProblem, Parameter
 from alphapulse_tui.actions.postgres_action import PostgresAction
 from alphapulse_tui.actions.postgres_build import Build, mark
 from alphapulse_tui.actions.postgres_connection import psql
+from alphapulse_tui.actions.postgres_grants import grant_to_become
 from alphapulse_tui.actions.sql import statement
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
+from alphapulse_tui.model.postgres_hints import index_name
 from alphapulse_tui.model.words import age, size
 from alphapulse_tui.sources.postgres_tables import progress
 from alphapulse_tui.text import clean
@@ -103,7 +105,7 @@ class CreateIndex(_Build):
             raise ActionProblem(f'there is no table "{clean(params.get("table", ""), 60)}" in this database')
         table = rows[0]
         columns = _columns(params.get("columns", ""), table)
-        name = params.get("name") or f"idx_{table['name']}_{'_'.join(columns)}"[:63]
+        name = params.get("name") or index_name(table["name"], columns)
         if not NAME.fullmatch(name):
             raise ActionProblem(f'"name" holds "{clean(name, 60)}", which is no name of an index')
         indexes = await self.on().rows(statement("index"), table["oid"], name, table["schema"])
@@ -140,6 +142,7 @@ class CreateIndex(_Build):
                 *_waits_for(old),
                 "it costs I/O and CPU until it is done; a build that is cancelled leaves an INVALID index, whose clean-up is offered",
                 f"becomes {clean(table['owner'])} by SET ROLE for this: the server's log shows it" if become else "",
+                _another(same, columns) if drop else "",
             ),
             undo=f"drop the index {name} (concurrently)",
             undo_action="pg.drop-index",
@@ -241,6 +244,13 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def _another(same: Mapping[str, Any] | None, columns: Sequence[str]) -> str:
+    """What the INVALID index in whose place a plain one comes was meant to be, where that is not the same; else empty."""
+    if same is None or (same["plain"] and not same["unique"] and same["columns"] == ", ".join(columns)):
+        return ""
+    return f"the INVALID one was meant to be another: {clean(same['definition'], 200)}"
+
+
 def _columns(text: str, table: Mapping[str, Any]) -> list[str]:
     """The columns, as the table has them."""
     wanted = [part.strip().strip('"') for part in text.split(",") if part.strip()]
@@ -313,4 +323,4 @@ def _owner_refusal(row: Mapping[str, Any]) -> str:
     if row["owns"] or row["may_become"]:
         return ""
     role, owner = clean(row["role"]), clean(row["owner"])
-    return f"only the owner may: GRANT {owner} TO {role} WITH INHERIT FALSE, SET TRUE, and it is done by SET ROLE"
+    return f"only the owner may, and becoming it by SET ROLE takes {grant_to_become(owner, role)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 from datetime import UTC, datetime
 
@@ -226,9 +227,82 @@ async def test_a_prepared_transaction_is_rolled_back_by_its_owner(postgres, acti
     roll = action("pg.rollback-prepared")
     plan = await roll.plan({})
     assert plan.risk is Risk.DESTRUCTIVE and plan.confirm_word and "\x1b" not in plan.confirm_word
-    assert "1 sessions that wait behind it go on" in plan.sentence
+    assert "1 of 1 sessions that wait behind it go on" in plan.sentence
     await roll.execute(plan)
     await proof(roll, plan)
     await task
     assert postgres.psql("SELECT count(*) FROM pg_prepared_xacts") == "0"
     assert "keeps anybody waiting" in (await roll.plan({})).refusal
+
+
+async def test_a_prepared_transaction_that_only_read_is_no_root(postgres, action):
+    """It has a lock on the very table, but one that keeps no writer waiting: naming it would roll back the wrong transaction."""
+    postgres.psql(
+        "DROP TABLE IF EXISTS held; CREATE TABLE held (id int); ALTER TABLE held OWNER TO owner; GRANT ALL ON held TO PUBLIC"
+    )
+    reader = await postgres.session("app", "coordinator", "SET ROLE owner")
+    await reader.execute("BEGIN; SELECT * FROM held; PREPARE TRANSACTION 'only read'")
+    writer = await postgres.session("app", "coordinator", "SET ROLE owner")
+    await writer.execute("BEGIN; INSERT INTO held VALUES (1); PREPARE TRANSACTION 'wrote'")
+    session = await postgres.session("app", "importer", "BEGIN; INSERT INTO held VALUES (2)")
+    waiter = await postgres.session("app", "api")
+    task = asyncio.create_task(waiter.execute("BEGIN; LOCK TABLE held IN SHARE MODE"))
+    await until(lambda: postgres.psql("SELECT count(*) FROM pg_locks WHERE NOT granted") == "1", 5, "the waiter")
+    try:
+        roll = action("pg.rollback-prepared")
+        plan = await roll.plan({})
+        assert plan.confirm_word == "wrote" and "0 of 1 sessions" in plan.sentence
+        end = await action("pg.terminate-root-blockers").plan({})
+        assert [victim.facts["pid"] for victim in end.victims] == [str(session.get_server_pid())]
+        assert not any("only read" in warning for warning in end.warnings)
+        assert any("wrote blocks too" in warning for warning in end.warnings) and "0 of 1 waiting" in end.sentence
+        await session.execute("ROLLBACK")
+        plan = await roll.plan({})
+        assert "1 of 1 sessions" in plan.sentence
+        await roll.execute(plan)
+        await proof(roll, plan)
+        assert postgres.psql("SELECT gid FROM pg_prepared_xacts") == "only read"
+    finally:
+        task.cancel()
+        for gid in postgres.psql("SELECT gid FROM pg_prepared_xacts").splitlines():
+            postgres.psql(f"ROLLBACK PREPARED '{gid}'")
+
+
+async def test_a_prepared_transaction_of_another_database_is_told_with_it(postgres, action):
+    if not postgres.psql("SELECT 1 FROM pg_database WHERE datname = 'elsewhere'"):
+        postgres.psql("CREATE DATABASE elsewhere")
+    there = {"host": "127.0.0.1", "port": postgres.port, "user": "admin", "database": "elsewhere", "ssl": False}
+    coordinator, waiter = await asyncpg.connect(**there), await asyncpg.connect(**there)
+    try:
+        await coordinator.execute("CREATE TABLE IF NOT EXISTS held (id int)")
+        await coordinator.execute("BEGIN; LOCK TABLE held; PREPARE TRANSACTION 'over there'")
+        task = asyncio.create_task(waiter.execute("SELECT * FROM held"))
+        await until(lambda: postgres.psql("SELECT count(*) FROM pg_locks WHERE NOT granted") == "1", 5, "the waiter")
+        roll = action("pg.rollback-prepared")
+        for params in ({}, {"gid": "over there"}):
+            refusal = (await roll.plan(params)).refusal
+            assert '"over there" was prepared in the database elsewhere' in refusal and "as admin" in refusal
+        await coordinator.execute("ROLLBACK PREPARED 'over there'")
+        await task
+    finally:
+        coordinator.terminate()
+        waiter.terminate()
+
+
+async def test_a_copied_command_ends_the_transaction_that_was_shown_and_no_later_one(postgres, action):
+    """What is copied may be run minutes later, when the session has committed and is at its next one's work."""
+    postgres.psql("DROP TABLE IF EXISTS held; CREATE TABLE held (id int); GRANT ALL ON held TO PUBLIC")
+    root = await postgres.session("app", "importer", "BEGIN; LOCK TABLE held")
+    waiter = await postgres.session("app", "api")
+    task = asyncio.create_task(waiter.execute("SELECT * FROM held"))
+    await until(lambda: postgres.psql("SELECT count(*) FROM pg_locks WHERE NOT granted") == "1", 5, "the waiter")
+    shell = (await action("pg.terminate-root-blockers").plan({})).shell
+    sql = shlex.split(shell)[-1]
+    await root.execute("COMMIT")
+    await task
+    await root.execute("BEGIN; LOCK TABLE held")
+    assert postgres.psql(sql) == "" and root.get_server_pid() in postgres.alive()
+    again = shlex.split((await action("pg.terminate-root-blockers").plan({"pids": str(root.get_server_pid())})).shell)[
+        -1
+    ]
+    assert "WHERE false" in again, "nobody waits for it"

@@ -13,10 +13,10 @@ import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alphapulse_tui.actions.contract import ActionProblem, SentWithoutAnswer
+from alphapulse_tui.actions.contract import ActionProblem, SentWithoutAnswer, TargetUnreachable
 from alphapulse_tui.config.discover.kubernetes import kubeconfig
 from alphapulse_tui.config.settings import Profile
-from alphapulse_tui.sources.contract import SourceProblem
+from alphapulse_tui.sources.contract import SourceProblem, Unreachable
 from alphapulse_tui.sources.kubernetes_link import Link
 from alphapulse_tui.text import clean
 
@@ -87,17 +87,17 @@ class WriteLink(Link):
             _, body = await self._ask("PATCH", path, right, params, WRITE_SECONDS, list(operations))
         except SentWithoutAnswer as silence:
             if dry_run:
-                raise ActionProblem(f"trying it without storing failed: {silence}") from None
+                raise TargetUnreachable(f"trying it without storing failed: {silence}") from None
             raise
         return _object(body)
 
-    async def evict(self, pod: str, uid: str) -> None:
+    async def evict(self, pod: str, uid: str, *, dry_run: bool = False) -> None:
         """Ask for this very pod to be ended: unlike a delete, a disruption budget may refuse it.
 
         Raises:
             Overtaken: a pod of that name has another uid by now.
             ActionProblem: refused, or never sent: nothing was changed.
-            SentWithoutAnswer: sent, and no answer.
+            SentWithoutAnswer: sent, and no answer. Never for a dry run.
         """
         body = {
             "apiVersion": "policy/v1",
@@ -106,7 +106,7 @@ class WriteLink(Link):
             "deleteOptions": {"preconditions": {"uid": uid}},
         }
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/eviction"
-        await self._ask("POST", path, "pods/eviction [create]", None, WRITE_SECONDS, body, "application/json")
+        await self.create(path, body, "pods/eviction [create]", dry_run=dry_run)
 
     async def create(self, path: str, body: Object, right: str, *, dry_run: bool) -> None:
         """POST ``body``; raises as :meth:`patch`."""
@@ -115,7 +115,7 @@ class WriteLink(Link):
             await self._ask("POST", path, right, params, WRITE_SECONDS, body, "application/json")
         except SentWithoutAnswer as silence:
             if dry_run:
-                raise ActionProblem(f"trying it without storing failed: {silence}") from None
+                raise TargetUnreachable(f"trying it without storing failed: {silence}") from None
             raise
 
     async def connected(self) -> Any:
@@ -126,6 +126,8 @@ class WriteLink(Link):
         """
         try:
             return await self._connected()
+        except Unreachable as problem:
+            raise TargetUnreachable(clean(problem)) from None
         except SourceProblem as problem:
             raise ActionProblem(clean(problem)) from None
 
@@ -161,7 +163,7 @@ class WriteLink(Link):
                 async with response:
                     answer = await _bounded(response)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise ActionProblem(f"the API server cannot be reached: {clean(error, 200)}") from None
+            raise TargetUnreachable(f"the API server cannot be reached: {clean(error, 200)}") from None
         except TimeoutError:
             raise _silence(changes, f"the API server gave no answer within {seconds:g} s") from None
         except (aiohttp.ClientError, ssl.SSLError, OSError, ValueError) as error:
@@ -204,7 +206,7 @@ def _causes(told: Mapping[str, Any]) -> bool:
 
 
 def _silence(changes: bool, sentence: str) -> Exception:
-    return SentWithoutAnswer(sentence) if changes else ActionProblem(sentence)
+    return SentWithoutAnswer(sentence) if changes else TargetUnreachable(sentence)
 
 
 def _told(body: bytes) -> Object:

@@ -104,8 +104,14 @@ class CloseSlots(RedisAction):
         """The slot with the keys on both sides.
 
         Raises:
-            ActionProblem: a side does not answer, so nobody knows what it holds.
+            ActionProblem: a side does not answer, so nobody knows what it holds; or another node imports the slot too and has keys of it.
         """
+        for other in _importers(nodes, one.slot):
+            if other.node_id != one.importer_id and (keys := await self._keys(other, one.slot)):
+                raise ActionProblem(
+                    f"{other.name} imports it too and has {keys} keys of it, which would be lost; an administrator moves them: "
+                    f"{admin(other.address, 'fix')}"
+                )
         importer = _by_id(nodes, one.importer_id)
         owner = _by_id(nodes, _owner(nodes, one.slot) or one.owner_id)
         return _Move(one, owner, importer, await self._keys(owner, one.slot), await self._keys(importer, one.slot))
@@ -199,6 +205,16 @@ def _victim(move: _Move) -> Victim:
 def _identity(move: _Move) -> str:
     """What must not change: the two ends and what is right for them. Counts at the owner change with every write."""
     return f"{move.owner.node_id} > {move.importer.node_id} {move.how}"
+
+
+def _importers(nodes: Sequence[RedisNode], slot: int) -> list[RedisNode]:
+    """Masters that have a mark that they import the slot: one, unless a move was begun anew to another node."""
+    mark = f"[{slot}-<-"
+    return [
+        node
+        for node in answering(nodes)
+        if node.role == "master" and node.me is not None and any(word.startswith(mark) for word in node.me.open_slots)
+    ]
 
 
 def _by_id(nodes: Sequence[RedisNode], node_id: str) -> RedisNode:

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from alphapulse_tui.actions.api_budget import Budget, budget_of, verdict_on
-from alphapulse_tui.actions.contract import Action, ActionProblem, Parameter
-from alphapulse_tui.actions.kubernetes_link import Object, WriteLink
-from alphapulse_tui.config.settings import Profile
+from alphapulse_tui.actions.contract import ActionProblem, Parameter
+from alphapulse_tui.actions.kubernetes_action import KubernetesAction
+from alphapulse_tui.actions.kubernetes_link import Object
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.text import clean
 
@@ -27,29 +27,17 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _RIGHT = "autoscaling horizontalpodautoscalers [patch]"
 
 
-class SetMaximum(Action):
+class SetMaximum(KubernetesAction):
     """Change ``maxReplicas`` of a HorizontalPodAutoscaler: up is safe, down may stop pods."""
 
     id = "kubernetes.hpa-maximum"
     title = "raise the autoscaler's maximum"
-    target = "kubernetes"
     risk = Risk.DISRUPTIVE
     source = "runbook 3.3"
     parameters = (
         Parameter("name", "the workload that it scales, or its own name", required=True),
         Parameter("most", f"maxReplicas, 1 to {LARGEST}", required=True),
     )
-
-    def __init__(self, profile: Profile) -> None:
-        super().__init__(profile)
-        self._opened: WriteLink | None = None
-
-    @property
-    def link(self) -> WriteLink:
-        """The way to the API server, made when it is first needed."""
-        if self._opened is None:
-            self._opened = WriteLink(self.profile)
-        return self._opened
 
     async def plan(self, params: Mapping[str, str]) -> Plan:
         """Read it, weigh the new maximum against the database's connections, and try the patch without storing it."""
@@ -88,11 +76,6 @@ class SetMaximum(Action):
         if most != _number(plan.params["most"]):
             return Verification(Verdict.CONTRADICTED, f"its maximum is {most}: somebody else set it", reading)
         return Verification(Verdict.VERIFIED, f"its maximum is {most}; it has {current} and wants {desired}", reading)
-
-    async def close(self) -> None:
-        """Close connections."""
-        if self._opened is not None:
-            await self._opened.close()
 
     async def _find(self, name: str) -> Object:
         """The HPA of that name, or the one that scales the Deployment of that name.

@@ -16,10 +16,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alphapulse_tui.actions.contract import Action, ActionProblem, Parameter
+from alphapulse_tui.actions.contract import ActionProblem, Parameter
+from alphapulse_tui.actions.kubernetes_action import KubernetesAction
 from alphapulse_tui.actions.kubernetes_exec import run_inside
-from alphapulse_tui.actions.kubernetes_link import Object, WriteLink
-from alphapulse_tui.config.settings import Profile
+from alphapulse_tui.actions.kubernetes_link import Object
 from alphapulse_tui.model.api_environment import Address, addresses, config_maps
 from alphapulse_tui.model.endpoints import endpoints, of_pairs, of_urls
 from alphapulse_tui.model.plan import Outcome, Plan, Result, Risk, Verdict, Verification, Victim
@@ -95,13 +95,12 @@ BY_HAND = (
 """The same for the database alone, short enough to be typed."""
 
 
-class TestInside(Action):
+class TestInside(KubernetesAction):
     """Run the test; it changes nothing and prints no value."""
 
     __test__ = False
     id = "kubernetes.test-inside"
     title = "test dependencies from a pod"
-    target = "kubernetes"
     risk = Risk.SAFE
     changes = False
     source = "runbook 2.4"
@@ -109,17 +108,6 @@ class TestInside(Action):
         Parameter("name", "the Deployment", default="api"),
         Parameter("pod", "the pod; without it a running one of the Deployment"),
     )
-
-    def __init__(self, profile: Profile) -> None:
-        super().__init__(profile)
-        self._opened: WriteLink | None = None
-
-    @property
-    def link(self) -> WriteLink:
-        """The way to the API server, made when it is first needed."""
-        if self._opened is None:
-            self._opened = WriteLink(self.profile)
-        return self._opened
 
     async def plan(self, params: Mapping[str, str]) -> Plan:
         """Choose the pod and the addresses."""
@@ -181,11 +169,6 @@ class TestInside(Action):
     async def verify(self, plan: Plan) -> Verification:
         """Nothing was changed, so there is nothing to prove."""
         return Verification(Verdict.VERIFIED, f"{plan.title} changes nothing")
-
-    async def close(self) -> None:
-        """Close connections."""
-        if self._opened is not None:
-            await self._opened.close()
 
     async def _get(self, path: str, right: str) -> Object:
         found = await self.link.read(path, right)

@@ -2,7 +2,7 @@
 
 A patch has four kinds of end: stored; refused (certain that nothing changed); overtaken, because a ``test`` in it no longer held; and
 silence, which is neither. kubernetes-asyncio gives kubeconfig, login and transport; bodies are raw JSON, because its models drop fields and
-pick a wrong content type (facts 10.1). Used by ``actions.kubernetes`` and ``actions.kubernetes_logs``.
+pick a wrong content type (facts 10.1). Used by ``actions.kubernetes_action``.
 """
 
 from __future__ import annotations

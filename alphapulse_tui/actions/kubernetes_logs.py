@@ -11,9 +11,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from alphapulse_tui.actions.contract import Action, ActionProblem, Parameter
-from alphapulse_tui.actions.kubernetes_link import WriteLink
-from alphapulse_tui.config.settings import Profile
+from alphapulse_tui.actions.contract import ActionProblem, Parameter
+from alphapulse_tui.actions.kubernetes_action import KubernetesAction
 from alphapulse_tui.model.plan import Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.model.selector import selector_of
 from alphapulse_tui.redact import redact
@@ -40,12 +39,11 @@ EXIT_CODES = {
 """What an exit code means (facts 2.4.1)."""
 
 
-class PreviousLog(Action):
+class PreviousLog(KubernetesAction):
     """Show why the previous run of a pod's containers ended, and the last lines that it wrote."""
 
     id = "kubernetes.previous-log"
     title = "previous log"
-    target = "kubernetes"
     risk = Risk.SAFE
     changes = False
     source = "runbook 2.4"
@@ -54,17 +52,6 @@ class PreviousLog(Action):
         Parameter("name", "the Deployment"),
         Parameter("container", "one container; without it every one that has run before"),
     )
-
-    def __init__(self, profile: Profile) -> None:
-        super().__init__(profile)
-        self._opened: WriteLink | None = None
-
-    @property
-    def link(self) -> WriteLink:
-        """The way to the API server, made when it is first needed."""
-        if self._opened is None:
-            self._opened = WriteLink(self.profile)
-        return self._opened
 
     async def plan(self, params: Mapping[str, str]) -> Plan:
         """Which containers have run before, and how that ended."""
@@ -131,11 +118,6 @@ class PreviousLog(Action):
     async def verify(self, plan: Plan) -> Verification:
         """Nothing was changed, so there is nothing to prove."""
         return Verification(Verdict.VERIFIED, f"{plan.title} changes nothing")
-
-    async def close(self) -> None:
-        """Close connections."""
-        if self._opened is not None:
-            await self._opened.close()
 
     async def _pod(self, params: Mapping[str, str]) -> dict[str, Any]:
         name = params.get("pod", "")

@@ -14,8 +14,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from alphapulse_tui.actions.contract import Action, ActionProblem, Parameter
-from alphapulse_tui.actions.kubernetes_link import NotThere, Object, WriteLink
+from alphapulse_tui.actions.contract import ActionProblem, Parameter
+from alphapulse_tui.actions.kubernetes_action import KubernetesAction
+from alphapulse_tui.actions.kubernetes_link import NotThere, Object
 from alphapulse_tui.actions.postgres_connection import Connection, replica_names
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
@@ -39,27 +40,18 @@ STANDBY = "its connections are dropped and its cache is cold afterwards; it repl
 """What the end of a replica means; the primary goes on."""
 
 
-class DeletePod(Action):
+class DeletePod(KubernetesAction):
     """Evict one pod."""
 
     id = "kubernetes.delete-pod"
     title = "delete pod"
-    target = "kubernetes"
     risk = Risk.DISRUPTIVE
     source = "runbook 2.1, design 4"
     parameters = (Parameter("pod", "the pod's name", required=True),)
 
     def __init__(self, profile: Profile) -> None:
         super().__init__(profile)
-        self._opened: WriteLink | None = None
         self._standbys: dict[str, Connection] = {}
-
-    @property
-    def link(self) -> WriteLink:
-        """The way to the API server, made when it is first needed."""
-        if self._opened is None:
-            self._opened = WriteLink(self.profile)
-        return self._opened
 
     async def plan(self, params: Mapping[str, str]) -> Plan:
         """Read the pod, and try the eviction without doing it: budgets and rights speak now."""
@@ -127,8 +119,7 @@ class DeletePod(Action):
         """Close connections."""
         for connection in self._standbys.values():
             connection.drop()
-        if self._opened is not None:
-            await self._opened.close()
+        await super().close()
 
     async def _no_standby(self, name: str) -> str:
         """Why the profile's replica ``name`` is not known to be one now; empty when it says so itself."""

@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alphapulse_tui.actions.api_traffic import TrafficReader
-from alphapulse_tui.actions.contract import Action, ActionProblem, Parameter
+from alphapulse_tui.actions.contract import ActionProblem, Parameter
+from alphapulse_tui.actions.kubernetes_action import KubernetesAction
 from alphapulse_tui.actions.kubernetes_diff import differences
-from alphapulse_tui.actions.kubernetes_link import OVERTAKEN, Object, Operations, Overtaken, WriteLink
+from alphapulse_tui.actions.kubernetes_link import OVERTAKEN, Object, Operations, Overtaken
 from alphapulse_tui.actions.kubernetes_rollout import figures, standing, wanted
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
@@ -105,28 +106,15 @@ class Change:
     """Where it is another than the action's; a destructive change asks for the workload's name."""
 
 
-class WorkloadAction(Action):
+class WorkloadAction(KubernetesAction):
     """Reads a workload, patches it, watches the rollout; a subclass says what is patched."""
 
-    target = "kubernetes"
     risk = Risk.DISRUPTIVE
     parameters: tuple[Parameter, ...] = (KIND, NAME)
 
     def __init__(self, profile: Profile) -> None:
         super().__init__(profile)
-        self._opened: WriteLink | None = None
         self._traffic = TrafficReader(profile)
-
-    @property
-    def link(self) -> WriteLink:
-        """The way to the API server, made when it is first needed.
-
-        Raises:
-            ActionProblem: the profile has no cluster.
-        """
-        if self._opened is None:
-            self._opened = WriteLink(self.profile)
-        return self._opened
 
     @abstractmethod
     async def change(self, workload: Workload, params: Mapping[str, str]) -> Change:
@@ -206,11 +194,6 @@ class WorkloadAction(Action):
             raise ActionProblem("something that is no API server answers in its place")
         raw.setdefault("kind", kind)
         return Workload(kind, resource, name, namespace, raw)
-
-    async def close(self) -> None:
-        """Close connections."""
-        if self._opened is not None:
-            await self._opened.close()
 
 
 def _plan(

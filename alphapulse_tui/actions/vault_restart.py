@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from alphapulse_tui.actions.contract import ActionProblem, Parameter
-from alphapulse_tui.actions.kubernetes_link import NotThere, Object, WriteLink
+from alphapulse_tui.actions.kubernetes_action import KubernetesAction
+from alphapulse_tui.actions.kubernetes_link import NotThere, Object
 from alphapulse_tui.actions.vault_cluster import ClusterAction, no_leader
 from alphapulse_tui.actions.vault_node import SealClient, addresses
-from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.model.plan import Check, Outcome, Plan, Result, Risk, Verdict, Verification, Victim
 from alphapulse_tui.model.vault import VaultNode
 from alphapulse_tui.model.vault_raft import SurveyedNode, VaultSurvey
@@ -26,25 +26,15 @@ VERIFY_SECONDS = 120.0
 """Until the new pod must answer: an image that is on the node starts within seconds, a volume may take a minute to move."""
 
 
-class RestartNode(ClusterAction):
+class RestartNode(KubernetesAction, ClusterAction):
     """Evict one node's pod; its StatefulSet makes it anew, and a Shamir node comes back sealed."""
 
     id = "vault.restart-node"
     title = "restart one node"
+    target = "vault"
     risk = Risk.DISRUPTIVE
     source = "runbook 2.3"
     parameters = (Parameter("node", "a node by name; without it the standby that answers slowest"),)
-
-    def __init__(self, profile: Profile) -> None:
-        super().__init__(profile)
-        self._opened: WriteLink | None = None
-
-    @property
-    def link(self) -> WriteLink:
-        """The way to the API server, made when it is first needed."""
-        if self._opened is None:
-            self._opened = WriteLink(self.profile)
-        return self._opened
 
     async def plan(self, params: Mapping[str, str]) -> Plan:
         """Which node, whether the others can do without it, and what it takes to open it again."""
@@ -56,6 +46,7 @@ class RestartNode(ClusterAction):
         )
         pod = await self._pod(name) if node and not refusal else {}
         uid = str(pod.get("metadata", {}).get("uid", ""))
+        refusal = refusal or (await self._no_eviction(name, uid) if node else "")
         seal = await self._seal(name, address) if node else None
         namespace = self.profile.kubernetes.namespace if self.profile.kubernetes else "alphapulse"
         return Plan(
@@ -120,11 +111,6 @@ class RestartNode(ClusterAction):
         onward = ": give it its key shares now" if node.sealed and not node.auto_unseal else ""
         return Verification(Verdict.VERIFIED, f"{name} runs anew and is {stand}{onward}", reading)
 
-    async def close(self) -> None:
-        """Close connections."""
-        if self._opened is not None:
-            await self._opened.close()
-
     async def _pod(self, name: str) -> Object:
         path = f"/api/v1/namespaces/{self.link.namespace}/pods/{name}"
         pod = await self.link.read(path, "pods [get]")
@@ -134,6 +120,14 @@ class RestartNode(ClusterAction):
         if not any(owner.get("kind") == "StatefulSet" for owner in owners):
             raise ActionProblem(f"the pod {name} belongs to no StatefulSet: nobody would make it anew")
         return pod
+
+    async def _no_eviction(self, name: str, uid: str) -> str:
+        """Why the pod would not be evicted, as the server says it when it is tried without storing; empty when it would be."""
+        try:
+            await self.link.evict(name, uid, dry_run=True)
+        except ActionProblem as problem:
+            return str(problem)
+        return ""
 
     async def _seal(self, name: str, address: str) -> VaultNode:
         async with SealClient(self.profile) as client:

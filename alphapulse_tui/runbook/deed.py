@@ -12,6 +12,7 @@ from alphapulse_tui.executor.client import ExecutorClient, ExecutorGone, Executo
 from alphapulse_tui.executor.confirm import required_confirmation
 from alphapulse_tui.exits import ExitCode
 from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
+from alphapulse_tui.runbook.filling import by_hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,9 @@ _VERDICT_CODES = {
 
 def _evidence(plan: Plan) -> list[list[str]]:
     """The shell form, the victims and the warnings, for whoever reads what was about to be done."""
+    shell = by_hand(plan.shell, plan.refusal)
     return [
-        ["by hand", plan.shell],
+        *([["by hand", shell]] if shell else []),
         *([victim.key, victim.label] for victim in plan.victims),
         *(["warning", warning] for warning in plan.warnings),
     ]

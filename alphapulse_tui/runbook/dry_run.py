@@ -11,7 +11,7 @@ from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.runbook.checks import CHECKS, CheckResult, Scene
 from alphapulse_tui.runbook.checks.look import look
 from alphapulse_tui.runbook.engine import picks
-from alphapulse_tui.runbook.filling import fill, fill_command, places
+from alphapulse_tui.runbook.filling import by_hand, fill, fill_command, places
 from alphapulse_tui.runbook.schema import ActionStep, BranchStep, CheckStep, Procedure, Step, WaitStep
 
 READ_SECONDS = 5.0
@@ -75,7 +75,8 @@ async def _planned(profile: Profile, step: ActionStep, values: dict[str, str]) -
         return {"verdict": "refused", "sentence": str(problem), "evidence": [], "command": ""}
     finally:
         await action.close()
-    evidence = [["by hand", plan.shell], *([victim.key, victim.label] for victim in plan.victims)]
+    shell = by_hand(plan.shell, plan.refusal)
+    evidence = [*([["by hand", shell]] if shell else []), *([victim.key, victim.label] for victim in plan.victims)]
     if plan.refusal:
         return {"verdict": "refused", "sentence": plan.refusal, "evidence": evidence, "command": ""}
     return {"verdict": "planned", "sentence": plan.sentence, "evidence": evidence, "command": plan.shell}

@@ -47,6 +47,15 @@ def places(text: str) -> list[str]:
     return list(dict.fromkeys(PLACE.findall(text)))
 
 
+def by_hand(shell: str, refusal: str) -> str:
+    """A plan's form for the shell, ready to be run only where the plan may be sent: what is refused from here would hurt by hand as well.
+
+    >>> by_hand("kubectl delete pod vault-0", "raft would lose its quorum").splitlines()[1]
+    '# kubectl delete pod vault-0'
+    """
+    return not_runnable(shell, refusal) if shell and refusal else shell
+
+
 def not_runnable(text: str, why: str) -> str:
     """``text`` as comments of the shell, the first of which says why it is not to be run.
 

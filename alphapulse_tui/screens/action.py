@@ -22,6 +22,7 @@ from alphapulse_tui.executor.protocol import ExecutorProblem, Progress
 from alphapulse_tui.incident.undo import undo_reason
 from alphapulse_tui.model.plan import Outcome, Plan, Risk, Verdict
 from alphapulse_tui.model.words import clock
+from alphapulse_tui.runbook.filling import by_hand
 from alphapulse_tui.screens.arm import arm
 from alphapulse_tui.screens.base import standing_of
 from alphapulse_tui.screens.commands import ACTION, bindings, key_of
@@ -342,7 +343,7 @@ class ActionScreen(Dialog[bool]):
     def action_copy(self) -> None:
         """Copy the plan's form for the shell; nothing is sent."""
         if self._plan is not None and self._plan.shell:
-            copy(self.app, self._plan.shell, "it stands under By hand.")
+            copy(self.app, by_hand(self._plan.shell, self._plan.refusal), "it stands under By hand.")
         else:
             self.app.notify("There is no form for the shell.", title="Nothing copied", markup=False)
 

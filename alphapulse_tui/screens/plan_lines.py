@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from alphapulse_tui.model.plan import Plan, Verdict
+from alphapulse_tui.runbook.filling import by_hand
 from alphapulse_tui.widgets.lines import Line, line, wrap
 
 VICTIMS_SHOWN = 12
@@ -36,7 +37,7 @@ def plan_lines(plan: Plan, width: int) -> list[Line]:
                 one for name, said in plan.victims[0].facts.items() for one in wrap(f"    {name}: {said}", width, "dim")
             ]
     lines += _section("As we run it", plan.call, width)
-    lines += _section("By hand", plan.shell, width)
+    lines += _section("By hand", by_hand(plan.shell, plan.refusal), width)
     if plan.checks:
         lines += [Line(), line(("Proof, read from the target", "title"))]
         lines += [one for check in plan.checks for one in wrap(f"- {check.title}: {check.expected}", width)]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from alphapulse_tui.actions.contract import ActionProblem, Parameter
 from alphapulse_tui.actions.kubernetes_link import Object, Operations
@@ -25,9 +27,10 @@ from alphapulse_tui.actions.kubernetes_workload import (
     status_command,
 )
 from alphapulse_tui.actor import actor_at_host
-from alphapulse_tui.model.kubernetes import RESTART
+from alphapulse_tui.model.kubernetes import RESTART, Revision, left_behind_of, of_present_release, release_before
 from alphapulse_tui.model.plan import Plan, Risk
 from alphapulse_tui.model.selector import selector_of
+from alphapulse_tui.sources.kubernetes_decode import RawWorkload, revision_of
 from alphapulse_tui.text import clean
 
 ACTION_ID = "<action id>"
@@ -111,16 +114,18 @@ class RollBack(WorkloadAction):
             sentence=f"Gives {workload.short} the pod template of revision {chosen} again; it runs {current} now{_pace(workload)}.",
             operations=operations,
             what=f"replace /spec/template with that of ReplicaSet {clean(name, 128)}, set {CHANGE_CAUSE}",
-            shell=f"kubectl -n {workload.namespace} rollout undo {workload.short} --to-revision={chosen} && {status_command(workload)}",
+            # Revision 0 would be kubectl's word for "whatever was before".
+            shell=f"kubectl -n {workload.namespace} rollout undo {workload.short} --to-revision={chosen} && {status_command(workload)}"
+            if chosen
+            else "",
             preconditions={"template": digest(template)} if chosen else {},
             written_out={"revision": str(chosen)} if chosen else {},
             warnings=(
+                *_doubtful(_known(revisions, current), chosen),
                 "ConfigMaps, Secrets, the number of replicas and migrations of the database are not rolled back",
                 *owner_warnings(workload),
             ),
-            undo=f"roll forward to revision {current}",
-            undo_action=self.id,
-            undo_params={"kind": workload.kind, "name": workload.name, "revision": str(current)},
+            **_forward(self, workload, current),
             refusal=refusal,
         )
 
@@ -154,14 +159,53 @@ def _chosen(workload: Workload, revisions: Mapping[int, Object], current: int, a
     there = ", ".join(map(str, numbers)) or "none"
     if asked and not (asked.isascii() and asked.isdigit() and len(asked) < 10):
         raise ActionProblem(f'"revision" must be a number, not "{clean(asked, 40)}"')
-    number = int(asked) if asked else next((one for one in numbers if one < current), 0)
+    known = _known(revisions, current)
+    before = release_before(known)
+    number = int(asked) if asked else before.number if before is not None else 0
     if not asked and not number:
-        return 0, f"{workload.short} has no revision before {current}"
+        left = ", ".join(str(one.number) for one in left_behind_of(known))
+        only = f" but what somebody went back from: name revision {left} if you mean it" if left else ""
+        return 0, f"{workload.short} has no revision before {current}{only}"
     if number not in revisions:
         return 0, f"{workload.short} has no revision {number} in its history; there are {there}"
     if workload.raw["spec"].get("paused"):
         return number, f"the rollout of {workload.short} is paused: resume it first (kubectl rollout resume)"
     return number, f"revision {number} is the one that runs now" if number == current else ""
+
+
+def _forward(action: RollBack, workload: Workload, current: int) -> dict[str, Any]:
+    """The way forward again; there is none where the controller keeps no old ReplicaSet."""
+    if workload.raw["spec"].get("revisionHistoryLimit") == 0:
+        return {"undo": f"none: its revisionHistoryLimit is 0, the template of revision {current} is not kept"}
+    return {
+        "undo": f"roll forward to revision {current}",
+        "undo_action": action.id,
+        "undo_params": {"kind": workload.kind, "name": workload.name, "revision": str(current)},
+    }
+
+
+def _known(revisions: Mapping[int, Object], current: int) -> list[Revision]:
+    """Revision ``current`` and those before it as the panel has them: what is offered there and what is done here follow one rule."""
+    numbers = sorted((number for number in revisions if number <= current), reverse=True)
+    try:
+        return [revision_of(msgspec.convert(revisions[number], RawWorkload)) for number in numbers]
+    except msgspec.ValidationError as error:
+        raise ActionProblem("something that is no API server answers in its place") from error
+
+
+def _doubtful(revisions: Sequence[Revision], chosen: int) -> tuple[str, ...]:
+    """Why the chosen revision may not be the way back that it looks like; ``revisions`` from the present one on."""
+    same = of_present_release(revisions)
+    other = next((one for one in revisions if one.number == chosen), None)
+    if other is None or other is same[0]:
+        return ()
+    if other in same:
+        before = next((one for one in [release_before(revisions)] if one not in same), None)
+        which = f"the release before it is revision {before.number}" if before else "no other release is kept"
+        return (f"revision {chosen} is the release that runs now, but for a restart or its memory: {which}",)
+    if other in left_behind_of(revisions):
+        return (f"somebody went back from revision {chosen} to what runs now: this brings it again",)
+    return ()
 
 
 def old_template(replica_set: Mapping[str, Any]) -> Object:

@@ -32,6 +32,13 @@ class LastEnd:
     """The last lines of the *previous* log, oldest first; redacted."""
     log_problem: str = ""
     """Why there is no log."""
+    init: bool = False
+    """An init container: the others have not begun."""
+
+    @property
+    def place(self) -> str:
+        """Pod and container."""
+        return f"{self.pod}/{self.container}{' (an init container)' if self.init else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,8 @@ class CrashSnapshot:
     probes: tuple[Probe, ...]
     missing: tuple[str, ...] = ()
     """What could not be read."""
+    held: tuple[str, ...] = ()
+    """Why pods of it are not made (a quota) or find no node, in the cluster's own words; redacted."""
 
     def failing(self, dependency: str) -> tuple[Probe, ...]:
         """Probes of a dependency when not one of its addresses answers; empty when one does or nothing could be tried."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from alphapulse_tui.model.api import DEPENDENCIES, CrashSnapshot, EndpointTime, LastEnd
 from alphapulse_tui.model.kubernetes import Pod, Revision, Workload
@@ -50,13 +50,19 @@ _WORDS = {
     "vault": re.compile(r"\b(vault|openbao|hvac|VAULT_\w+)\b", re.IGNORECASE),
 }
 
+_CALM = re.compile(r"\b(TRACE|DEBUG|INFO|NOTICE)\b|\blevel[\"']?[=:]\s*[\"']?(trace|debug|info|notice)\b")
+_LOUD = re.compile(
+    r"error|fail|refus|cannot|can't|could not|unable|time[ds]? ?out|denied|unreachable|sealed|FATAL|exception",
+    re.IGNORECASE,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
     """One conclusion."""
 
     kind: str
-    """``memory``, ``image``, ``config``, ``database``, ``redis``, ``vault``, ``application`` or ``unknown``."""
+    """``memory``, ``image``, ``config``, ``room``, ``database``, ``redis``, ``vault``, ``application`` or ``unknown``."""
     sentence: str
     certain: bool = False
     """Whether it was seen and not only read in a log."""
@@ -66,12 +72,12 @@ def cause_of_crash(snapshot: CrashSnapshot) -> Cause:
     """Why the containers end: what the kubelet says first, then what does not answer, then their own last words."""
     for end in snapshot.ends:
         if end.reason == "OOMKilled":
-            return Cause(
-                "memory", f"{end.pod}/{end.container} was killed for want of memory{_limit(snapshot, end)}", True
-            )
+            return Cause("memory", f"{end.place} was killed for want of memory{_limit(snapshot, end)}", True)
         if end.waiting in NEVER_RAN:
             kind = "config" if end.waiting == NO_CONFIG else "image"
             return Cause(kind, told_never_ran(end, snapshot.variables), True)
+    if snapshot.held and not snapshot.ends:
+        return Cause("room", "; ".join(snapshot.held), True)
     said = {kind: _says(snapshot.ends, kind) for kind in DEPENDENCIES}
     for kind in DEPENDENCIES:
         failing = snapshot.failing(kind)
@@ -82,15 +88,21 @@ def cause_of_crash(snapshot: CrashSnapshot) -> Cause:
     # The last line is the reason; a program names the dependency first that it stumbled over.
     for end in snapshot.ends:
         for line in reversed(end.words):
-            kind = next((kind for kind in DEPENDENCIES if _WORDS[kind].search(line)), "")
+            kind = next((kind for kind in DEPENDENCIES if _complains_of(line, kind)), "")
             if kind:
                 return Cause(kind, f"its last words name {kind}: {line}")
     for end in snapshot.ends:
         if end.exit_code is not None:
             words = f": {end.words[-1]}" if end.words else ""
             meaning = EXIT_CODES.get(end.exit_code, "its own matter")
-            return Cause("application", f"{end.pod} ended with code {end.exit_code}, {meaning}{words}")
+            return Cause("application", f"{end.place} ended with code {end.exit_code}, {meaning}{words}")
     return Cause("unknown", "no container has ended yet" if not snapshot.ends else "it left no word")
+
+
+def own_cause(revision: Revision, revisions: Sequence[Revision]) -> str:
+    """Its change-cause, unless an older one has the same: a release that sets none inherits it, and the history lies (facts 1.2)."""
+    inherited = any(one.cause == revision.cause for one in revisions if 0 < one.number < revision.number)
+    return "" if inherited else revision.cause
 
 
 def _limit(snapshot: CrashSnapshot, end: LastEnd) -> str:
@@ -99,7 +111,16 @@ def _limit(snapshot: CrashSnapshot, end: LastEnd) -> str:
 
 
 def _says(ends: Sequence[LastEnd], kind: str) -> str:
-    return next((line for end in ends for line in reversed(end.words) if _WORDS[kind].search(line)), "")
+    return next((line for end in ends for line in reversed(end.words) if _complains_of(line, kind)), "")
+
+
+def _complains_of(line: str, kind: str) -> bool:
+    """Whether a line names a dependency, and not only as news: "INFO connected to Redis" is no reason to die.
+
+    >>> _complains_of("INFO database pool is ready", "database"), _complains_of("INFO database: connection refused", "database")
+    (False, True)
+    """
+    return bool(_WORDS[kind].search(line)) and not (_CALM.search(line) and not _LOUD.search(line))
 
 
 def _verb(said: str) -> str:
@@ -129,10 +150,16 @@ class Suspect:
         return None if self.onset is None else self.onset - self.came
 
 
-def came_at(revision: Revision, pods: Sequence[Pod]) -> float:
-    """When a revision was rolled out. Its ReplicaSet may be much older: a template that ran before gets its old one back."""
+def came_at(revision: Revision, pods: Sequence[Pod], progressed_at: float | None = None) -> float:
+    """When a revision was rolled out: with its ReplicaSet, however young its pods are (a node that was drained makes all of them anew).
+
+    A template that ran before gets its old ReplicaSet back: then its first pod tells, or the last step of the rollout where that is earlier.
+    """
+    if not revision.returned:
+        return revision.created_at
     mine = [pod.created_at for pod in pods if pod.name.startswith(f"{revision.replica_set}-")]
-    return max(revision.created_at, min(mine, default=revision.created_at))
+    known = [*mine, *([] if progressed_at is None else [progressed_at])]
+    return max(revision.created_at, min(known, default=revision.created_at))
 
 
 def suspect_release(
@@ -140,21 +167,26 @@ def suspect_release(
 ) -> Suspect | None:
     """The present revision, if it came shortly before ``onset``; without an onset, if it is recent.
 
-    ``pods`` are the workload's. ``slack``: by how many seconds the onset may be seen too early (a scrape, a rate's window).
+    ``pods`` are the workload's. ``slack``: by how many seconds the onset may be seen too early (a scrape, a rate's window). A return to an
+    earlier template answers to trouble that is there already: only what began after it is laid to it.
     """
     newest = next((one for one in workload.revisions if one.number), None)
     if newest is None:
         return None
-    previous = next(iter(workload.earlier), None)
-    came = came_at(newest, pods)
+    newest = replace(newest, cause=own_cause(newest, workload.revisions))
+    previous = workload.before
+    came = came_at(newest, pods, workload.progressed_at)
     if onset is None:
-        return Suspect(newest, previous, None, came) if now - came <= RECENT else None
-    return Suspect(newest, previous, onset, came) if -slack <= onset - came <= BEFORE_ONSET else None
+        recent = now - came <= RECENT and not workload.gone_back_from
+        return Suspect(newest, previous, None, came) if recent else None
+    least = 0.0 if workload.gone_back_from else -slack
+    return Suspect(newest, previous, onset, came) if least <= onset - came <= BEFORE_ONSET else None
 
 
 def first_crash(pods: Sequence[Pod]) -> float | None:
-    """When the first of the pods that are not well began to crash."""
-    moments = [moment for pod in pods if not pod.healthy and (moment := _began(pod)) is not None]
+    """When the first of the pods that are not well began to crash; of those that are on their way out another release may be to blame."""
+    living = [pod for pod in pods if pod.status != "Terminating"]
+    moments = [moment for pod in living if not pod.healthy and (moment := _began(pod)) is not None]
     return min(moments, default=None)
 
 

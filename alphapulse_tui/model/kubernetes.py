@@ -5,7 +5,9 @@ Read by ``sources.kubernetes`` by list and watch. Moments are unix seconds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class Revision:
     replica_set: str
     restart: str = ""
     """The mark that the last restart left in its template, ours or kubectl's."""
+    returned: bool = False
+    """Whether it ran under another number before: somebody went back to it, or forward again."""
 
     def same_release(self, older: Revision) -> bool:
         """Whether only a restart or memory given from here lies between the two: what is wrong with one is wrong with the other.
@@ -88,6 +92,45 @@ class Revision:
         restarted = bool(self.restart) and self.restart != older.restart
         given = self.cause.startswith(MEMORY_GIVEN) and self.cause != older.cause
         return self.image == older.image and (restarted or given)
+
+
+def ways_back(revisions: Sequence[Revision]) -> tuple[Revision, ...]:
+    """Revisions to go to instead of the present one, ``revisions`` newest first: the release before it comes first.
+
+    After a roll back the number before is that of the release that somebody went back from (facts 3.2: undone twice, it is back). Such ones
+    come behind all others, and what is of the release that runs now comes last.
+    """
+    same = of_present_release(revisions)
+    others = [one for one in revisions if one.number][len(same) :]
+    left = left_behind_of(revisions)
+    return (*(one for one in others if one not in left), *left, *same[1:])
+
+
+def release_before(revisions: Sequence[Revision]) -> Revision | None:
+    """Of :func:`ways_back` the first that nobody went back from."""
+    left = left_behind_of(revisions)
+    return next((one for one in ways_back(revisions) if one not in left), None)
+
+
+def of_present_release(revisions: Sequence[Revision]) -> tuple[Revision, ...]:
+    """The present revision, and those right before it that only a restart or memory given from here tells apart; newest first."""
+    known = [one for one in revisions if one.number]
+    same = 1
+    while same < len(known) and known[same - 1].same_release(known[same]):
+        same += 1
+    return tuple(known[:same])
+
+
+def left_behind_of(revisions: Sequence[Revision]) -> tuple[Revision, ...]:
+    """Those that somebody went back from: right before the present one, and younger than its ReplicaSet.
+
+    One that is returned to over an older one is a release that comes again: nobody went back.
+    """
+    same = of_present_release(revisions)
+    if not same or not same[-1].returned:
+        return ()
+    others = [one for one in revisions if one.number][len(same) :]
+    return tuple(takewhile(lambda one: one.created_at > same[-1].created_at, others))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +154,8 @@ class Workload:
     """Newest first; Deployments only."""
     unavailable_since: float | None = None
     """Unix seconds since when fewer replicas are available than must be; Deployments only."""
+    progressed_at: float | None = None
+    """Unix seconds of the last step of a rollout; Deployments only."""
     total: int = 0
     """Pods of every template, as the status counts them: more than ``updated`` while pods of the template before still stand."""
 
@@ -121,12 +166,18 @@ class Workload:
 
     @property
     def earlier(self) -> tuple[Revision, ...]:
-        """Revisions to go back to, the one before first; what is of the release that runs now comes last."""
-        known = [one for one in self.revisions if one.number]
-        same = 1
-        while same < len(known) and known[same - 1].same_release(known[same]):
-            same += 1
-        return (*known[same:], *known[1:same])
+        """Revisions to go back to, the release before first: see :func:`ways_back`."""
+        return ways_back(self.revisions)
+
+    @property
+    def gone_back_from(self) -> tuple[Revision, ...]:
+        """Revisions that came after the present one had run before: whoever went back has left them for a reason."""
+        return left_behind_of(self.revisions)
+
+    @property
+    def before(self) -> Revision | None:
+        """The revision that a roll back means when nobody names one; none when only those are kept that somebody went back from."""
+        return release_before(self.revisions)
 
     @property
     def rolling(self) -> bool:

@@ -101,6 +101,7 @@ class Condition(Object):
     status: str = ""
     reason: str = ""
     last_transition_time: datetime | None = None
+    last_update_time: datetime | None = None
 
 
 class PodStatus(Object):
@@ -350,6 +351,7 @@ def revision_of(raw: RawWorkload) -> Revision:
         restart=" ".join(
             clean(marks[mark]) for mark in (RESTART, "kubectl.kubernetes.io/restartedAt") if mark in marks
         ),
+        returned=bool(notes.get("deployment.kubernetes.io/revision-history")),
     )
 
 
@@ -357,6 +359,7 @@ def workload_of(kind: str, raw: RawWorkload, revisions: tuple[Revision, ...] = (
     """A Deployment or StatefulSet."""
     conditions = raw.status.conditions or ()
     unavailable = next((one for one in conditions if one.type == "Available" and one.status == "False"), None)
+    progress = next((one for one in conditions if one.type == "Progressing"), None)
     return Workload(
         kind=kind,
         name=clean(raw.metadata.name),
@@ -374,5 +377,6 @@ def workload_of(kind: str, raw: RawWorkload, revisions: tuple[Revision, ...] = (
         ),
         revisions=revisions,
         unavailable_since=_seconds(unavailable.last_transition_time) if unavailable else None,
+        progressed_at=_seconds(progress.last_update_time) if progress else None,
         total=raw.status.replicas,
     )

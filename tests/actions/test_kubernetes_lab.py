@@ -166,6 +166,51 @@ async def test_a_rollback_shows_the_difference_and_rolls_forward_again(action, k
     assert template == before["spec"]["template"], "no field was lost on the way"
 
 
+@pytest.fixture
+def canary(kubectl: Kubectl) -> Iterator[dict[str, str]]:
+    """A Deployment without pods, whose releases come at once; its image is put back."""
+    before = image_of(kubectl, "api-canary")
+    yield {"kind": "Deployment", "name": "api-canary"}
+    kubectl("set", "image", "deployment/api-canary", f"api={before}")
+
+
+def image_of(kubectl: Kubectl, name: str) -> str:
+    return str(kubectl.get("deployment", name)["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def observed(kubectl: Kubectl, name: str) -> int:
+    """The revision that runs, once the controller has seen the last change."""
+    kubectl("rollout", "status", f"deployment/{name}", "--timeout=30s")
+    found = kubectl.get("deployment", name)
+    return int(found["metadata"]["annotations"]["deployment.kubernetes.io/revision"])
+
+
+async def test_a_rollback_without_a_number_goes_past_a_restart_and_never_to_what_was_gone_back_from(
+    action, kubectl, canary
+):
+    good = image_of(kubectl, "api-canary")
+    before = observed(kubectl, "api-canary")
+    kubectl("set", "image", "deployment/api-canary", "api=alphapulse/api:v1.9.9")
+    bad = observed(kubectl, "api-canary")
+    kubectl("rollout", "restart", "deployment/api-canary")
+    assert observed(kubectl, "api-canary") > bad > before
+    roll_back = action("kubernetes.rollback")
+
+    same = await roll_back.plan({**canary, "revision": str(bad)})
+    said = f"revision {bad} is the release that runs now, but for a restart or its memory: the release before it is"
+    assert any(said in one for one in same.warnings), same.warnings
+    plan = await roll_back.plan(canary)
+    assert plan.params["revision"] == str(before)
+    await roll_back.execute(plan)
+    await proven(roll_back, plan)
+    assert image_of(kubectl, "api-canary") == good
+
+    again = await roll_back.plan(canary)
+    assert again.params.get("revision") not in {str(bad), str(bad + 1)}, "undone twice, it would be back"
+    forward = await roll_back.plan(plan.undo_params)
+    assert any(f"somebody went back from revision {bad + 1}" in one for one in forward.warnings), forward.warnings
+
+
 async def test_revisions_that_are_not_there(action, kubectl):
     roll_back = action("kubernetes.rollback")
     assert "has no revision 99 in its history; there are" in (await roll_back.plan({**API, "revision": "99"})).refusal

@@ -235,7 +235,9 @@ def test_a_release_of_long_before_or_after_the_onset_is_no_suspect() -> None:
 
 
 def test_a_release_that_got_its_old_replica_set_back_came_with_its_pods() -> None:
-    again = replace(API, revisions=(replace(API.revisions[0], created_at=WALL - 90_000), API.revisions[1]))
+    again = replace(
+        API, revisions=(replace(API.revisions[0], created_at=WALL - 90_000, returned=True), API.revisions[1])
+    )
     young = pod("api-new-1", age=100.0)
     found = look("rollout.suspect-errors", api_errors=ERRORS, kubernetes=namespace(young, workload=again))
     assert found.value == "release" and "came 1m ago" in found.sentence

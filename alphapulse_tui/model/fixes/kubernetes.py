@@ -127,10 +127,11 @@ def _last_resort(pod: Pod) -> list[Fix]:
 
 
 def _roll_back(workload: Workload, pod: Pod | None, named: dict[str, str]) -> Fix:
-    previous = first(workload.earlier, lambda _: True)
+    previous = workload.before
     if previous is None:
         fix = offer("kubernetes.rollback", f"roll back {workload.name}", **named)
-        return replace(fix, why_not="it has no earlier revision")
+        only = " but what somebody went back from" if workload.gone_back_from else ""
+        return replace(fix, why_not=f"it has no earlier revision{only}")
     title = f"roll back {workload.name} to revision {previous.number} ({previous.image})"
     fix = offer("kubernetes.rollback", title, **named, revision=str(previous.number))
     if workload.paused:

@@ -41,9 +41,10 @@ def history(scene: Scene) -> CheckResult:
     if workload is None:
         return absent(scene, snapshot)
     known = [one for one in workload.revisions if one.number]
+    back = workload.gone_back_from
     rows = tuple(
         (
-            f"revision {one.number}{' (runs now)' if one is known[0] else ''}",
+            f"revision {one.number}{' (runs now)' if one is known[0] else ' (gone back from)' if one in back else ''}",
             f"{one.image}  {age(scene.wall - one.created_at)} ago  {one.replicas} pods  {one.cause or '(no cause given)'}",
         )
         for one in known
@@ -57,9 +58,10 @@ def history(scene: Scene) -> CheckResult:
             "paused",
             choices,
         )
-    if not choices:
-        return CheckResult(Passed.NO, f"{workload.name} has no earlier revision to go back to", rows, "none")
-    previous = workload.earlier[0]
+    previous = workload.before
+    if previous is None:
+        only = f" but what somebody went back from ({', '.join(str(one.number) for one in back)})" if back else ""
+        return CheckResult(Passed.NO, f"{workload.name} has no earlier revision to go back to{only}", rows, "none")
     sentence = f"{len(choices)} to go back to; the one before is {previous.number} ({previous.image})"
     return CheckResult(Passed.YES, sentence, rows, "some", choices)
 
@@ -108,7 +110,10 @@ def mending(scene: Scene) -> CheckResult:
     if workload.deadline_exceeded or crashing:
         said = f"{len(crashing)} pods still crash or cannot start" if crashing else "the rollout ran into its deadline"
         return CheckResult(Passed.NO, said, rows, "broken")
+    there = sum(1 for pod in pods_of(snapshot, workload) if pod.status != "Terminating")
     said = "every pod is well" if not unwell else f"{len(unwell)} pods are starting"
+    if there < workload.desired:
+        said = f"{there} of {workload.desired} pods are there" + (f", {len(unwell)} of them starting" if unwell else "")
     return CheckResult(Passed.YES, said, rows, "mending")
 
 
@@ -150,7 +155,11 @@ def judged_suspect(scene: Scene, workload: Workload, onset: float | None, what: 
     rows = _rows(scene, workload, onset, what)
     if found is None:
         newest = next((one for one in workload.revisions if one.number), None)
-        came = f"the last one came {age(scene.wall - came_at(newest, pods))} ago" if newest else "there is none"
+        came = "there is none"
+        if newest is not None:
+            back = ", as a way back" if workload.gone_back_from else ""
+            moment = came_at(newest, pods, workload.progressed_at)
+            came = f"the last one came {age(scene.wall - moment)} ago{back}"
         since = (
             f"{what} began {age(scene.wall - onset)} ago"
             if onset is not None

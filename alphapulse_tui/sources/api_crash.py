@@ -86,6 +86,7 @@ class CrashSource(Source[CrashesSnapshot]):
             variables=variables(main),
             probes=probes,
             missing=tuple(objects.missing),
+            held=held_back(deployment, pods or ()),
         )
 
     def judge(self, snapshot: CrashesSnapshot) -> tuple[Finding, ...]:  # noqa: ARG002 - the pods' rules judge
@@ -152,14 +153,48 @@ def last_ends(pods: Sequence[Object]) -> tuple[LastEnd, ...]:
         if metadata(pod).get("deletionTimestamp"):
             continue
         status = pod.get("status") or {}
-        for one in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
-            end = _end_of(pod, one)
+        sidecars = _sidecars(pod)
+        first = [(one, one.get("name") not in sidecars) for one in status.get("initContainerStatuses") or []]
+        for one, init in [*first, *((one, False) for one in status.get("containerStatuses") or [])]:
+            end = _end_of(pod, one, init)
             if end is not None:
                 found.append(end)
     return tuple(sorted(found, key=lambda end: (-end.restarts, end.pod)))[:MOST_ENDS]
 
 
-def _end_of(pod: Object, status: Mapping[str, Any]) -> LastEnd | None:
+def held_back(deployment: Object, pods: Sequence[Object]) -> tuple[str, ...]:
+    """Why no more pods are made, and why those that are made find no node: from the conditions that the controller and the scheduler write."""
+    told = [
+        f"pods cannot be made: {_said(one)}"
+        for one in _conditions(deployment, "ReplicaFailure")
+        if one.get("status") == "True"
+    ]
+    waiting: dict[str, int] = {}
+    for pod in pods:
+        for one in _conditions(pod, "PodScheduled"):
+            if one.get("status") == "False" and not metadata(pod).get("deletionTimestamp"):
+                waiting[_said(one)] = waiting.get(_said(one), 0) + 1
+    return (
+        *told,
+        *(f"{many} {'pods find' if many > 1 else 'pod finds'} no node: {said}" for said, many in waiting.items()),
+    )
+
+
+def _conditions(thing: Object, kind: str) -> list[Mapping[str, Any]]:
+    return [one for one in (thing.get("status") or {}).get("conditions") or [] if one.get("type") == kind]
+
+
+def _said(condition: Mapping[str, Any]) -> str:
+    return redact(clean(condition.get("message") or condition.get("reason") or "", 512)).rstrip(".")
+
+
+def _sidecars(pod: Object) -> set[str]:
+    """Init containers that go on running beside the others."""
+    listed = (pod.get("spec") or {}).get("initContainers") or []
+    return {str(one.get("name", "")) for one in listed if one.get("restartPolicy") == "Always"}
+
+
+def _end_of(pod: Object, status: Mapping[str, Any], init: bool = False) -> LastEnd | None:
     """Of a container that waits for its next start or has died and is not ready; a healthy one is no news."""
     state, last = status.get("state") or {}, status.get("lastState") or {}
     waiting = state.get("waiting") or {}
@@ -180,6 +215,7 @@ def _end_of(pod: Object, status: Mapping[str, Any]) -> LastEnd | None:
         waiting=clean(waiting.get("reason", ""), 64),
         message=redact(clean(waiting.get("message") or ended.get("message") or "", 512)),
         image=clean(status.get("image", ""), 512),
+        init=init,
     )
 
 

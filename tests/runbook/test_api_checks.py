@@ -86,7 +86,9 @@ def test_another_deployment_is_never_judged_by_the_apis_crash() -> None:
 
 
 def test_nothing_crashes() -> None:
-    result = look("api.cause", kubernetes=namespace(pod("api-1")), api_crash=replace(WELL, ends=()))
+    result = look(
+        "api.cause", kubernetes=namespace(*map(pod, ("api-1", "api-2", "api-3"))), api_crash=replace(WELL, ends=())
+    )
     assert (result.passed, result.value) == (Passed.YES, "well")
 
 
@@ -95,7 +97,7 @@ def test_the_last_words_come_before_any_guess() -> None:
     assert result.sentence == "Error (exit code 1), 3 restarts; its last words: FATAL broken"
     assert ("  previous log", "FATAL broken") in result.rows
     silent = look("api.last-end", api_crash=ended(words=(), log_problem="it wrote nothing"))
-    assert silent.sentence.endswith("its last words: it wrote nothing")
+    assert silent.sentence.endswith("no last words: it wrote nothing")
 
 
 @pytest.mark.parametrize(
@@ -232,6 +234,18 @@ def test_the_release_that_got_memory_or_a_restart_is_no_first_choice_to_go_back_
     known = (replace(mended, number=5), mended, *API.revisions)
     result = look("rollout.history", kubernetes=namespace(workload=replace(API, revisions=known)))
     assert [value for value, _ in result.choices] == ["4", "3", "2"]
+
+
+def test_after_a_roll_back_the_release_that_was_left_is_named_and_no_default() -> None:
+    good = replace(API.revisions[1], number=4, returned=True)
+    older = Revision(1, "api:0", "", WALL - 99_000, 0, "api-first")
+    kept = (good, API.revisions[0], older)
+    result = look("rollout.history", kubernetes=namespace(workload=replace(API, revisions=kept)))
+    assert result.rows[1][0] == "revision 3 (gone back from)"
+    assert [value for value, _ in result.choices] == ["1", "3"] and "the one before is 1 (api:0)" in result.sentence
+    alone = look("rollout.history", kubernetes=namespace(workload=replace(API, revisions=kept[:2])))
+    assert (alone.value, alone.choices) == ("none", ())
+    assert alone.sentence == "api has no earlier revision to go back to but what somebody went back from (3)"
 
 
 def test_a_fix_that_does_not_hold_is_seen() -> None:

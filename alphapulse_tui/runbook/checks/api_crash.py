@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 from alphapulse_tui.model.api import DEPENDENCIES, CrashesSnapshot, CrashSnapshot, LastEnd, Probe
 from alphapulse_tui.model.api_cause import (
     EXIT_CODES,
@@ -14,6 +17,7 @@ from alphapulse_tui.model.api_cause import (
 )
 from alphapulse_tui.model.api_environment import WHOLE
 from alphapulse_tui.model.cluster import EventsSnapshot
+from alphapulse_tui.model.kubernetes import Pod
 from alphapulse_tui.model.never_ran import NEVER_RAN, NO_CONFIG, asking, missing_of, told_never_ran
 from alphapulse_tui.model.quantities import memory
 from alphapulse_tui.model.words import age, size
@@ -106,12 +110,18 @@ def last_end(scene: Scene) -> CheckResult:
         return CheckResult(
             Passed.NO, f"{worst.waiting}: {told_never_ran(worst, snapshot.variables)}", tuple(rows), "ended"
         )
-    said = worst.words[-1] if worst.words else worst.log_problem or worst.message
+    said = f"its last words: {worst.words[-1]}" if worst.words else _speechless(worst)
     ended = worst.reason or worst.waiting
     code = f" (exit code {worst.exit_code})" if worst.exit_code is not None else ""
-    return CheckResult(
-        Passed.NO, f"{ended}{code}, {worst.restarts} restarts; its last words: {said or 'none'}", tuple(rows), "ended"
-    )
+    where = f"{worst.place}: " if worst.init or len(snapshot.bounds) > 1 else ""
+    return CheckResult(Passed.NO, f"{where}{ended}{code}, {worst.restarts} restarts; {said}", tuple(rows), "ended")
+
+
+def _speechless(end: LastEnd) -> str:
+    """Why there are no last words; what the API server or we say of the log is none of them."""
+    if end.log_problem:
+        return f"no last words: {end.log_problem}"
+    return f"the kubelet says: {end.message}" if end.message else "its last words: none"
 
 
 def _meaning(end: LastEnd) -> str:
@@ -223,26 +233,49 @@ def cause(scene: Scene) -> CheckResult:
         return absent(scene, snapshot)
     if crash is None:
         return not_read(scene)
-    found = cause_of_crash(crash)
     mine = pods_of(snapshot, workload)
+    found = _with_events(scene, cause_of_crash(crash), mine)
     release = suspect_release(workload, first_crash(mine), scene.wall, mine)
     rows = (
         ("cause", found.sentence),
         ("release", _told_release(release) if release else "none fits"),
         *_missing(crash),
     )
-    if not crash.ends and all(pod.healthy for pod in mine):
+    living = [pod for pod in mine if pod.status != "Terminating"]
+    there = len(living) >= workload.desired and all(pod.healthy for pod in living)
+    if not crash.ends and not crash.held and there:
         return CheckResult(Passed.YES, "nothing crashes now", rows, "well")
     ill = _ill_itself(scene, found, crash)
     if ill:
         return CheckResult(Passed.NO, f"{found.sentence}; {ill}", rows, "dependency")
     if release is not None and release.previous is not None and found.kind != "memory":
-        alone = "; only its pods crash" if only_new_pods_crash(mine, release.revision) else ""
+        ail = "crash" if crash.ends else "are unwell"
+        alone = f"; only its pods {ail}" if only_new_pods_crash(mine, release.revision) else ""
         keeper = f"; or {KEEPER}" if found.kind == "config" else ""
         said = f"{found.sentence}; revision {_told_release(release)} brought it{alone}{keeper}"
         return CheckResult(Passed.NO, said, rows, "release")
     keeper = f"; {KEEPER}" if found.kind == "config" else ""
     return CheckResult(Passed.NO, f"{found.sentence}{keeper}", rows, found.kind)
+
+
+def _with_events(scene: Scene, found: Cause, pods: list[Pod]) -> Cause:
+    """What only the cluster's events tell: that a probe has killed a container that would live, or why none has begun (facts 2.4.1)."""
+    told: EventsSnapshot | None = scene.snapshot("kubernetes-events")
+    unwell = {pod.name for pod in pods if not pod.healthy and pod.status != "Terminating"}
+    about = [one for one in told.events if one.name in unwell] if told is not None else []
+    if found.kind == "application":
+        killed = next((one for one in about if one.reason == "Killing" and _PROBE.search(one.message)), None)
+        if killed is not None:
+            return replace(found, sentence=f"{found.sentence}; the kubelet ended it: {killed.message}")
+    if found.kind == "unknown":
+        warning = next((one for one in about if one.type == "Warning"), None)
+        if warning is not None:
+            return replace(found, sentence=f"{found.sentence}; {warning.reason}: {warning.message}")
+    return found
+
+
+_PROBE = re.compile(r"failed (liveness|startup) probe", re.IGNORECASE)
+"""In the kubelet's words for why it ends a container."""
 
 
 def _told_release(suspect: Suspect) -> str:

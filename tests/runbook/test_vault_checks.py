@@ -294,6 +294,11 @@ def test_every_node_is_open_only_when_each_says_so(third: VaultNode, passed: Pas
     assert third.name in found.sentence or passed is Passed.YES
 
 
+def test_who_is_still_sealed_while_vault_serves_is_named() -> None:
+    five = panel(opened(0, 200), opened(1), opened(2), sealed(3), sealed(4))
+    assert look("vault.serving", None, vault=five).sentence == "vault-0 serves, but still sealed: vault-3, vault-4"
+
+
 def test_an_empty_node_does_not_hide_that_others_are_sealed() -> None:
     assert look("vault.seal", None, vault=panel(opened(0, 200), sealed(1), EMPTY)).value == "sealed"
     assert (

@@ -162,7 +162,8 @@ def serving(scene: Scene) -> CheckResult:
         return CheckResult(Passed.NO, said, evidence, "no-active")
     serves = f"{snapshot.active.name} serves"
     if snapshot.sealed:
-        return CheckResult(Passed.NO, f"{serves}, but {len(snapshot.sealed)} node is still sealed", evidence, "sealed")
+        still = ", ".join(node.name for node in snapshot.sealed)
+        return CheckResult(Passed.NO, f"{serves}, but still sealed: {still}", evidence, "sealed")
     if snapshot.uninitialised:
         return CheckResult(Passed.NO, f"{serves}, but {_empty(snapshot.uninitialised)}", evidence, "uninitialised")
     answering = [node for node in snapshot.nodes if not node.problem]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -127,20 +128,24 @@ async def test_an_eviction_that_is_refused_has_its_own_sentence(
     cluster: Vaults, tmp_path: Path, answer: tuple[int, bytes], words: str
 ) -> None:
     name = standby(cluster)
-    answers = {f"{PODS}/{name}": (200, pod(name)), f"{PODS}/{name}/eviction": answer}
+    answers = {f"{PODS}/{name}": (200, pod(name)), f"{PODS}/{name}/eviction": status(201, "", "")}
     async with restarting(cluster, tmp_path, answers) as action:
         await whole(action)
         plan = await planned(action, name)
+        answers[f"{PODS}/{name}/eviction"] = answer
         with pytest.raises(ActionProblem, match=words):
             await action.execute(plan)
+        refused = await action.plan({"node": name})
+        assert re.search(words, refused.refusal), "it is tried without storing before a person confirms it"
 
 
 async def test_an_answer_that_proves_nothing_is_unknown(cluster: Vaults, tmp_path: Path) -> None:
     name = standby(cluster)
-    answers = {f"{PODS}/{name}": (200, pod(name)), f"{PODS}/{name}/eviction": status(500, "", "etcd is slow")}
+    answers = {f"{PODS}/{name}": (200, pod(name)), f"{PODS}/{name}/eviction": status(201, "", "")}
     async with restarting(cluster, tmp_path, answers) as action:
         await whole(action)
         plan = await planned(action, name)
+        answers[f"{PODS}/{name}/eviction"] = status(500, "", "etcd is slow")
         with pytest.raises(SentWithoutAnswer, match="code 500"):
             await action.execute(plan)
 

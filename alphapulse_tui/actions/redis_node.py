@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio.connection import Connection
@@ -38,6 +37,7 @@ from alphapulse_tui.errors import AlphaPulseError
 from alphapulse_tui.model.redis import RedisNode
 from alphapulse_tui.sources.causes import refused
 from alphapulse_tui.sources.redis_decode import fields, members, node
+from alphapulse_tui.sources.redis_link import Address, strangers
 from alphapulse_tui.text import clean
 
 CONNECT_SECONDS = 2.0
@@ -91,18 +91,6 @@ KINDS: tuple[tuple[type[ResponseError], str], ...] = (
     (ClusterDownError, "the cluster is down in its eyes: mend the slots first"),
 )
 """Errors whose code redis-py takes out of the message, and what they mean here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A node: what it is called and where it listens."""
-
-    name: str
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
 
 
 class Link:
@@ -298,8 +286,8 @@ class Cluster:
         """
         configured = [self.link(address.name) for address in self._configured()]
         nodes = list(await asyncio.gather(*(link.state() for link in configured)))
-        strangers = [self._links.setdefault(address.name, Link(address, self.target)) for address in _strangers(nodes)]
-        nodes += await asyncio.gather(*(link.state() for link in strangers))
+        unnamed = [self._links.setdefault(address.name, Link(address, self.target)) for address in strangers(nodes)]
+        nodes += await asyncio.gather(*(link.state() for link in unnamed))
         if all(node.problem for node in nodes):
             said = f"none of the {len(nodes)} Redis nodes can be read: {nodes[0].problem}"
             raise TargetUnreachable(said) if all(link.silent for link in self._links.values()) else ActionProblem(said)
@@ -312,19 +300,6 @@ class Cluster:
 
     def _configured(self) -> list[Address]:
         return [Address(node.name, node.host, node.port) for node in self.target.nodes]
-
-
-def _strangers(nodes: Sequence[RedisNode]) -> list[Address]:
-    """Living members that are in a view and were not asked; named by their address."""
-    asked = {node.node_id for node in nodes} | {node.address for node in nodes}
-    found = {}
-    for one in nodes:
-        for member in one.view:
-            host, _, port = member.address.rpartition(":")
-            lost = {"noaddr", "handshake", "fail", "myself"} & set(member.flags)
-            if not lost and host and port.isdecimal() and not {member.node_id, member.address} & asked:
-                found[member.node_id] = Address(member.address, host, int(port))
-    return list(found.values())
 
 
 def problem_of(name: str, error: Exception, user: str) -> ActionProblem:

@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 
 from alphapulse_tui.errors import AlphaPulseError
+from alphapulse_tui.model.redis import RedisNode
 from alphapulse_tui.sources.causes import refused
 from alphapulse_tui.sources.contract import Denied, Unreachable
 from alphapulse_tui.text import clean
@@ -31,6 +32,22 @@ class Address:
     host: str
     port: int
 
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def strangers(nodes: Sequence[RedisNode]) -> list[Address]:
+    """Living members that a view of ``nodes`` has and that are not among them, at the address that the view tells and named by it."""
+    asked = {one.node_id for one in nodes} | {one.address for one in nodes}
+    found = {}
+    for one in nodes:
+        for member in one.view:
+            host, _, port = member.address.rpartition(":")
+            lost = {"noaddr", "handshake", "fail", "myself"} & set(member.flags)
+            if not lost and host and port.isdecimal() and not {member.node_id, member.address} & asked:
+                found[member.node_id] = Address(member.address, host, int(port))
+    return list(found.values())
+
 
 class ReadLink:
     """One node's client; opened by the first question, dropped after any failure of the line.
@@ -43,7 +60,7 @@ class ReadLink:
         self, node: Address, username: str, password: Callable[[], str] | None, undecodable: str = "replace"
     ) -> None:
         self.name = node.name
-        self.address = f"{node.host}:{node.port}"
+        self.address = str(node)
         self._node = node
         self._username = username
         self._password = password

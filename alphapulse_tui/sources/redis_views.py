@@ -15,7 +15,7 @@ from alphapulse_tui.model.redis_views import ViewsSnapshot
 from alphapulse_tui.sources.contract import Source, SourceProblem, Unreachable
 from alphapulse_tui.sources.node import Node
 from alphapulse_tui.sources.redis_decode import fields, members, node
-from alphapulse_tui.sources.redis_link import Address, ReadLink
+from alphapulse_tui.sources.redis_link import Address, ReadLink, strangers
 from alphapulse_tui.text import clean
 
 SETTINGS = ("cluster-*", "min-replicas-*")
@@ -64,7 +64,7 @@ class RedisViewsSource(Source[ViewsSnapshot]):
     async def read(self) -> ViewsSnapshot:
         """The profile's nodes, then whom they tell of; raises only when none can be read."""
         answers = await self._ask(self._configured)
-        for address in _unasked([answer[0] for answer in answers]):
+        for address in strangers([answer[0] for answer in answers]):
             self._strangers.setdefault(address.name, self._node(address))
         known = {answer[0].node_id for answer in answers}
         answers += [one for one in await self._ask(list(self._strangers.values())) if one[0].node_id not in known]
@@ -138,16 +138,3 @@ def shard_health(answer: Any) -> dict[str, str]:
 
 def _pairs(flat: Any) -> dict[str, Any]:
     return dict(zip(map(str, flat[::2]), flat[1::2], strict=False)) if isinstance(flat, list) else {}
-
-
-def _unasked(nodes: Sequence[RedisNode]) -> list[Address]:
-    """Living members in a view that were not asked, by the address that the view has."""
-    asked = {one.node_id for one in nodes} | {one.address for one in nodes}
-    found = {}
-    for one in nodes:
-        for member in one.view:
-            host, _, port = member.address.rpartition(":")
-            lost = {"noaddr", "handshake", "fail", "myself"} & set(member.flags)
-            if not lost and host and port.isdecimal() and not {member.node_id, member.address} & asked:
-                found[member.node_id] = Address(member.address, host, int(port))
-    return list(found.values())

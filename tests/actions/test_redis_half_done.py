@@ -5,8 +5,9 @@ from __future__ import annotations
 from alphapulse_tui.actions.contract import ActionProblem
 from alphapulse_tui.actions.redis_cover_slots import CoverSlots
 from alphapulse_tui.actions.redis_forget import forget_everywhere
-from alphapulse_tui.actions.redis_node import Address, Cluster, Link
+from alphapulse_tui.actions.redis_node import Cluster, Link
 from alphapulse_tui.model.plan import Outcome
+from alphapulse_tui.sources.redis_link import Address
 from tests.actions.redis_cases import name, profile_of
 from tests.model.rules.test_redis import WELL
 from tests.model.test_redis_cluster import flagged, silent

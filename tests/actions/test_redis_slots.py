@@ -10,10 +10,10 @@ import pytest
 from alphapulse_tui.actions.contract import ActionProblem
 from alphapulse_tui.actions.redis_cover_slots import CoverSlots
 from alphapulse_tui.actions.redis_forget import Forget
-from alphapulse_tui.actions.redis_node import Address
 from alphapulse_tui.actions.redis_open_slots import CloseSlots
 from alphapulse_tui.model.plan import Outcome, Risk, Verdict
 from alphapulse_tui.sources.redis_decode import members
+from alphapulse_tui.sources.redis_link import Address
 from tests.actions.redis_cases import (
     failed,
     masters,
@@ -361,7 +361,7 @@ async def test_who_lives_or_cannot_be_told_is_not_forgotten(cluster, monkeypatch
     # Only we cannot reach it: the profile has another port for it, where nobody answers, and the others talk to it as ever.
     astray = Forget(profile_of([1 if place == victim else port for place, port in enumerate(cluster.ports)]))
     hidden = Address("hidden", "127.0.0.1", 1)
-    monkeypatch.setattr("alphapulse_tui.actions.redis_node._strangers", lambda _: [hidden])
+    monkeypatch.setattr("alphapulse_tui.actions.redis_node.strangers", lambda _: [hidden])
     refused = (await astray.plan({"member": node_id(cluster, victim)})).refusal
     assert "most of the others do not hold it for failed: it lives, and only we cannot reach it" in refused
     monkeypatch.undo()

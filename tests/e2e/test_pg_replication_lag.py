@@ -49,7 +49,7 @@ def test_a_forgotten_pause_is_resumed(postgres_lab: LabHandle, state: Path) -> N
     postgres_lab.break_("replica-lag")
     assert on_replica(postgres_lab, "SELECT pg_get_wal_replay_pause_state()") == "paused"
     with CockpitTerminal(postgres_lab.profile, state) as cockpit:
-        diagnose(cockpit, "bad: postgres-replica-0 is 2", "somebody paused the replay")
+        diagnose(cockpit, "bad: the replay of postgres-replica-0 is paused; so far 2", "somebody paused the replay")
         cockpit.run_step("What to mend first", "suggests: Resume the replay")
         cockpit.run_step("Resume the replay")
         cockpit.wait_text("that it has received come first")

@@ -85,6 +85,11 @@ def test_each_cause_of_a_lag(fields: dict[str, Any], slot: dict[str, Any], value
         ({"receiver": ""}, Passed.NO, "receives nothing; nothing is missing yet"),
         ({"pause_state": "paused"}, Passed.NO, "is paused; nothing is missing yet"),
         (
+            {"pause_state": "paused", "behind_bytes": 5000, "behind_seconds": 61.0},
+            Passed.NO,
+            "is paused; so far 4.9 KiB",
+        ),
+        (
             {"pause_state": "paused", "behind_bytes": 5000, "behind_seconds": 0.4},
             Passed.NO,
             "so far 4.9 KiB, 0s is missing",

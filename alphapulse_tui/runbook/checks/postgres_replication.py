@@ -45,6 +45,8 @@ def lag(scene: Scene) -> CheckResult:
     unknown = [one.name for one in survey.replicas if not one.problem and one.behind_bytes is None]
     if late:
         worst = max(late, key=lambda one: one.behind_bytes or 0)
+        if worst.paused or worst.conflict:
+            return CheckResult(Passed.NO, _held_up(worst), rows, "behind")
         return CheckResult(Passed.NO, f"{worst.name} is {_amount(worst)} behind", rows, "behind")
     if silent or unknown:
         named = ", ".join((*silent, *unknown))
@@ -56,9 +58,7 @@ def lag(scene: Scene) -> CheckResult:
         return CheckResult(Passed.NO, f"{deaf.name} receives nothing; {missing}", rows, "deaf")
     held = next((one for one in survey.replicas if one.paused or one.conflict), None)
     if held is not None:  # Before any figure: the next commit is not replayed, and who reads from it is not told.
-        why = "is paused" if held.paused else f"waits for a query of its own ({held.replay_wait})"
-        missing = f"so far {_distance(held)} is missing" if held.behind_bytes else "nothing is missing yet"
-        return CheckResult(Passed.NO, f"the replay of {held.name} {why}; {missing}", rows, "held")
+        return CheckResult(Passed.NO, _held_up(held), rows, "held")
     most = max(survey.replicas, key=lambda one: one.behind_bytes or 0)
     if (most.behind_bytes or 0) > TOLERATED:
         return CheckResult(
@@ -67,6 +67,12 @@ def lag(scene: Scene) -> CheckResult:
     return CheckResult(
         Passed.YES, f"no replica is behind: {most.name} lacks {size(most.behind_bytes or 0)}", rows, "none"
     )
+
+
+def _held_up(one: ReplicaFigures) -> str:
+    why = "is paused" if one.paused else f"waits for a query of its own ({one.replay_wait})"
+    missing = f"so far {_distance(one)} is missing" if one.behind_bytes else "nothing is missing yet"
+    return f"the replay of {one.name} {why}; {missing}"
 
 
 def primary(scene: Scene) -> CheckResult:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -20,6 +19,7 @@ from textual.screen import Screen
 from alphapulse_tui.config.paths import log_file
 from alphapulse_tui.config.settings import Profile
 from alphapulse_tui.exits import ExitCode
+from alphapulse_tui.importing import off_the_loop
 from alphapulse_tui.runbook.schema import Procedure
 from alphapulse_tui.screens.alarm import Alarm
 from alphapulse_tui.screens.cockpit import Cockpit as CockpitScreen
@@ -43,6 +43,13 @@ def theme_folder() -> Path:
     return shipped if shipped.is_dir() else package.parent / "themes"
 
 
+def _read_shelf() -> Shelf:
+    from alphapulse_tui.config.paths import procedures_folder
+    from alphapulse_tui.runbook.load import read_shelf
+
+    return read_shelf(procedures_folder())
+
+
 class Cockpit(TerminalApp[None]):
     """The program on the screen."""
 
@@ -57,19 +64,23 @@ class Cockpit(TerminalApp[None]):
         self.session = session
         self.title = "AlphaPulse"
         self.log_file = log_file()
+        self._shelf: Shelf | None = None
         # Before the style sheet is read: a theme that comes later has it read and laid over every widget once more.
         for theme in load_themes(theme_folder()):
             self.register_theme(theme)
         self.set_reactive(App.theme, "alphapulse-night")
         self.stylesheet.set_variables(self.get_css_variables())
 
-    @cached_property
+    @property
     def shelf(self) -> Shelf:
-        """Every procedure, and what is wrong with files of the user's own; read when first asked for, and told once."""
-        from alphapulse_tui.config.paths import procedures_folder
-        from alphapulse_tui.runbook.load import read_shelf
+        """Every procedure, and what is wrong with files of the user's own, which is told once."""
+        if self._shelf is None:
+            self._take(_read_shelf())
+        assert self._shelf is not None
+        return self._shelf
 
-        shelf = read_shelf(procedures_folder())
+    def _take(self, shelf: Shelf) -> None:
+        self._shelf = shelf
         if shelf.mistakes:
             first, more = shelf.mistakes[0].sentence, len(shelf.mistakes) - 1
             others = f" And {more} more: the list of procedures ends with them." if more else ""
@@ -80,7 +91,12 @@ class Cockpit(TerminalApp[None]):
                 markup=False,
                 timeout=30,
             )
-        return shelf
+
+    async def _read_ahead(self) -> None:
+        """Read the procedures before the first verdict asks for them: 0.2 s with their imports, in which no key would be heard."""
+        shelf = await off_the_loop(_read_shelf)
+        if self._shelf is None:
+            self._take(shelf)
 
     @property
     def procedures(self) -> dict[str, Procedure]:
@@ -102,6 +118,7 @@ class Cockpit(TerminalApp[None]):
         self.session.spawn(self.session.start_sources(), "sources")
         self.session.spawn(self.session.open_desk(), "journal")
         self.session.spawn(self._start_executor(), "executor")
+        self.session.spawn(self._read_ahead(), "procedures")
 
     def try_again(self, *looks: str) -> None:
         """Read every target now, ``looks`` too if they take long, and have what could not be had at the start: journal, executor."""

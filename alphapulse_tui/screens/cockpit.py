@@ -96,7 +96,9 @@ class Cockpit(CockpitScreen):
             self._focused_before = self.focused
         self.query_one("#panels").display = fits
         self.query_one(TooSmall).display = not fits
-        if fits and self.focused is None:  # Panels that are not shown lose the focus, and do not get it back by themselves.
+        if (
+            fits and self.focused is None
+        ):  # Panels that are not shown lose the focus, and do not get it back by themselves.
             self.set_focus(self._focused_before or self.query_one("#panel-alerts", Panel))
         self.call_after_refresh(self.tick)
 

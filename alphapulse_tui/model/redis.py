@@ -75,6 +75,8 @@ class RedisNode:
     """Of ``keys``, those with a TTL: all that a ``volatile-`` policy may evict."""
     refused_per_second: float = 0.0
     """Commands refused for lack of memory (``errorstat_OOM``; Redis 6.2 and later)."""
+    rejected_per_second: float = 0.0
+    """Connections refused because there were ``maxclients`` already."""
     system_memory: int = 0
     """Bytes of the machine, ``total_system_memory``; a container's limit is not in it."""
     config_file: str = ""

@@ -45,6 +45,7 @@ class _Counters:
     hits: int
     misses: int
     refused: int
+    rejected: int
 
 
 class _Rates(NamedTuple):
@@ -52,6 +53,7 @@ class _Rates(NamedTuple):
 
     evicted: float
     refused: float
+    rejected: float
     hit_percent: float | None
 
 
@@ -161,7 +163,11 @@ class _NodeLink:
         found = node(self.name, self.address, info, cluster, view)
         rates = self._rates(info)
         found = replace(
-            found, evicted_per_second=rates.evicted, refused_per_second=rates.refused, hit_percent=rates.hit_percent
+            found,
+            evicted_per_second=rates.evicted,
+            refused_per_second=rates.refused,
+            rejected_per_second=rates.rejected,
+            hit_percent=rates.hit_percent,
         )
         applied = number(info, "slave_repl_offset") if found.role == "slave" else None
         received = number(info, "slave_read_repl_offset") if "slave_read_repl_offset" in info else None
@@ -170,7 +176,8 @@ class _NodeLink:
     def _rates(self, info: dict[str, str]) -> _Rates:
         """Since the last reading, the hit rate over the last minute; a restarted server starts anew."""
         evicted, hits, misses = (number(info, key) for key in ("evicted_keys", "keyspace_hits", "keyspace_misses"))
-        now = _Counters(self._clock(), info.get("run_id", ""), evicted, hits, misses, refusals(info))
+        rejected = number(info, "rejected_connections")
+        now = _Counters(self._clock(), info.get("run_id", ""), evicted, hits, misses, refusals(info), rejected)
         past = self._past
         if past and (past[-1].run_id != now.run_id or now.hits < past[-1].hits or now.evicted < past[-1].evicted):
             past.clear()  # Restarted, or CONFIG RESETSTAT.
@@ -182,6 +189,7 @@ class _NodeLink:
         return _Rates(
             per_second(now.evicted - before.evicted, now.at - before.at),
             per_second(now.refused - before.refused, now.at - before.at),
+            per_second(now.rejected - before.rejected, now.at - before.at),
             round(100.0 * hits / (hits + misses), 1) if hits + misses >= HIT_LOOKUPS else None,
         )
 

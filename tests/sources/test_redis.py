@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from alphapulse_tui.lab.linux import signal_tree
@@ -56,6 +57,22 @@ async def test_rates_come_from_deltas(cluster: RedisCluster) -> None:
         now[0] += 10
         after = await reader.read()
         assert min(node.hit_percent for node in after.masters if node.hit_percent is not None) == 0.0
+
+
+async def test_clients_that_are_turned_away_are_told(cluster: RedisCluster) -> None:
+    port = cluster.ports[0]
+    usual = cluster.cli(port, "config", "get", "maxclients").splitlines()[1]
+    async with source(cluster.ports) as reader, Redis(port=port) as held:
+        await reader.read()
+        await held.config_set("maxclients", 1)
+        try:
+            with contextlib.suppress(ConnectionResetError), socket.create_connection(("127.0.0.1", port)) as one_more:
+                one_more.settimeout(5.0)
+                assert b"max number of clients" in await asyncio.to_thread(one_more.recv, 200)
+            found = (await reader.read()).nodes
+        finally:
+            await held.config_set("maxclients", usual)
+    assert [node.rejected_per_second > 0 for node in found] == [True, *[False] * 5]
 
 
 async def test_what_a_client_does_not_read_is_told(cluster: RedisCluster) -> None:

@@ -226,6 +226,9 @@ def _memory(node: RedisNode, thresholds: Thresholds) -> list[Finding]:
             f"{node.name} refuses {node.refused_per_second:.0f} commands a second for lack of memory ({node.policy})"
         )
         found.append(finding(Health.CRITICAL, sentence, "facts 2.2.2", Severity.P2))
+    if node.rejected_per_second > 0:
+        sentence = f"{node.name} turns clients away: it has as many as it may (maxclients)"
+        found.append(finding(Health.CRITICAL, sentence, "facts 2.2.2"))
     if node.hit_percent is not None and node.hit_percent < thresholds.redis_hit_rate_warning and node.role == "master":
         found.append(
             finding(

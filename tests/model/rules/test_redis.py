@@ -90,6 +90,7 @@ CASES: list[tuple[str, RedisSnapshot, Health, str, str]] = [
         "redis-memory",
         "evicts 5",
     ),
+    ("clients turned away", changed(0, rejected_per_second=0.2), CRITICAL, "redis-memory", "n0 turns clients away"),
     ("84 % of lookups hit", changed(0, hit_percent=84.0), WARNING, "redis-memory", "84 %"),
     (
         "fragmentation",

@@ -35,6 +35,7 @@ VALUES: dict[str, set[str]] = {
         "application",
         "release",
         "dependency",
+        "room",
         "well",
     },
     "api.error-verdict": {

@@ -168,7 +168,7 @@ def test_from_the_row_of_a_replica_its_shard_changes_hands_and_back(redis_lab: L
     with CockpitTerminal(redis_lab.profile, state, columns=160, lines=45) as cockpit:
         cockpit.wait_live("Redis")
         cockpit.press("4", "enter")
-        cockpit.wait_text("[nodes]", f"redis-cluster-{replica}    replica")
+        cockpit.wait_text("[nodes]", f"redis-cluster-{replica}  replica")
         cockpit.press(*["down"] * replica, "f")
         cockpit.wait_text(f"fail over gracefully: redis-cluster-{replica} instead of")
         cockpit.press("1")

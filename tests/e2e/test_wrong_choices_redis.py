@@ -200,7 +200,8 @@ def test_an_owner_that_hangs_with_the_slot_on_its_way_is_unknown_until_it_goes_o
 ) -> None:
     patient_lab.break_("redis-slots-uncovered")
     ordinal = next(one for one in masters(patient_lab) if "[3300->-" in patient_lab.redis_cli(one, "cluster", "nodes"))
-    hang_and_settle(patient_lab, state, tmp_path, CHOICES["an open slot"], ordinal, b"SETSLOT\r\n$4\r\n3300\r\n")
+    word = b"*4\r\n$7\r\nCLUSTER\r\n$7\r\nSETSLOT\r\n$4\r\n3300\r\n"
+    hang_and_settle(patient_lab, state, tmp_path, CHOICES["an open slot"], ordinal, word)
     assert not any("[3300-" in patient_lab.redis_cli(one, "cluster", "nodes") for one in range(6))
 
 
@@ -209,16 +210,15 @@ def test_a_node_that_hangs_with_the_unlink_on_its_way_is_unknown_until_it_goes_o
 ) -> None:
     patient_lab.break_("redis-giant-key")
     ordinal = owner(patient_lab, "positions:all")
-    hang_and_settle(
-        patient_lab, state, tmp_path, CHOICES["a giant key"], ordinal, b"UNLINK\r\n$13\r\npositions:all\r\n"
-    )
+    word = b"*2\r\n$6\r\nUNLINK\r\n$13\r\npositions:all\r\n"
+    hang_and_settle(patient_lab, state, tmp_path, CHOICES["a giant key"], ordinal, word)
     assert said(patient_lab, ordinal, "exists", "positions:all") == "0"
 
 
 def hang_and_settle(lab: LabHandle, state: Path, folder: Path, choice: Choice, ordinal: int, word: bytes) -> None:
     """The node is stopped with the change in its socket: unknown. It goes on, takes it, and that is read.
 
-    ``word`` has what is changed in it: what our user may change is asked beforehand, with other words (``ACL DRYRUN``).
+    ``word`` is how the change begins on the wire: beforehand ``ACL DRYRUN`` asks with the same words whether our user may make it.
     """
     name = f"redis-cluster-{ordinal}"
     with (

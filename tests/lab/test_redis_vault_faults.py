@@ -316,3 +316,15 @@ def test_slots_that_a_person_mended_need_no_mending(whole_lab: LabHandle) -> Non
     assert whole_lab.mend() == ["redis-slots-uncovered"]
     assert serves_the_key_again(whole_lab)
     assert "cluster_state:ok" in before
+
+
+def test_slots_are_mended_at_who_took_over_from_their_owner(whole_lab: LabHandle) -> None:
+    whole_lab.break_("redis-slots-uncovered")
+    views = {ordinal: whole_lab.redis_cli(ordinal, "cluster", "nodes") for ordinal in range(6)}
+    keeper = next(ordinal for ordinal in masters(whole_lab) if "[3300->-" in views[ordinal])
+    identity = whole_lab.redis_cli(keeper, "cluster", "myid")
+    heir = next(ordinal for ordinal, view in views.items() if f"myself,slave {identity}" in view)
+    assert whole_lab.redis_cli(heir, "cluster", "failover", "takeover", user="admin") == "OK"
+    wait_until(lambda: whole_lab.redis_cli(keeper, "role").startswith("slave"), 20, "the owner to follow its heir")
+    assert whole_lab.mend() == ["redis-slots-uncovered"]
+    assert serves_the_key_again(whole_lab)

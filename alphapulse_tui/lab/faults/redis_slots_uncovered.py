@@ -38,10 +38,6 @@ class RedisSlotsUncovered:
     mended_by = "procedure redis-split-brain (add the slot, close the open one)"
     parameters = ()
 
-    def __init__(self) -> None:
-        self._owner: int | None = None
-        self._importer: int | None = None
-
     async def inject(self, lab: Lab, parameter: str) -> str:  # noqa: ARG002 - takes none
         """Open one slot, delete the other everywhere, and wait until every node says so."""
         alive = await masters(lab)
@@ -51,7 +47,6 @@ class RedisSlotsUncovered:
             raise LabError(
                 f"Nobody owns slot {UNCOVERED} now, or no other master lives: `alphapulse lab mend all` first."
             )
-        self._owner, self._importer = owner, importer
         await redis.command(lab, importer, "CLUSTER", "SETSLOT", OPEN, "IMPORTING", await _identity(lab, owner))
         await redis.command(lab, owner, "CLUSTER", "SETSLOT", OPEN, "MIGRATING", await _identity(lab, importer))
         # The owner first: what the others deleted before would come back with its next message.
@@ -61,15 +56,16 @@ class RedisSlotsUncovered:
         return f"Redis: nobody owns slot {UNCOVERED}, and slot {OPEN} is stuck between two masters"
 
     async def mend(self, lab: Lab, parameter: str) -> None:  # noqa: ARG002
-        """Close and cover what is still open and uncovered."""
-        if self._owner is None or self._importer is None:
-            return
-        for side in (self._owner, self._importer):
+        """Close and cover what is still open and uncovered, at whoever leads by now."""
+        alive = await masters(lab)
+        for side in alive:
             await redis.command(lab, side, "CLUSTER", "SETSLOT", OPEN, "STABLE")
-        if not await _covered(lab, self._owner):
-            await redis.command(lab, self._owner, "CLUSTER", "ADDSLOTS", UNCOVERED)
-            # A claim without a newer epoch than the one that the slot had is not believed.
-            await redis.command(lab, self._owner, "CLUSTER", "BUMPEPOCH")
+        holders = [one for one in alive if await redis.command(lab, one, "CLUSTER", "COUNTKEYSINSLOT", UNCOVERED)]
+        for holder in holders[:1]:
+            if not await _covered(lab, holder):
+                await redis.command(lab, holder, "CLUSTER", "ADDSLOTS", UNCOVERED)
+                # A claim without a newer epoch than the one that the slot had is not believed.
+                await redis.command(lab, holder, "CLUSTER", "BUMPEPOCH")
         await lab.healthy("redis")
 
 

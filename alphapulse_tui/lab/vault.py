@@ -34,10 +34,14 @@ _CONFIGURATION = """\
 cluster_name = "alphapulse-lab"
 api_addr     = "http://127.0.0.1:{port}"
 cluster_addr = "https://127.0.0.1:{cluster_port}"
+# A node that was frozen for minutes takes what lies in its socket. By the defaults (90 s, 10 s, 30 s) it would be chance whether it does.
+default_max_request_duration = "10m"
 listener "tcp" {{
   address         = "127.0.0.1:{port}"
   cluster_address = "127.0.0.1:{cluster_port}"
   tls_disable     = true
+  http_read_header_timeout = "10m"
+  http_read_timeout        = "10m"
   telemetry {{ unauthenticated_metrics_access = true }}
 }}
 storage "raft" {{

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
 from textual.events import Event, Key
 from textual.screen import Screen
 
@@ -65,6 +66,7 @@ class Cockpit(TerminalApp[None]):
         self.title = "AlphaPulse"
         self.log_file = log_file()
         self._shelf: Shelf | None = None
+        self.set_class(Panel.frame is ASCII, "-ascii")
         # Before the style sheet is read: a theme that comes later has it read and laid over every widget once more.
         for theme in load_themes(theme_folder()):
             self.register_theme(theme)
@@ -157,6 +159,11 @@ class Cockpit(TerminalApp[None]):
     async def on_unmount(self) -> None:
         """Let go of connections."""
         await self.session.close()
+
+    def action_command_palette(self) -> None:
+        """Open the palette, with words of ours: Textual's own end in a character that ``--ascii`` does not draw."""
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette(placeholder="a command, procedure, view or fix", id="--command-palette"))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: what can be done here, and what can be opened or mended from anywhere."""

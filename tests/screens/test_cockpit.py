@@ -18,7 +18,7 @@ from alphapulse_tui.screens.detail import DetailScreen
 from alphapulse_tui.screens.help import HelpScreen
 from alphapulse_tui.screens.panels import platform
 from alphapulse_tui.screens.topline import TopLine
-from alphapulse_tui.widgets.panel import ASCII, BOX, Panel
+from alphapulse_tui.widgets.panel import Panel
 from tests.screens.hand import Hand, at_hand
 from tests.screens.stage import HOSTILE, SEALED, post, quiet, snapshots, text_of
 from tests.waiting import until
@@ -176,29 +176,6 @@ async def test_production_is_unmistakable_in_words_too() -> None:
         first = text_of(app).split("\n")[0]
     assert "MAIN" in first and "READ-ONLY" in first
     assert re.search(r"\d\d:\d\d:\d\dZ", first)
-
-
-async def test_ascii_draws_nothing_else() -> None:
-    Panel.frame = ASCII
-    try:
-        app, _ = quiet()
-        async with app.run_test(size=(120, 40), notifications=True) as pilot:
-            for target, snapshot in snapshots().items():
-                post(app, target, snapshot)
-            await pilot.pause()
-            assert text_of(app).isascii()
-            for keys in ("n", "colon", "2 enter slash", "r slash"):
-                await pilot.press(*keys.split())
-                app.notify("a message", title="Told", severity="error")
-                await pilot.pause(0.3)
-                shown = text_of(app)
-                assert keys == "colon" or "a message" in shown
-                assert shown.isascii(), (keys, {letter for letter in shown if not letter.isascii()})
-                while len(app.screen_stack) > 1:
-                    await pilot.press("escape")
-                    await pilot.pause()
-    finally:
-        Panel.frame = BOX
 
 
 def test_a_metric_without_data_says_so_instead_of_zero() -> None:

@@ -7,8 +7,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,32 +16,18 @@ import yaml
 from alphapulse_tui.lab.privileges import privileges
 from tests.kubectl import Kubectl
 from tests.lab_handle import LabHandle
+from tests.runbook.grant import Grant
 from tests.waiting import wait_until
 
 
 @dataclass(frozen=True)
-class Acting:
+class Acting(Grant):
     """One right to change something."""
 
-    name: str
-    take: Callable[[], object]
-    give: Callable[[], object]
-    word: str
-    """A regular expression that every sentence about it must match."""
     actions: frozenset[str]
     """Ids of the actions that cannot be done without it, by what they send: this table knows nothing of the product's own."""
     late: frozenset[str] = frozenset()
     """Of these what it is for comes second: sent without it, a part is done all the same, so only the plan can keep them from it."""
-
-
-@contextmanager
-def without(grant: Acting) -> Iterator[None]:
-    """The platform while the grant is gone."""
-    grant.take()
-    try:
-        yield
-    finally:
-        grant.give()
 
 
 OWNERS = frozenset({"pg.create-index", "pg.drop-index", "pg.explain", "pg.rollback-prepared"})

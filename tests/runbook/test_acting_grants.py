@@ -30,7 +30,8 @@ from alphapulse_tui.sources.build import read_once
 from tests.kubectl import Kubectl
 from tests.lab_handle import LabHandle
 from tests.runbook import acting
-from tests.runbook.acting import Acting, without
+from tests.runbook.acting import Acting
+from tests.runbook.grant import without
 from tests.waiting import until, wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]

@@ -11,9 +11,6 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -25,6 +22,7 @@ from alphapulse_tui.runbook.dry_run import dry_run
 from alphapulse_tui.runbook.load import load_procedures
 from tests.kubectl import Kubectl
 from tests.lab_handle import LabHandle
+from tests.runbook.grant import Grant, without
 
 pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -33,27 +31,6 @@ hello command client|list info role dbsize readonly cluster|info cluster|nodes c
 cluster|countkeysinslot cluster|getkeysinslot slowlog|get slowlog|len latency|latest memory|usage memory|stats scan type ttl config|get
 """.split()  # noqa: SIM905
 """Commands of oncall.acl that only read; the others are for changes, whose plans are not made here."""
-
-
-@dataclass(frozen=True)
-class Grant:
-    """One right: how to take it and give it back, and the word that names it."""
-
-    name: str
-    take: Callable[[], object]
-    give: Callable[[], object]
-    word: str
-    """A regular expression that the sentence about it must match."""
-
-
-@contextmanager
-def without(grant: Grant) -> Iterator[None]:
-    """The platform while the grant is gone."""
-    grant.take()
-    try:
-        yield
-    finally:
-        grant.give()
 
 
 def redis_grants(lab: LabHandle) -> list[Grant]:
